@@ -1,0 +1,19 @@
+"""Where files live: the user's cache (binaries, environments) and the clone's own files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+GO_MODULE = Path(__file__).resolve().parent / "go"
+MANIFESTS = REPOSITORY / "manifests"
+REQUIREMENTS = REPOSITORY / "requirements"
+
+
+def cache_dir() -> Path:
+    """`$XDG_CACHE_HOME/serving-operator` (`~/.cache/serving-operator`), created if missing."""
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    path = Path(home).resolve() / "serving-operator"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
