@@ -1,0 +1,197 @@
+"""What a service runs: a model on a built-in runtime, or a container of the user's own."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from serving_api.pod import (
+    ClaimMount,
+    ContainerPort,
+    EnvVar,
+    NameReference,
+    Probe,
+    RESERVED_ENV,
+    Resources,
+    Toleration,
+)
+from serving_api.scheduling import Affinity, TopologySpread
+from serving_api.schema import LabelKey, LabelValue, Model, ObjectName, Quantity, rule, rules
+
+# Fields of the predictor that do not shape the pod. All others do, and a change of one of them is a new revision.
+NOT_IN_REVISION = frozenset({"min_replicas", "max_replicas", "timeout"})
+
+_NO_DUPLICATE_ENV = rule("self.all(e, self.exists_one(o, o.name == e.name))", "names must be unique")
+_NO_RESERVED_ENV = rule(
+    f"self.all(e, !(e.name in {list(RESERVED_ENV)!r}))",
+    f"{', '.join(RESERVED_ENV)} are set by the operator",
+)
+Env = Annotated[
+    list[EnvVar], Field(max_length=64, json_schema_extra=rules(_NO_DUPLICATE_ENV, _NO_RESERVED_ENV))
+]
+Arguments = Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=64)]
+OwnLabels = Annotated[
+    dict[LabelKey, LabelValue],
+    Field(
+        max_length=32,
+        json_schema_extra=rules(
+            rule(
+                "self.all(k, !k.startsWith('serving-operator.dev/') && !k.startsWith('app.kubernetes.io/'))",
+                "keys under serving-operator.dev/ and app.kubernetes.io/ are set by the operator",
+            ),
+            rule(
+                r"self.all(k, k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
+                r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
+                "keys must be label keys such as team or example.com/team",
+            ),
+        ),
+    ),
+]
+OwnAnnotations = Annotated[
+    dict[LabelKey, Annotated[str, Field(max_length=4096)]],
+    Field(
+        max_length=32,
+        json_schema_extra=rules(
+            rule(
+                "self.all(k, !k.startsWith('serving-operator.dev/') || k == 'serving-operator.dev/emulate-gpu')",
+                "keys under serving-operator.dev/ are set by the operator",
+            ),
+            rule(
+                r"self.all(k, k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
+                r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
+                "keys must be annotation keys such as team or example.com/team",
+            ),
+        ),
+    ),
+]
+
+
+class ModelFormat(Model):
+    """The format that the model is stored in."""
+
+    name: Literal["sklearn"]
+    """Name of the format; it selects the runtime's implementation."""
+
+
+class ModelSource(Model):
+    """A stored model, served by a built-in runtime."""
+
+    model_format: ModelFormat
+    """Format of the stored model."""
+    runtime: Literal["mlserver"] = "mlserver"
+    """Built-in runtime that serves it."""
+    storage_uri: Annotated[
+        str,
+        Field(
+            min_length=7,
+            max_length=1024,
+            pattern=r"^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/[^/]+)*/?$",
+            json_schema_extra=rules(
+                rule("!self.contains('/../') && !self.endsWith('/..')", "must not contain .."),
+            ),
+        ),
+    ]
+    """Where the model is: pvc://CLAIM/PATH, a folder on a PersistentVolumeClaim of the service's namespace."""
+    env: Env | None = None
+    """Environment of the runtime."""
+    resources: Resources | None = None
+    """Compute resources of one replica."""
+
+
+class ContainerSource(Model):
+    """A container that serves HTTP by itself."""
+
+    image: Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[a-zA-Z0-9][-a-zA-Z0-9._/:@]*$")]
+    """Image of the model server."""
+    command: Arguments | None = None
+    """Entry point; the image's own if absent."""
+    args: Arguments | None = None
+    """Arguments of the entry point."""
+    env: Env | None = None
+    """Environment of the container."""
+    ports: Annotated[
+        list[ContainerPort],
+        Field(
+            max_length=4,
+            json_schema_extra=rules(
+                rule("self.all(p, self.exists_one(o, o.name == p.name))", "names must be unique"),
+                rule(
+                    "self.all(p, self.exists_one(o, o.containerPort == p.containerPort))",
+                    "port numbers must be unique",
+                ),
+                rule(
+                    "self.exists_one(p, p.name == 'http')",
+                    "one port must be named http: requests arrive there",
+                ),
+            ),
+        ),
+    ] | None = None
+    """Ports; http 8080 if absent. A port named metrics is scraped instead of http."""
+    resources: Resources | None = None
+    """Compute resources of one replica."""
+    readiness_probe: Probe | None = None
+    """When the replica may get requests; a TCP probe of port http if absent."""
+    liveness_probe: Probe | None = None
+    """When the container is to be restarted; none if absent."""
+    startup_probe: Probe | None = None
+    """Until when the container is starting; none if absent."""
+
+
+class Predictor(Model):
+    """What is run, how much of it, and how its pods look."""
+
+    model: ModelSource | None = None
+    """A stored model, served by a built-in runtime."""
+    container: ContainerSource | None = None
+    """A container that serves HTTP by itself."""
+    min_replicas: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Fewest replicas; 1 if absent. 0 is refused: a request for a service without pods has nobody to hold it."""
+    max_replicas: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Most replicas; required with scaling class Auto."""
+    timeout: Annotated[int, Field(ge=1, le=3600)] = 60
+    """Seconds that a request may take; the gateway ends it then, and a leaving pod is given so long to finish."""
+    node_selector: Annotated[dict[LabelKey, LabelValue], Field(max_length=32)] | None = None
+    """Labels that a node must have."""
+    tolerations: Annotated[list[Toleration], Field(max_length=32)] | None = None
+    """Taints that the pods may run in spite of."""
+    affinity: Affinity | None = None
+    """Scheduling constraints."""
+    topology_spread_constraints: Annotated[list[TopologySpread], Field(max_length=8)] | None = None
+    """How evenly the pods are spread."""
+    priority_class_name: ObjectName | None = None
+    """Priority of the pods."""
+    runtime_class_name: ObjectName | None = None
+    """Container runtime of the pods."""
+    scheduler_name: ObjectName | None = None
+    """Scheduler that places the pods."""
+    image_pull_secrets: Annotated[list[NameReference], Field(max_length=8)] | None = None
+    """Secrets for pulling the image."""
+    service_account_name: ObjectName | None = None
+    """Service account of the pods; its token is not mounted."""
+    shared_memory: Quantity | None = None
+    """Size of /dev/shm, taken from memory."""
+    persistent_volume_claims: Annotated[
+        list[ClaimMount],
+        Field(
+            max_length=8,
+            json_schema_extra=rules(
+                rule(
+                    "self.all(m, self.exists_one(o, o.mountPath == m.mountPath))", "mountPath must be unique"
+                )
+            ),
+        ),
+    ] | None = None
+    """PersistentVolumeClaims that the container sees."""
+    run_as_user: Annotated[int, Field(ge=1, le=4294967294)] | None = None
+    """User id of the container; 1000 if absent. 0 (root) is refused."""
+    run_as_group: Annotated[int, Field(ge=1, le=4294967294)] | None = None
+    """Group id of the container."""
+    fs_group: Annotated[int, Field(ge=1, le=4294967294)] | None = None
+    """Group that owns the mounted volumes."""
+    termination_grace_period_seconds: Annotated[int, Field(ge=1, le=7200)] | None = None
+    """Seconds from the end signal to the kill; drain time plus the 60 seconds of the default timeout if absent."""
+    labels: OwnLabels | None = None
+    """Further labels of the pods."""
+    annotations: OwnAnnotations | None = None
+    """Further annotations of the pods."""

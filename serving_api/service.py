@@ -1,0 +1,254 @@
+"""InferenceService: what a user asks for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from serving_api.names import ServiceKey
+from serving_api.predictor import Predictor
+from serving_api.schema import DNS_SUBDOMAIN, Model, Name, ObjectName, rule, rules
+
+
+class Objective(Model):
+    """The service level objective: so many percent of the requests within so many milliseconds."""
+
+    indicator: Literal["RequestLatency"] = "RequestLatency"
+    """What is measured: the time from a request's arrival at the server to its last byte."""
+    threshold_milliseconds: Annotated[int, Field(ge=1, le=600000)]
+    """A request that takes longer is late. Best equal to an upper bound of the latency histogram's buckets."""
+    percent: Annotated[int, Field(ge=50, le=99)] = 99
+    """Share of the requests that must be neither late nor failed."""
+
+
+class Gpu(Model):
+    """How GPU utilisation bounds the replicas."""
+
+    target_utilization_percent: Annotated[int, Field(ge=1, le=100)]
+    """Utilisation per replica above which a replica is added: one more lower bound beside the objective."""
+
+
+class ExternalScaling(Model):
+    """Replicas set by somebody else: a person, an HPA or a ScaledObject through the scale subresource."""
+
+    replicas: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Replicas of the service."""
+
+
+SignalProfile = Literal["mlserver", "gateway"]
+
+
+class Signals(Model):
+    """Where the autoscaler reads load and latency."""
+
+    profile: SignalProfile
+    """Names of the metrics: those of a runtime, or gateway for any container behind a gateway."""
+
+
+class Scaling(Model):
+    """Who sets the number of replicas, and how."""
+
+    class_: Annotated[Literal["Auto", "External"], Field(alias="class")] = "Auto"
+    """Auto: our autoscaler. External: the scale subresource of this object."""
+    mode: Literal["Auto", "Advise"] | None = None
+    """Auto (if absent): the autoscaler scales. Advise: it only says what it would do."""
+    external: ExternalScaling | None = None
+    """Replicas of class External."""
+    gpu: Gpu | None = None
+    """How GPU utilisation bounds the replicas."""
+    scale_down_hold_seconds: Annotated[int, Field(ge=10, le=3600)] | None = None
+    """Seconds for which a higher need is held before replicas are removed; if absent the measured start time, within 180 to 600."""
+    signals: Signals | None = None
+    """Where load and latency are read; if absent the runtime's own profile, and gateway for a container."""
+
+
+class Step(Model):
+    """One step of a rollout."""
+
+    weight: Annotated[int, Field(ge=1, le=99)]
+    """Percent of the traffic that the canary gets."""
+
+
+class Rollout(Model):
+    """How a new revision takes over."""
+
+    steps: Annotated[list[Step], Field(min_length=1, max_length=1)] = Field(
+        default=[Step(weight=10)], min_length=1, max_length=1
+    )
+    """Weights that the canary gets on its way to 100; one step."""
+    promotion: Literal["Manual"] = "Manual"
+    """Manual: after the last step the rollout waits for the promote label."""
+    progress_deadline_seconds: Annotated[int, Field(ge=10, le=86400)] = 600
+    """Seconds in which a canary must become ready; past it the attempt is aborted and rejected."""
+    capacity_deadline_seconds: Annotated[int, Field(ge=10, le=86400)] = 900
+    """Seconds for which pods may be pending for want of nodes before the rollout is called stalled."""
+    soak_seconds: Annotated[int, Field(ge=0, le=86400)] = 60
+    """Seconds at 100 percent before a promoted revision is committed."""
+
+
+class ParentReference(Model):
+    """A Gateway that the route attaches to."""
+
+    name: ObjectName
+    """Name of the Gateway."""
+    namespace: Name | None = None
+    """Namespace of the Gateway; the service's own if absent."""
+    section_name: Annotated[str, Field(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN)] | None = None
+    """Listener of the Gateway; all if absent."""
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    """Port of the Gateway; all if absent."""
+
+
+Hostname = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=253,
+        pattern=r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+    ),
+]
+
+
+class Route(Model):
+    """How requests reach the service from outside."""
+
+    parent_refs: Annotated[
+        list[ParentReference],
+        Field(
+            min_length=1,
+            max_length=8,
+            json_schema_extra=rules(
+                rule(
+                    "self.all(a, self.exists_one(b, a.name == b.name && "
+                    "(has(a.__namespace__) ? a.__namespace__ : '') == (has(b.__namespace__) ? b.__namespace__ : '') && "
+                    "(has(a.sectionName) ? a.sectionName : '') == (has(b.sectionName) ? b.sectionName : '') && "
+                    "(has(a.port) ? a.port : 0) == (has(b.port) ? b.port : 0)))",
+                    "entries must differ in name, namespace, sectionName or port",
+                ),
+                rule(
+                    "self.all(a, self.all(b, a.name != b.name || "
+                    "(has(a.__namespace__) ? a.__namespace__ : '') != (has(b.__namespace__) ? b.__namespace__ : '') || "
+                    "(has(a.sectionName) == has(b.sectionName) && has(a.port) == has(b.port))))",
+                    "entries for one Gateway must all set sectionName, or port, or neither",
+                ),
+            ),
+        ),
+    ]
+    """Gateways that the route attaches to."""
+    hostnames: Annotated[
+        list[Hostname],
+        Field(
+            min_length=1,
+            max_length=16,
+            json_schema_extra=rules(
+                rule("self.all(h, self.exists_one(o, o == h))", "hostnames must be unique"),
+                rule(
+                    r"self.all(h, !h.matches('^[0-9]+(\\.[0-9]+){3}$'))",
+                    "an IP address is no hostname",
+                ),
+            ),
+        ),
+    ]
+    """Host names that requests carry."""
+
+
+_AUTO = "!has(self.scaling.class) || self.scaling.class == 'Auto'"
+
+
+def _auto_only(field: str, path: str) -> dict[str, Any]:
+    return rule(
+        f"{_AUTO} || !has(self.{field})",
+        f"{path} has no effect with scaling.class External; remove it",
+        path=f".{field}",
+    )
+
+
+class InferenceServiceSpec(Model):
+    """The wanted state."""
+
+    model_config = Model.model_config | {
+        "json_schema_extra": rules(
+            rule(
+                "has(self.predictor.model) != has(self.predictor.container)",
+                "set exactly one of predictor.model and predictor.container",
+                path=".predictor",
+            ),
+            rule(
+                f"!({_AUTO}) || has(self.predictor.maxReplicas)",
+                "predictor.maxReplicas is required with scaling.class Auto: the most replicas that the autoscaler may use",
+                path=".predictor.maxReplicas",
+            ),
+            rule(
+                f"!({_AUTO}) || has(self.objective)",
+                "objective is required with scaling.class Auto: what the autoscaler holds",
+                path=".objective",
+            ),
+            rule(
+                "!has(self.predictor.minReplicas) || !has(self.predictor.maxReplicas) || "
+                "self.predictor.minReplicas <= self.predictor.maxReplicas",
+                "predictor.minReplicas must be at most predictor.maxReplicas",
+                path=".predictor.minReplicas",
+            ),
+            _auto_only("predictor.minReplicas", "predictor.minReplicas"),
+            _auto_only("predictor.maxReplicas", "predictor.maxReplicas"),
+            _auto_only("objective", "objective"),
+        )
+    }
+
+    predictor: Predictor
+    """What is run."""
+    objective: Objective | None = None
+    """What the autoscaler holds; required with scaling class Auto."""
+    scaling: Annotated[
+        Scaling,
+        Field(
+            json_schema_extra=rules(
+                rule(
+                    "self.class != 'External' || has(self.external)",
+                    "scaling.external is required with scaling.class External",
+                    path=".external",
+                ),
+                rule(
+                    "self.class != 'Auto' || !has(self.external)",
+                    "scaling.external has no effect with scaling.class Auto; remove it",
+                    path=".external",
+                ),
+                *(
+                    rule(
+                        f"self.class != 'External' || !has(self.{field})",
+                        f"scaling.{field} has no effect with scaling.class External; remove it",
+                        path=f".{field}",
+                    )
+                    for field in ("mode", "gpu", "scaleDownHoldSeconds", "signals")
+                ),
+            )
+        ),
+    ] = Scaling()
+    """Who sets the number of replicas, and how."""
+    rollout: Rollout = Rollout()
+    """How a new revision takes over."""
+    route: Route
+    """How requests reach the service from outside."""
+
+
+class InferenceService(Model):
+    """A service as read from the API server; `raw` keeps everything else."""
+
+    key: ServiceKey
+    uid: str
+    generation: int
+    labels: dict[str, str]
+    spec: InferenceServiceSpec
+
+    @classmethod
+    def parse(cls, raw: dict[str, Any]) -> InferenceService:
+        """Read an object of the API. Raises pydantic.ValidationError if its spec is not one that the CRD admits."""
+        metadata = raw["metadata"]
+        return cls(
+            key=ServiceKey(metadata["namespace"], metadata["name"]),
+            uid=metadata["uid"],
+            generation=metadata.get("generation", 1),
+            labels=metadata.get("labels") or {},
+            spec=InferenceServiceSpec.model_validate(raw["spec"]),
+        )

@@ -1,0 +1,116 @@
+"""Status of an InferenceService: what was observed, never what was asked for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from serving_api.autoscaler import Condition
+from serving_api.schema import Model
+
+
+class StableStatus(Model):
+    """The committed revision."""
+
+    id: str
+    """The attempt that was committed."""
+    revision: str
+    """Hash of the revision."""
+
+
+class Hold(Model):
+    """Time that a rollout waits for something that is not the canary's fault."""
+
+    reason: str
+    """For whom it waits."""
+    since: str
+    """When the wait began."""
+
+
+class Abort(Model):
+    """An abort under way."""
+
+    reason: str
+    """Why."""
+    message: str
+    """Why, in a sentence."""
+    rejects: bool
+    """Whether the attempt is rejected for it."""
+
+
+class CanaryStatus(Model):
+    """The attempt under way."""
+
+    id: str
+    """The attempt; command labels name it."""
+    revision: str
+    """Hash of the revision."""
+    step: int | None = None
+    """Step of the rollout, counted from 0."""
+    weight: int | None = None
+    """Percent of the traffic in the route that the gateway acknowledged."""
+    verdict: str | None = None
+    """What the rollout waits for, or what was found."""
+    started_at: str | None = None
+    """When the attempt began."""
+    step_started_at: str | None = None
+    """When the gateway's acknowledgement of the present weight had settled."""
+    held_seconds: int | None = None
+    """Seconds of ended waits, not counted towards the deadline."""
+    hold: Hold | None = None
+    """The wait under way."""
+    abort: Abort | None = None
+    """The abort under way."""
+
+
+class Rejected(Model):
+    """A revision that is not tried again until it is asked for."""
+
+    id: str
+    """The attempt."""
+    revision: str
+    """Hash of the revision."""
+    reason: str
+    """Why it was rejected."""
+    message: str | None = None
+    """Why, in a sentence."""
+    time: str
+    """When."""
+
+
+class Command(Model):
+    """A command label that was accepted."""
+
+    kind: Literal["Promote", "Abort", "Retry"]
+    """What was asked."""
+    id: str
+    """The attempt that the label named."""
+    time: str
+    """When it was accepted."""
+
+
+class InferenceServiceStatus(Model):
+    """What was observed."""
+
+    observed_generation: int | None = None
+    """Generation of the spec that was acted on."""
+    stable: StableStatus | None = None
+    """The committed revision."""
+    canary: CanaryStatus | None = None
+    """The attempt under way."""
+    rejected: Annotated[list[Rejected], Field(max_length=10)] | None = None
+    """Rejected attempts, newest last."""
+    commands: Annotated[list[Command], Field(max_length=10)] | None = None
+    """Accepted commands, newest last."""
+    url: str | None = None
+    """Where requests are answered."""
+    replicas: int | None = None
+    """Pods of all live revisions."""
+    selector: str | None = None
+    """Label selector of these pods."""
+    conditions: Annotated[
+        list[Condition],
+        Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
+    ] | None = None
+    """Servable, Ready, UpToDate, RouteProgrammed, CanaryHealthy, Reconciling, Stalled, CommandIgnored, NameConflict, ReserveLimited."""
