@@ -1,0 +1,86 @@
+"""What the operator has seen of one service, and what it decides to write: the values between shell and core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+from serving_api.names import ServiceKey
+
+Manifest = dict[str, Any]
+
+
+class ObjectId(NamedTuple):
+    """An object within the service's namespace."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the administrator set for all services. Durations in seconds."""
+
+    namespace: str = "serving-system"
+    propagation_delay_seconds: float = 10.0
+    min_ready_seconds: int = 5
+    drain_seconds: int = 5
+    stable_broken_seconds: float = 30.0
+    autoscaler_lease_seconds: float = 60.0
+    revision_history_limit: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything observed about one service at one instant. `objects` holds what carries our controller reference."""
+
+    key: ServiceKey
+    service: Manifest
+    objects: Mapping[ObjectId, Manifest]
+    pods: tuple[Manifest, ...] = ()
+    endpoint_slices: tuple[Manifest, ...] = ()
+    gateways: Mapping[tuple[str, str], Manifest] = field(default_factory=dict)
+    quotas: tuple[Manifest, ...] = ()
+    # Objects of ours by name and label that do not carry our controller reference: adopted, waited for, or in conflict.
+    strangers: Mapping[ObjectId, Manifest] = field(default_factory=dict)
+    routes_served: bool = True
+    autoscaler_renewed: datetime | None = None
+    # Facts that the API does not hold and a restart may lose: when something was first seen in its present state.
+    since: Mapping[str, datetime] = field(default_factory=dict)
+    # Replicas last observed of Deployments that are gone, by name.
+    last_replicas: Mapping[str, int] = field(default_factory=dict)
+    # ControllerRevisions last observed that are gone, by name.
+    last_revisions: Mapping[str, Manifest] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One request to the API server. Preconditions travel in the body (uid, resourceVersion) or in `uid`/`resource_version`."""
+
+    verb: Literal["create", "apply", "patch", "delete", "status"]
+    manifest: Manifest
+    why: str
+    uid: str | None = None
+    resource_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventNote:
+    """An event to post on the service, on a transition only."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+    action: str = "Reconcile"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one reconcile decided: writes in order, the status, events, and when to look again."""
+
+    writes: tuple[Write, ...] = ()
+    status: Manifest | None = None
+    events: tuple[EventNote, ...] = ()
+    requeue_after_seconds: float | None = None
