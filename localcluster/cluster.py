@@ -11,7 +11,7 @@ from typing import Any, Self
 DEFAULT_RUN_DIR = Path("out/cluster")
 
 
-class ClusterNotFound(Exception):
+class ClusterNotFoundError(Exception):
     """The run directory holds no cluster, or one that another version of this program wrote."""
 
 
@@ -83,11 +83,13 @@ class Cluster:
     def kubeconfig_of(self, component: str) -> Path:
         """Credentials of a component of its own, so that the audit log tells who wrote.
 
-        Raises ClusterNotFound if no such credentials were issued.
+        Raises ClusterNotFoundError if no such credentials were issued.
         """
         path = self.run_dir / "kubeconfigs" / f"{component}.kubeconfig"
         if not path.is_file():
-            raise ClusterNotFound(f"no credentials for component {component!r} at {path}; start with `up`")
+            raise ClusterNotFoundError(
+                f"no credentials for component {component!r} at {path}; start with `up`"
+            )
         return path
 
     def save(self) -> None:
@@ -99,17 +101,17 @@ class Cluster:
 
     @classmethod
     def load(cls, run_dir: Path) -> Self:
-        """Read `cluster.json` of a run directory; raises ClusterNotFound with the remedy."""
+        """Read `cluster.json` of a run directory; raises ClusterNotFoundError with the remedy."""
         path = Path(run_dir).resolve() / "cluster.json"
         try:
             raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise ClusterNotFound(
+            raise ClusterNotFoundError(
                 f"no cluster in {path.parent}; start one with `python -m localcluster up`"
             ) from None
         known = {field.name for field in fields(cls)}
         if set(raw) != known:
-            raise ClusterNotFound(
+            raise ClusterNotFoundError(
                 f"{path} was written by another version (fields {sorted(set(raw) ^ known)}); "
                 "run `python -m localcluster down` and `up` again"
             )
