@@ -1,0 +1,78 @@
+"""Where the API server is and who we are to it: KUBECONFIG if set, else the pod's service account."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+
+TOKEN_RELOAD_SECONDS = 60.0
+"""Bound tokens are rotated in place by the kubelet; a file is read again at most this often."""
+
+
+class ConfigurationError(Exception):
+    """There is no usable way to the API server; the text says what to set."""
+
+
+async def api_client(user_agent: str, environ: Mapping[str, str] = os.environ) -> ApiClient:
+    """A connected client of the library, or `ConfigurationError` with the remedy."""
+    configuration = Configuration()
+    path = environ.get("KUBECONFIG")
+    try:
+        if path:
+            token_file = await asyncio.to_thread(_token_file, path)
+            await load_kube_config(  # type: ignore[no-untyped-call]
+                path, client_configuration=configuration, persist_config=False
+            )
+            if token_file is not None:
+                configuration.refresh_api_key_hook = _reload(token_file)  # type: ignore[assignment]
+        else:
+            load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+    except (ConfigException, OSError, ValueError, KeyError, yaml.YAMLError) as error:
+        remedy = (
+            f"KUBECONFIG={path} cannot be used"
+            if path
+            else "no KUBECONFIG and no mounted service account: set KUBECONFIG, or run in a pod with "
+            "automountServiceAccountToken: true"
+        )
+        raise ConfigurationError(f"{remedy} ({error})") from error
+    client = ApiClient(configuration)
+    client.user_agent = user_agent
+    return client
+
+
+def _token_file(path: str) -> Path | None:
+    """The file that the current context's user reads its token from, if it does.
+
+    The library reads it once; a token that is rotated would expire under a long-running process.
+    """
+    for candidate in path.split(os.pathsep):
+        config: Any = yaml.safe_load(Path(candidate).read_text()) if Path(candidate).exists() else None
+        if not isinstance(config, dict):
+            continue
+        current = config.get("current-context")
+        contexts = {c.get("name"): c.get("context") or {} for c in config.get("contexts") or ()}
+        users = {u.get("name"): u.get("user") or {} for u in config.get("users") or ()}
+        file = users.get(contexts.get(current, {}).get("user"), {}).get("tokenFile")
+        if file:
+            return Path(candidate).parent / str(file)
+    return None
+
+
+def _reload(token_file: Path) -> Callable[[Any], None]:
+    read_at = float("-inf")
+
+    def refresh(configuration: Any) -> None:
+        nonlocal read_at
+        if time.monotonic() - read_at >= TOKEN_RELOAD_SECONDS:
+            configuration.api_key["BearerToken"] = f"Bearer {token_file.read_text().strip()}"
+            read_at = time.monotonic()
+
+    return refresh

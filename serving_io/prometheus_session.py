@@ -1,0 +1,77 @@
+"""The HTTP session under the Prometheus client library, with what the library lacks."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import requests
+
+
+class AnswerTooLarge(Exception):  # noqa: N818
+    """More bytes than the limit."""
+
+
+class BoundedSession(requests.Session):
+    """Adds what the client library lacks: a limit on the answer's size and total time, long queries in the
+    body instead of the URL, a token that is read again, and the answer's warnings."""
+
+    def __init__(
+        self,
+        *,
+        ca_file: Path | None,
+        bearer_token_file: Path | None,
+        total_timeout_seconds: float,
+        max_answer_bytes: int,
+    ) -> None:
+        super().__init__()
+        self.verify = str(ca_file) if ca_file else True
+        self.warnings: tuple[str, ...] = ()
+        """What the last answer warned of."""
+        self._bearer_token_file = bearer_token_file
+        self._total_timeout_seconds = total_timeout_seconds
+        self._max_answer_bytes = max_answer_bytes
+
+    def request(self, method: str, url: str | bytes, **kwargs: Any) -> requests.Response:  # type: ignore[override]
+        """As the library calls it: with keywords."""
+        deadline = time.monotonic() + self._total_timeout_seconds
+        kwargs["data"], kwargs["params"] = kwargs.pop("params", None), None
+        headers = dict(kwargs.pop("headers", None) or {})
+        if self._bearer_token_file is not None:
+            headers["Authorization"] = f"Bearer {self._bearer_token_file.read_text().strip()}"
+        self.warnings = ()
+        response = super().request(method, url, headers=headers, stream=True, **kwargs)
+        try:
+            body = self._read(response, deadline)
+        finally:
+            response.close()
+        # The library hands out `data.result` alone, and looks for it in the body read here.
+        response._content = body
+        if b'"warnings"' in body:
+            self.warnings = _warnings(body)
+        return response
+
+    def _read(self, response: requests.Response, deadline: float) -> bytes:
+        body = bytearray()
+        for chunk in response.iter_content(65536):
+            body += chunk
+            if len(body) > self._max_answer_bytes:
+                raise AnswerTooLarge(
+                    f"more than {self._max_answer_bytes} bytes: narrow the query or raise the limit"
+                )
+            if time.monotonic() > deadline:
+                raise requests.exceptions.ReadTimeout(
+                    f"the answer was still coming after {self._total_timeout_seconds:g} s"
+                )
+        return bytes(body)
+
+
+def _warnings(body: bytes) -> tuple[str, ...]:
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return ()
+    stated = answer.get("warnings") if isinstance(answer, dict) else None
+    return tuple(str(warning) for warning in stated or ())

@@ -1,0 +1,134 @@
+"""One HTTP request to the API server: authenticated, timed, counted, its refusal turned into an error."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import aiohttp
+from kubernetes.aio.client import ApiClient
+
+from serving_io.errors import ApiError, Unavailable, error_from
+
+CONNECT_TIMEOUT_SECONDS = 3.0
+"""Less than what a Lease leaves between the end of leadership and its take-over (5 s): a write that was
+checked leaves in time or not at all."""
+REQUEST_TIMEOUT_SECONDS = 30.0
+STREAM_SILENCE_SECONDS = 90.0
+"""The server sends a bookmark about once a minute: a longer silence is a dead connection."""
+
+JSON = "application/json"
+APPLY = "application/apply-patch+yaml"
+MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+
+
+def unobserved(_method: str, _code: str, _seconds: float) -> None:
+    """Count nothing."""
+
+
+def unguarded() -> None:
+    """Let every write pass."""
+
+
+@dataclass(frozen=True)
+class Transport:
+    """`before_write` runs directly before each write is sent; `on_request` after each request.
+
+    `on_request(method, code, seconds)`: code is `<error>` where there was no answer.
+    """
+
+    api: ApiClient
+    before_write: Callable[[], None] = unguarded
+    on_request: Callable[[str, str, float], None] = unobserved
+    request_timeout_seconds: float = REQUEST_TIMEOUT_SECONDS
+
+    def guarded_by(self, before_write: Callable[[], None]) -> Transport:
+        """The same connections with another check."""
+        return replace(self, before_write=before_write)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.api.close()  # type: ignore[no-untyped-call]
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = JSON,
+    ) -> dict[str, Any]:
+        """One request; answers the object in the body. Raises `ApiError`."""
+        timeout = aiohttp.ClientTimeout(
+            total=self.request_timeout_seconds, sock_connect=CONNECT_TIMEOUT_SECONDS
+        )
+        response = await self._request(method, path, query, body, content_type, timeout)
+        try:
+            answer = json.loads(await response.read())
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise _no_answer(error, f"{method} {path}") from error
+        if not isinstance(answer, dict):
+            raise Unavailable(response.status, "Unreadable", f"{method} {path} was answered with no object")
+        return answer
+
+    async def lines(self, path: str, query: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
+        """The lines of a streamed answer until the server ends it. Raises `ApiError`."""
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=CONNECT_TIMEOUT_SECONDS, sock_read=STREAM_SILENCE_SECONDS
+        )
+        response = await self._request("GET", path, query, None, JSON, timeout)
+        # Not `readline`: it refuses lines beyond its buffer, and an object may be larger than any buffer.
+        rest = b""
+        try:
+            async for chunk in response.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    if line.strip():
+                        yield line
+        except (aiohttp.ClientError, OSError) as error:
+            raise _no_answer(error, f"GET {path}") from error
+        finally:
+            response.close()
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        body: Any,
+        content_type: str,
+        timeout: aiohttp.ClientTimeout,
+    ) -> aiohttp.ClientResponse:
+        headers = {"Accept": JSON, "Content-Type": content_type}
+        started, code = time.monotonic(), "<error>"
+        try:
+            # The body goes past the library's own serialisation: it is plain JSON already, and the copy
+            # would cost more than the request.
+            sent_method, url, sent_headers, _, _ = await self.api.param_serialize(
+                method,
+                path,
+                query_params=dict(query or {}),
+                header_params=headers,
+                auth_settings=["BearerToken"],
+            )
+            if method != "GET":
+                self.before_write()
+            wrapped = await self.api.call_api(sent_method, url, sent_headers, body, _request_timeout=timeout)
+            response: aiohttp.ClientResponse = wrapped.response
+            code = str(response.status)
+            if response.status >= 300:
+                raise error_from(response.status, await response.read(), response.headers)
+            return response
+        except (aiohttp.ClientError, OSError) as error:
+            raise _no_answer(error, f"{method} {path}") from error
+        finally:
+            self.on_request(method, code, time.monotonic() - started)
+
+
+def _no_answer(error: Exception, what: str) -> ApiError:
+    reason = "Timeout" if isinstance(error, TimeoutError) else "NoAnswer"
+    return Unavailable(0, reason, f"{what}: {str(error) or type(error).__name__}")
