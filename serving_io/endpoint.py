@@ -60,10 +60,10 @@ async def endpoint(
     application.router.add_get("/metrics", metrics)
     application.router.add_get("/healthz", answer(healthy))  # type: ignore[arg-type]
     application.router.add_get("/readyz", answer(ready))  # type: ignore[arg-type]
-    runner = web.AppRunner(application, access_log=None, handle_signals=False)
+    runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, shutdown_timeout=1.0)
+        site = web.TCPSite(runner, host, port)
         await site.start()
         yield runner.addresses[0][1]
     finally:
