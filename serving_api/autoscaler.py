@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from serving_api.schema import Model, Name, ObjectName, rule, rules
+from serving_api.schema import Model, ObjectName, rule, rules
 from serving_api.service import Gpu, Objective, SignalProfile
 
 Percent = Annotated[int, Field(ge=0, le=100)]
@@ -197,11 +197,13 @@ class InferenceAutoscalerStatus(Model):
     """The decision in force."""
     learned: Learned | None = None
     """What was measured."""
-    conditions: Annotated[
-        list[Condition],
-        Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
-    ] | None = None
+    conditions: (
+        Annotated[
+            list[Condition],
+            Field(
+                json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
+            ),
+        ]
+        | None
+    ) = None
     """ScalingActive, ScalingLimited, ReserveLimited, SignalsAvailable, ObjectiveNotMeasurable, ObjectiveInfeasible, Conflict."""
-
-
-__all__ = ["Condition", "InferenceAutoscaler", "InferenceAutoscalerSpec", "InferenceAutoscalerStatus", "Name"]

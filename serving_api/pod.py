@@ -10,7 +10,6 @@ from serving_api.schema import (
     LabelKey,
     LabelValue,
     Model,
-    Name,
     ObjectName,
     PortReference,
     Quantity,
@@ -180,33 +179,39 @@ class Resources(Model):
         )
     }
 
-    limits: Annotated[
-        dict[Annotated[str, Field(max_length=253)], Quantity],
-        Field(
-            max_length=16,
-            json_schema_extra=rules(
-                rule(
-                    r"self.all(k, k in ['cpu', 'memory', 'ephemeral-storage'] || "
-                    r"k.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[a-zA-Z0-9]([-a-zA-Z0-9_.]*[a-zA-Z0-9])?$'))",
-                    "keys are cpu, memory, ephemeral-storage or an extended resource such as nvidia.com/gpu",
-                )
+    limits: (
+        Annotated[
+            dict[Annotated[str, Field(max_length=100)], Quantity],
+            Field(
+                max_length=8,
+                json_schema_extra=rules(
+                    rule(
+                        r"self.all(k, k in ['cpu', 'memory', 'ephemeral-storage'] || "
+                        r"k.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[a-zA-Z0-9]([-a-zA-Z0-9_.]*[a-zA-Z0-9])?$'))",
+                        "keys are cpu, memory, ephemeral-storage or an extended resource such as nvidia.com/gpu",
+                    )
+                ),
             ),
-        ),
-    ] | None = None
+        ]
+        | None
+    ) = None
     """Most that a replica may use: cpu, memory, ephemeral-storage, and accelerators such as nvidia.com/gpu."""
-    requests: Annotated[
-        dict[Annotated[str, Field(max_length=253)], Quantity],
-        Field(
-            max_length=16,
-            json_schema_extra=rules(
-                rule(
-                    r"self.all(k, k in ['cpu', 'memory', 'ephemeral-storage'] || "
-                    r"k.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[a-zA-Z0-9]([-a-zA-Z0-9_.]*[a-zA-Z0-9])?$'))",
-                    "keys are cpu, memory, ephemeral-storage or an extended resource such as nvidia.com/gpu",
-                )
+    requests: (
+        Annotated[
+            dict[Annotated[str, Field(max_length=100)], Quantity],
+            Field(
+                max_length=8,
+                json_schema_extra=rules(
+                    rule(
+                        r"self.all(k, k in ['cpu', 'memory', 'ephemeral-storage'] || "
+                        r"k.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[a-zA-Z0-9]([-a-zA-Z0-9_.]*[a-zA-Z0-9])?$'))",
+                        "keys are cpu, memory, ephemeral-storage or an extended resource such as nvidia.com/gpu",
+                    )
+                ),
             ),
-        ),
-    ] | None = None
+        ]
+        | None
+    ) = None
     """What is reserved for a replica; a limit without a request reserves the limit."""
 
 

@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from serving_api.pod import (
+    RESERVED_ENV,
     ClaimMount,
     ContainerPort,
     EnvVar,
     NameReference,
     Probe,
-    RESERVED_ENV,
     Resources,
     Toleration,
 )
@@ -110,23 +110,26 @@ class ContainerSource(Model):
     """Arguments of the entry point."""
     env: Env | None = None
     """Environment of the container."""
-    ports: Annotated[
-        list[ContainerPort],
-        Field(
-            max_length=4,
-            json_schema_extra=rules(
-                rule("self.all(p, self.exists_one(o, o.name == p.name))", "names must be unique"),
-                rule(
-                    "self.all(p, self.exists_one(o, o.containerPort == p.containerPort))",
-                    "port numbers must be unique",
-                ),
-                rule(
-                    "self.exists_one(p, p.name == 'http')",
-                    "one port must be named http: requests arrive there",
+    ports: (
+        Annotated[
+            list[ContainerPort],
+            Field(
+                max_length=4,
+                json_schema_extra=rules(
+                    rule("self.all(p, self.exists_one(o, o.name == p.name))", "names must be unique"),
+                    rule(
+                        "self.all(p, self.exists_one(o, o.containerPort == p.containerPort))",
+                        "port numbers must be unique",
+                    ),
+                    rule(
+                        "self.exists_one(p, p.name == 'http')",
+                        "one port must be named http: requests arrive there",
+                    ),
                 ),
             ),
-        ),
-    ] | None = None
+        ]
+        | None
+    ) = None
     """Ports; http 8080 if absent. A port named metrics is scraped instead of http."""
     resources: Resources | None = None
     """Compute resources of one replica."""
@@ -171,17 +174,21 @@ class Predictor(Model):
     """Service account of the pods; its token is not mounted."""
     shared_memory: Quantity | None = None
     """Size of /dev/shm, taken from memory."""
-    persistent_volume_claims: Annotated[
-        list[ClaimMount],
-        Field(
-            max_length=8,
-            json_schema_extra=rules(
-                rule(
-                    "self.all(m, self.exists_one(o, o.mountPath == m.mountPath))", "mountPath must be unique"
-                )
+    persistent_volume_claims: (
+        Annotated[
+            list[ClaimMount],
+            Field(
+                max_length=8,
+                json_schema_extra=rules(
+                    rule(
+                        "self.all(m, self.exists_one(o, o.mountPath == m.mountPath))",
+                        "mountPath must be unique",
+                    )
+                ),
             ),
-        ),
-    ] | None = None
+        ]
+        | None
+    ) = None
     """PersistentVolumeClaims that the container sees."""
     run_as_user: Annotated[int, Field(ge=1, le=4294967294)] | None = None
     """User id of the container; 1000 if absent. 0 (root) is refused."""

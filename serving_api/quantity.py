@@ -19,7 +19,9 @@ _SUFFIXES = {
     "P": Decimal("1e15"),
     "E": Decimal("1e18"),
 } | {unit: Decimal(1024) ** power for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), start=1)}
-_SHAPE = re.compile(r"^(?P<number>[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?P<suffix>[munkMGTPE]|[KMGTPE]i)?$")
+_SHAPE = re.compile(
+    r"^(?P<number>[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)(?P<suffix>[munkMGTPE]|[KMGTPE]i)?$"
+)
 
 
 def value_of(quantity: str | int | float) -> Decimal:

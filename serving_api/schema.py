@@ -33,7 +33,9 @@ def rules(*validations: Mapping[str, Any]) -> dict[str, Any]:
     return {"x-kubernetes-validations": [dict(validation) for validation in validations]}
 
 
-def rule(expression: str, message: str, *, path: str | None = None, show: str | None = None) -> dict[str, Any]:
+def rule(
+    expression: str, message: str, *, path: str | None = None, show: str | None = None
+) -> dict[str, Any]:
     """One CEL rule. `path` names the field at fault; `show` is a CEL expression whose value ends the message."""
     made: dict[str, Any] = {"rule": expression, "message": message}
     if path:
@@ -61,6 +63,7 @@ Quantity = Annotated[
         {
             "anyOf": [{"type": "integer"}, {"type": "string"}],
             "pattern": quantity.PATTERN,
+            "maxLength": 32,
             "x-kubernetes-int-or-string": True,
         }
     ),

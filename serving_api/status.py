@@ -109,8 +109,13 @@ class InferenceServiceStatus(Model):
     """Pods of all live revisions."""
     selector: str | None = None
     """Label selector of these pods."""
-    conditions: Annotated[
-        list[Condition],
-        Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
-    ] | None = None
+    conditions: (
+        Annotated[
+            list[Condition],
+            Field(
+                json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
+            ),
+        ]
+        | None
+    ) = None
     """Servable, Ready, UpToDate, RouteProgrammed, CanaryHealthy, Reconciling, Stalled, CommandIgnored, NameConflict, ReserveLimited."""

@@ -1,0 +1,250 @@
+"""CustomResourceDefinitions made from the types. `python -m serving_api.crd` writes them into crds/."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from serving_api import names
+from serving_api.autoscaler import InferenceAutoscalerSpec, InferenceAutoscalerStatus
+from serving_api.service import InferenceServiceSpec
+from serving_api.status import InferenceServiceStatus
+
+Schema = dict[str, Any]
+
+_KEPT = {
+    "type",
+    "description",
+    "enum",
+    "default",
+    "pattern",
+    "minimum",
+    "maximum",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "maxProperties",
+    "required",
+    "anyOf",
+}
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return value
+
+
+def _inline(node: Any, definitions: Schema) -> Schema:
+    """Turn one node of pydantic's JSON schema into a structural schema."""
+    node = dict(node)
+    if "$ref" in node:
+        target = definitions[node.pop("$ref").rsplit("/", 1)[1]]
+        node = {**target, **node}
+        if "x-kubernetes-validations" in target:
+            own = [r for r in node["x-kubernetes-validations"] if r not in target["x-kubernetes-validations"]]
+            node["x-kubernetes-validations"] = target["x-kubernetes-validations"] + own
+    if "anyOf" in node and "x-kubernetes-int-or-string" not in node:
+        alternatives = [option for option in node.pop("anyOf") if option.get("type") != "null"]
+        if len(alternatives) != 1:
+            raise ValueError(f"not structural: {alternatives}")
+        outer = {key: value for key, value in node.items() if value is not None}
+        node = {**_inline(alternatives[0], definitions), **outer}
+    if "default" in node:
+        node["default"] = _without_nulls(node["default"])
+        if node["default"] is None:
+            del node["default"]
+    if "const" in node:
+        node["enum"] = [node.pop("const")]
+    made: Schema = {
+        key: value for key, value in node.items() if key in _KEPT or key.startswith("x-kubernetes-")
+    }
+    if "anyOf" in made:
+        made.pop("type", None)
+    if isinstance(made.get("description"), str):
+        made["description"] = " ".join(made["description"].split())
+    if "properties" in node:
+        made["properties"] = {
+            name: _inline(child, definitions) for name, child in sorted(node["properties"].items())
+        }
+    if "items" in node:
+        made["items"] = _inline(node["items"], definitions)
+    if isinstance(node.get("additionalProperties"), dict):
+        made["additionalProperties"] = _inline(node["additionalProperties"], definitions)
+    return made
+
+
+def structural(model: type[BaseModel]) -> Schema:
+    """Return a model's structural OpenAPI v3 schema, without references."""
+    schema = model.model_json_schema(by_alias=True, mode="validation")
+    return _inline({key: value for key, value in schema.items() if key != "$defs"}, schema.get("$defs", {}))
+
+
+def _column(name: str, path: str, of: str, description: str, *, wide: bool = False) -> Schema:
+    column = {"name": name, "jsonPath": path, "type": of, "description": description}
+    return column | {"priority": 1} if wide else column
+
+
+def _condition(condition: str, field: str) -> str:
+    return f'.status.conditions[?(@.type=="{condition}")].{field}'
+
+
+_AGE = _column("Age", ".metadata.creationTimestamp", "date", "Time since creation")
+
+
+def _definition(
+    kind: str,
+    plural: str,
+    short: str,
+    spec: Schema,
+    status: Schema,
+    columns: list[Schema],
+    description: str,
+    *,
+    validations: list[Schema] | None = None,
+    scale: Schema | None = None,
+) -> Schema:
+    subresources: Schema = {"status": {}} | ({"scale": scale} if scale else {})
+    root: Schema = {
+        "type": "object",
+        "description": description,
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": {"type": "string", "description": "Group and version of the API."},
+            "kind": {"type": "string", "description": "Kind of the object."},
+            "metadata": {"type": "object"},
+            "spec": spec,
+            "status": status,
+        },
+    }
+    if validations:
+        root["x-kubernetes-validations"] = validations
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": f"{plural}.{names.GROUP}",
+            "labels": {"app.kubernetes.io/name": names.OPERATOR, "app.kubernetes.io/part-of": names.OPERATOR},
+        },
+        "spec": {
+            "group": names.GROUP,
+            "names": {
+                "kind": kind,
+                "listKind": f"{kind}List",
+                "plural": plural,
+                "singular": kind.lower(),
+                "shortNames": [short],
+                "categories": ["serving"],
+            },
+            "scope": "Namespaced",
+            "versions": [
+                {
+                    "name": names.VERSION,
+                    "served": True,
+                    "storage": True,
+                    "subresources": subresources,
+                    "additionalPrinterColumns": columns,
+                    "schema": {"openAPIV3Schema": root},
+                }
+            ],
+        },
+    }
+
+
+def inference_service() -> Schema:
+    """Return the CRD of InferenceService."""
+    return _definition(
+        names.SERVICE_KIND,
+        names.SERVICE_PLURAL,
+        "infsvc",
+        structural(InferenceServiceSpec),
+        structural(InferenceServiceStatus),
+        [
+            _column("Ready", _condition("Ready", "status"), "string", "Answers, with the replicas it needs"),
+            _column("URL", ".status.url", "string", "Where requests are answered"),
+            _column("Replicas", ".status.replicas", "integer", "Pods of all live revisions"),
+            _column("Stable", ".status.stable.revision", "string", "Committed revision"),
+            _column("Canary", ".status.canary.id", "string", "Attempt under way; labels name it"),
+            _column("Weight", ".status.canary.weight", "integer", "Percent of traffic on the canary"),
+            _AGE,
+            _column("UpToDate", _condition("UpToDate", "status"), "string", "Spec is committed", wide=True),
+            _column("Reason", _condition("UpToDate", "reason"), "string", "Why, or why not", wide=True),
+        ],
+        "InferenceService serves a model: it becomes a Deployment, Services and a route, and rolls out new "
+        "revisions as canaries.",
+        validations=[
+            {
+                "rule": "size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+                "message": "metadata.name must be a DNS label of at most 40 characters that starts with a letter",
+            }
+        ],
+        scale={
+            "specReplicasPath": ".spec.scaling.external.replicas",
+            "statusReplicasPath": ".status.replicas",
+            "labelSelectorPath": ".status.selector",
+        },
+    )
+
+
+def inference_autoscaler() -> Schema:
+    """Return the CRD of InferenceAutoscaler."""
+    return _definition(
+        names.AUTOSCALER_KIND,
+        names.AUTOSCALER_PLURAL,
+        "infas",
+        structural(InferenceAutoscalerSpec),
+        structural(InferenceAutoscalerStatus),
+        [
+            _column("Target", ".spec.scaleTargetRef.name", "string", "Workload that is scaled"),
+            _column("Replicas", ".status.observedReplicas", "integer", "Replicas of the workload"),
+            _column("Desired", ".status.desiredReplicas", "integer", "Replicas that were decided"),
+            _column("Min", ".spec.minReplicas", "integer", "Fewest replicas"),
+            _column("Max", ".spec.maxReplicas", "integer", "Most replicas"),
+            _column("Reason", ".status.lastDecision.reason", "string", "Reason of the decision in force"),
+            _AGE,
+            _column(
+                "Decision", ".status.lastDecision.message", "string", "The decision explained", wide=True
+            ),
+        ],
+        "InferenceAutoscaler keeps one Deployment at the fewest replicas that hold a latency objective.",
+    )
+
+
+def documents() -> dict[str, str]:
+    """Return the CRD files by name, as they are checked in."""
+    made = {
+        "inferenceservices.yaml": inference_service(),
+        "inferenceautoscalers.yaml": inference_autoscaler(),
+    }
+    header = "# Generated from serving_api by `make crds`; edit the types instead.\n"
+    return {
+        name: header + yaml.safe_dump(crd, sort_keys=False, width=110, allow_unicode=True)
+        for name, crd in made.items()
+    }
+
+
+def main() -> None:
+    """Write or check the CRD files."""
+    parser = argparse.ArgumentParser(prog="python -m serving_api.crd", description=__doc__)
+    parser.add_argument("directory", nargs="?", type=Path, default=Path("crds"), help="where the files are")
+    parser.add_argument("--check", action="store_true", help="fail if a file differs instead of writing it")
+    options = parser.parse_args()
+    stale = []
+    for name, text in documents().items():
+        path = options.directory / name
+        if not path.exists() or path.read_text() != text:
+            stale.append(str(path))
+            if not options.check:
+                path.write_text(text)
+    if options.check and stale:
+        sys.exit(f"{', '.join(stale)} differ from the types: run `make crds`")
+
+
+if __name__ == "__main__":
+    main()
