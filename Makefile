@@ -1,0 +1,66 @@
+# Every target is one command; `make` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+KEEP ?=
+N ?= 20
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types unit contract system flake crds dashboards lock cluster-up cluster-down clean
+
+help: ## show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/installed: requirements/dev.lock pyproject.toml
+	@echo "installing the locked dependencies into $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name it with PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(VENV)/installed ## the main job, live: serve, scale, roll out, abort (KEEP=1 leaves it up)
+	@$(BIN)/python -m loadtests.demo $(if $(KEEP),--keep)
+
+test: $(VENV)/installed ## everything but the long campaigns: check, contract, system
+	@$(BIN)/python -m tests.ladder
+
+check: $(VENV)/installed ## before a commit: lint, types, pure, virtual time, fakes (no cluster, no Go, no root)
+	@$(BIN)/python -m tests.ladder --only check
+
+lint: $(VENV)/installed ## ruff, import contracts, generated files
+	@$(BIN)/python -m tests.ladder --only lint
+
+types: $(VENV)/installed ## mypy, strict
+	@$(BIN)/mypy
+
+unit: $(VENV)/installed ## pure functions, virtual time, fakes
+	@$(BIN)/pytest -m "not system and not real_api"
+
+contract: $(VENV)/installed ## the same questions to the fake and to the real API server
+	@$(BIN)/python -m tests.ladder --only contract
+
+system: $(VENV)/installed ## on the local cluster
+	@$(BIN)/python -m tests.ladder --only system
+
+flake: $(VENV)/installed ## the system tests N times (N=20)
+	@for i in $$(seq $(N)); do echo "run $$i of $(N)"; $(BIN)/python -m tests.ladder --only system || exit 1; done
+
+crds: $(VENV)/installed ## generate crds/ from the types
+	@$(BIN)/python -m serving_api.crd
+
+dashboards: $(VENV)/installed ## generate manifests/dashboards/ from code
+	@$(BIN)/python manifests/dashboards/build.py
+
+lock: $(VENV)/installed ## resolve the lock files anew
+	@$(BIN)/python requirements/lock.py
+
+cluster-up: $(VENV)/installed ## start the local cluster
+	@$(BIN)/python -m localcluster up
+
+cluster-down: $(VENV)/installed ## stop the local cluster
+	@$(BIN)/python -m localcluster down
+
+clean: ## remove what was built and measured here (the cluster's cache stays)
+	@rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

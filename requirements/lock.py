@@ -1,0 +1,31 @@
+"""Resolve every lock file anew: exact versions with hashes, without any address."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+LOCKS = {
+    "dev.lock": ["pyproject.toml", "--extra", "local", "--extra", "dev", "--universal"],
+    "go.lock": ["requirements/go.in"],
+    "model-server.lock": ["requirements/model-server.in"],
+}
+
+
+def main() -> None:
+    """Run the resolver once per lock file."""
+    for lock, sources in LOCKS.items():
+        print(f"resolving {lock}")
+        subprocess.run(
+            [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--upgrade", *sources]
+            + ["--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url"]
+            + ["--python-version", "3.11", "--output-file", str(HERE / lock)],
+            check=True,
+            cwd=HERE.parent,
+        )
+
+
+if __name__ == "__main__":
+    main()

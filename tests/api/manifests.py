@@ -1,0 +1,166 @@
+"""Manifests of InferenceServices: a valid one, and edits of it that the API server must refuse or accept."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, NamedTuple
+
+GONE = object()
+
+
+def service(name: str = "digits", **edits: Any) -> dict[str, Any]:
+    """Return a valid service with `edits` applied: keys are dotted paths written with double underscores."""
+    made: dict[str, Any] = {
+        "apiVersion": "serving-operator.dev/v1alpha1",
+        "kind": "InferenceService",
+        "metadata": {"name": name},
+        "spec": {
+            "predictor": {
+                "container": {"image": "docker.io/library/python:3.11-slim"},
+                "minReplicas": 1,
+                "maxReplicas": 4,
+            },
+            "objective": {"thresholdMilliseconds": 300},
+            "route": {
+                "parentRefs": [{"name": "local", "namespace": "gateway-system"}],
+                "hostnames": ["digits.example.com"],
+            },
+        },
+    }
+    return edited(made, {key.replace("__", "."): value for key, value in edits.items()})
+
+
+def edited(manifest: dict[str, Any], edits: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy with the values at dotted paths replaced; GONE removes a field."""
+    made = copy.deepcopy(manifest)
+    for path, value in edits.items():
+        *parents, last = path.split(".")
+        node = made
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        if value is GONE:
+            node.pop(last, None)
+        else:
+            node[last] = copy.deepcopy(value)
+    return made
+
+
+class Refused(NamedTuple):
+    """A manifest that is refused, the field that the message must name, and words that say what is allowed."""
+
+    why: str
+    edits: dict[str, Any]
+    field: str
+    says: str
+
+
+_MODEL = {"modelFormat": {"name": "sklearn"}, "storageUri": "pvc://models/digits/v1"}
+_C = "spec.predictor.container"
+_EXTERNAL: dict[str, Any] = {
+    "spec.scaling": {"class": "External", "external": {"replicas": 2}},
+    "spec.predictor.minReplicas": GONE,
+    "spec.predictor.maxReplicas": GONE,
+    "spec.objective": GONE,
+}
+_GATEWAY = {"name": "local", "namespace": "gateway-system"}
+_PROBE = {"httpGet": {"path": "/health", "port": "http"}}
+
+REFUSED = [
+    Refused("a name longer than 40 characters", {"metadata.name": "a" * 41}, "metadata.name", "40 characters"),
+    Refused("a name with a dot cannot name a Service", {"metadata.name": "a.b"}, "metadata.name", "DNS label"),
+    Refused("a name that starts with a digit", {"metadata.name": "1st"}, "metadata.name", "starts with a letter"),
+    Refused("no predictor", {"spec.predictor": GONE}, "spec.predictor", "Required value"),
+    Refused("no route", {"spec.route": GONE}, "spec.route", "Required value"),
+    Refused("neither model nor container", {_C: GONE}, "spec.predictor", "exactly one"),
+    Refused("both model and container", {"spec.predictor.model": _MODEL}, "spec.predictor", "exactly one"),
+    Refused("an unknown model format", {_C: GONE, "spec.predictor.model": _MODEL | {"modelFormat": {"name": "cobol"}}}, "modelFormat.name", "sklearn"),
+    Refused("an unknown runtime", {_C: GONE, "spec.predictor.model": _MODEL | {"runtime": "other"}}, "model.runtime", "mlserver"),
+    Refused("a storage scheme without effect", {_C: GONE, "spec.predictor.model": _MODEL | {"storageUri": "ftp://x/y"}}, "model.storageUri", "pvc://"),
+    Refused("a path that leaves the claim", {_C: GONE, "spec.predictor.model": _MODEL | {"storageUri": "pvc://models/../x"}}, "model.storageUri", "must not contain .."),
+    Refused("no image", {_C: {"args": ["x"]}}, "container.image", "Required value"),
+    Refused("an image with a space", {f"{_C}.image": "a b"}, "container.image", "should match"),
+    Refused("zero replicas have nobody to hold a request", {"spec.predictor.minReplicas": 0}, "predictor.minReplicas", "greater than or equal to 1"),
+    Refused("more than a thousand replicas", {"spec.predictor.maxReplicas": 1001}, "predictor.maxReplicas", "less than or equal to 1000"),
+    Refused("bounds the wrong way round", {"spec.predictor.minReplicas": 5}, "predictor.minReplicas", "at most"),
+    Refused("no upper bound for the autoscaler", {"spec.predictor.maxReplicas": GONE}, "predictor.maxReplicas", "required with scaling.class Auto"),
+    Refused("no objective for the autoscaler", {"spec.objective": GONE}, "objective", "required with scaling.class Auto"),
+    Refused("an indicator that is not measured", {"spec.objective.indicator": "Throughput"}, "objective.indicator", "RequestLatency"),
+    Refused("an objective of no time", {"spec.objective.thresholdMilliseconds": 0}, "objective.thresholdMilliseconds", "greater than or equal to 1"),
+    Refused("a promise of 100 percent", {"spec.objective.percent": 100}, "objective.percent", "less than or equal to 99"),
+    Refused("a fraction where an integer is wanted", {"spec.objective.percent": 99.5}, "objective.percent", "integer"),
+    Refused("an unknown scaling class", {"spec.scaling": {"class": "Manual"}}, "scaling.class", "External"),
+    Refused("an unknown mode", {"spec.scaling": {"mode": "Off"}}, "scaling.mode", "Advise"),
+    Refused("External without its object", {**_EXTERNAL, "spec.scaling": {"class": "External"}}, "scaling.external", "required with scaling.class External"),
+    Refused("external replicas with class Auto", {"spec.scaling": {"external": {"replicas": 2}}}, "scaling.external", "no effect with scaling.class Auto"),
+    Refused("External with a lower bound", {**_EXTERNAL, "spec.predictor.minReplicas": 1}, "predictor.minReplicas", "no effect with scaling.class External"),
+    Refused("External with an upper bound", {**_EXTERNAL, "spec.predictor.maxReplicas": 4}, "predictor.maxReplicas", "no effect with scaling.class External"),
+    Refused("External with a mode", {**_EXTERNAL, "spec.scaling.mode": "Advise"}, "scaling.mode", "no effect with scaling.class External"),
+    Refused("External with a GPU target", {**_EXTERNAL, "spec.scaling.gpu": {"targetUtilizationPercent": 70}}, "scaling.gpu", "no effect with scaling.class External"),
+    Refused("External with a hold", {**_EXTERNAL, "spec.scaling.scaleDownHoldSeconds": 60}, "scaling.scaleDownHoldSeconds", "no effect with scaling.class External"),
+    Refused("External with signals", {**_EXTERNAL, "spec.scaling.signals": {"profile": "gateway"}}, "scaling.signals", "no effect with scaling.class External"),
+    Refused("External with an objective", {**_EXTERNAL, "spec.objective": {"thresholdMilliseconds": 300}}, "objective", "no effect with scaling.class External"),
+    Refused("a hold below ten seconds", {"spec.scaling": {"scaleDownHoldSeconds": 1}}, "scaling.scaleDownHoldSeconds", "greater than or equal to 10"),
+    Refused("a GPU target above 100", {"spec.scaling": {"gpu": {"targetUtilizationPercent": 120}}}, "targetUtilizationPercent", "less than or equal to 100"),
+    Refused("an unknown metric profile", {"spec.scaling": {"signals": {"profile": "guess"}}}, "signals.profile", "mlserver"),
+    Refused("no steps", {"spec.rollout": {"steps": []}}, "rollout.steps", "at least 1"),
+    Refused("two steps", {"spec.rollout": {"steps": [{"weight": 10}, {"weight": 50}]}}, "rollout.steps", "at most 1"),
+    Refused("a step of 100 percent", {"spec.rollout": {"steps": [{"weight": 100}]}}, "rollout.steps[0].weight", "less than or equal to 99"),
+    Refused("automatic promotion", {"spec.rollout": {"promotion": "Automatic"}}, "rollout.promotion", "Manual"),
+    Refused("a deadline of nothing", {"spec.rollout": {"progressDeadlineSeconds": 0}}, "rollout.progressDeadlineSeconds", "greater than or equal to 10"),
+    Refused("no gateway", {"spec.route.parentRefs": []}, "route.parentRefs", "at least 1"),
+    Refused("the same gateway twice", {"spec.route.parentRefs": [_GATEWAY, _GATEWAY]}, "route.parentRefs", "must differ"),
+    Refused("one gateway with and without a listener", {"spec.route.parentRefs": [_GATEWAY, _GATEWAY | {"sectionName": "http"}]}, "route.parentRefs", "all set sectionName"),
+    Refused("no host name", {"spec.route.hostnames": []}, "route.hostnames", "at least 1"),
+    Refused("a host name twice", {"spec.route.hostnames": ["a.example.com", "a.example.com"]}, "route.hostnames", "unique"),
+    Refused("a host name in capitals", {"spec.route.hostnames": ["A.example.com"]}, "route.hostnames[0]", "should match"),
+    Refused("an IP address as host name", {"spec.route.hostnames": ["10.0.0.1"]}, "route.hostnames", "no hostname"),
+    Refused("a time-out of nothing", {"spec.predictor.timeout": 0}, "predictor.timeout", "greater than or equal to 1"),
+    Refused("a request above its limit", {f"{_C}.resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "2"}}}, "container.resources.requests", "at most its limit"),
+    Refused("an accelerator requested without a limit", {f"{_C}.resources": {"requests": {"nvidia.com/gpu": 1}}}, "container.resources.requests", "set in limits"),
+    Refused("a resource that does not exist", {f"{_C}.resources": {"limits": {"cpus": "1"}}}, "container.resources.limits", "cpu, memory"),
+    Refused("a quantity that is none", {f"{_C}.resources": {"limits": {"cpu": "much"}}}, "container.resources.limits", "should match"),
+    Refused("a variable twice", {f"{_C}.env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]}, "container.env", "unique"),
+    Refused("a variable that the operator sets", {f"{_C}.env": [{"name": "SERVING_REVISION", "value": "1"}]}, "container.env", "set by the operator"),
+    Refused("a variable with two values", {f"{_C}.env": [{"name": "A", "value": "1", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}]}, "container.env[0]", "not both"),
+    Refused("a variable from nowhere", {f"{_C}.env": [{"name": "A", "valueFrom": {}}]}, "container.env[0].valueFrom", "exactly one"),
+    Refused("a field that pods do not offer", {f"{_C}.env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.hostNetwork"}}}]}, "fieldPath", "metadata.name"),
+    Refused("no port for requests", {f"{_C}.ports": [{"name": "metrics", "containerPort": 9000}]}, "container.ports", "named http"),
+    Refused("a privileged port", {f"{_C}.ports": [{"name": "http", "containerPort": 80}]}, "containerPort", "greater than or equal to 1024"),
+    Refused("a port number twice", {f"{_C}.ports": [{"name": "http", "containerPort": 8080}, {"name": "metrics", "containerPort": 8080}]}, "container.ports", "unique"),
+    Refused("a probe that asks in two ways", {f"{_C}.readinessProbe": _PROBE | {"tcpSocket": {"port": "http"}}}, "container.readinessProbe", "exactly one"),
+    Refused("a probe of port 0", {f"{_C}.readinessProbe": {"tcpSocket": {"port": 0}}}, "readinessProbe.tcpSocket.port", "from 1 to 65535"),
+    Refused("the root user", {"spec.predictor.runAsUser": 0}, "predictor.runAsUser", "greater than or equal to 1"),
+    Refused("a label of ours", {"spec.predictor.labels": {"serving-operator.dev/revision": "x"}}, "predictor.labels", "set by the operator"),
+    Refused("a label value with a space", {"spec.predictor.labels": {"team": "a b"}}, "predictor.labels", "should match"),
+    Refused("a label key that is none", {"spec.predictor.labels": {"team name": "a"}}, "predictor.labels", "label keys"),
+    Refused("a mount over the model", {"spec.predictor.persistentVolumeClaims": [{"claimName": "x", "mountPath": "/mnt/models"}]}, "mountPath", "taken"),
+    Refused("a toleration without key or operator", {"spec.predictor.tolerations": [{"value": "x"}]}, "tolerations[0]", "operator Exists"),
+    Refused("a node affinity without values", {"spec.predictor.affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "In"}]}]}}}}, "matchExpressions[0]", "need values"),
+]  # fmt: skip
+
+ACCEPTED: list[tuple[str, dict[str, Any]]] = [
+    ("the smallest service", {}),
+    ("a model on the built-in runtime", {_C: GONE, "spec.predictor.model": _MODEL}),
+    ("class External", _EXTERNAL),
+    ("mode Advise", {"spec.scaling": {"mode": "Advise"}}),
+    ("a GPU target", {"spec.scaling": {"gpu": {"targetUtilizationPercent": 70}}}),
+    ("an accelerator", {f"{_C}.resources": {"limits": {"nvidia.com/gpu": 1}}}),
+    ("quantities as numbers", {f"{_C}.resources": {"limits": {"cpu": 1, "memory": "1Gi"}}}),
+    ("a name of 40 characters", {"metadata.name": "a" * 40}),
+    ("secrets and fields as environment", {f"{_C}.env": [
+        {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "s", "key": "token"}}},
+        {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+        {"name": "TEAM", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['team']"}}}]}),
+    ("ports of our own", {f"{_C}.ports": [{"name": "http", "containerPort": 9000}, {"name": "metrics", "containerPort": 9001}]}),
+    ("probes of every kind", {f"{_C}.readinessProbe": _PROBE, f"{_C}.livenessProbe": {"tcpSocket": {"port": 8080}},
+                             f"{_C}.startupProbe": {"exec": {"command": ["true"]}, "failureThreshold": 60}}),
+    ("two gateways", {"spec.route.parentRefs": [_GATEWAY, {"name": "other"}]}),
+    ("two listeners of one gateway", {"spec.route.parentRefs": [_GATEWAY | {"sectionName": "a"}, _GATEWAY | {"sectionName": "b"}]}),
+    ("a wildcard host name", {"spec.route.hostnames": ["*.example.com"]}),
+    ("another weight and soak", {"spec.rollout": {"steps": [{"weight": 50}], "soakSeconds": 0}}),
+    ("placement", {"spec.predictor.nodeSelector": {"gpu": "a100"}, "spec.predictor.tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
+                   "spec.predictor.topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}]}),
+    ("storage and shared memory", {"spec.predictor.sharedMemory": "1Gi", "spec.predictor.fsGroup": 1000,
+                                   "spec.predictor.persistentVolumeClaims": [{"claimName": "cache", "mountPath": "/cache"}]}),
+    ("labels and annotations", {"spec.predictor.labels": {"example.com/team": "vision"}, "spec.predictor.annotations": {"note": "a b c"}}),
+]  # fmt: skip
