@@ -1,0 +1,128 @@
+"""Which local command stands for which public image reference. Data, and its look-up."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LISTEN = "{listen}"
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_REPOSITORY_DIR = Path(__file__).resolve().parents[2]
+_REFERENCE = re.compile(
+    r"(?P<name>(?:[\w.-]+:\d+/)?[\w.-]+(?:/[\w.-]+)*)(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+
+
+class ImageError(Exception):
+    """An image or a program in it cannot be had; `reason` is what a kubelet calls it."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class ProgramError(Exception):
+    """A container's program cannot be started."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image: what it runs unless told otherwise, and the local programs behind its own."""
+
+    name: str
+    tags: frozenset[str]
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    programs: Mapping[str, Path] = field(default_factory=dict)
+    needs: Path | None = None
+    """A file that must exist before anything of this image runs."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Set over the pod's own: what an address of its own takes. `{listen}` is the pod's listen address."""
+
+    def argv(self, command: Sequence[str], args: Sequence[str]) -> list[str]:
+        """The local command line for a container's `command` and `args`, by the rules of images."""
+        line = [*command, *args] if command else [*self.entrypoint, *(args or self.command)]
+        if not line:
+            raise ImageError("RunContainerError", f"no command specified, and image {self.name} has none")
+        program = self.programs.get(os.path.basename(line[0]))
+        found = str(program) if program else shutil.which(line[0], path=_SYSTEM_PATH)
+        if not found:
+            raise ProgramError(f'exec: "{line[0]}": executable file not found in $PATH')
+        return [found, *line[1:]]
+
+    @property
+    def path(self) -> str:
+        """The container's PATH."""
+        own = dict.fromkeys(str(program.parent) for program in self.programs.values())
+        return ":".join([*own, _SYSTEM_PATH])
+
+
+def images(model_server_python: Path | None) -> tuple[Image, ...]:
+    """The catalogue. MLServer's address is not in its command line, hence its `env`."""
+    python = Path(sys.executable)
+    server = model_server_python or Path("/nonexistent/python")
+    ours = {"PYTHONPATH": str(_REPOSITORY_DIR)}
+
+    def program(module: str, name: str) -> Image:
+        return Image(
+            name=f"ghcr.io/serving-operator/{name}",
+            tags=frozenset({"0.1.0"}),
+            entrypoint=("python", "-m", module),
+            programs={"python": python},
+            env=ours,
+        )
+
+    return (
+        Image(
+            name="docker.io/seldonio/mlserver",
+            tags=frozenset({"1.7.1", "1.7.1-sklearn"}),
+            command=("mlserver", "start", "/mnt/models"),
+            programs={"mlserver": server.parent / "mlserver", "python": server, "python3": server},
+            needs=server,
+            env={"MLSERVER_HOST": LISTEN},
+        ),
+        Image(
+            name="docker.io/library/python",
+            tags=frozenset({"3.11-slim", "3.12-slim"}),
+            command=("python3",),
+            programs={"python": python, "python3": python},
+        ),
+        Image(name="docker.io/library/busybox", tags=frozenset({"1.37"}), command=("sh",)),
+        program("serving_operator", "operator"),
+        program("autoscaler", "autoscaler"),
+    )
+
+
+def canonical(reference: str) -> tuple[str, str]:
+    """A reference's full name and its tag; a digest is checked for form and left out."""
+    match = _REFERENCE.fullmatch(reference)
+    if not match:
+        raise ImageError("InvalidImageName", f"couldn't parse image name {reference!r}")
+    name, tag = match["name"], match["tag"]
+    first, _, rest = name.partition("/")
+    if not rest or not ("." in first or ":" in first or first == "localhost"):
+        name = f"docker.io/{name}" if rest else f"docker.io/library/{name}"
+    return name, tag or ("" if match["digest"] else "latest")
+
+
+def find(catalogue: Sequence[Image], reference: str) -> Image:
+    """The image behind a reference; raises ImageError that names the catalogue."""
+    name, tag = canonical(reference)
+    for image in catalogue:
+        if image.name == name and (tag in image.tags or not tag):
+            if image.needs and not image.needs.exists():
+                raise ImageError(
+                    "ErrImagePull", f"{name}:{tag} needs {image.needs}, which is not installed (yet)"
+                )
+            return image
+    known = ", ".join(f"{image.name}:{tag}" for image in catalogue for tag in sorted(image.tags))
+    raise ImageError(
+        "ErrImagePull",
+        f"{name}:{tag or 'latest'} is not in the local cluster's catalogue (localcluster/node/catalogue.py), "
+        f"which stands in for a registry; it has {known}",
+    )

@@ -1,0 +1,271 @@
+"""One container: start its process, probe it, start it again, stop it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from localcluster.tether import MARK
+
+from . import environment, volumes
+from .addresses import conflict, listen_address
+from .api import UNREACHABLE, ApiError, Object
+from .catalogue import LISTEN, ImageError, ProgramError, find
+from .environment import ConfigError, Lookup
+from .host import Host, now
+from .probes import Probe, Tally, ask, watch
+from .processes import POD_MARK, Process
+from .restarts import Backoff, restarts
+from .status import ContainerState
+
+log = logging.getLogger(__name__)
+_START_ERROR_EXIT_CODE = 128
+
+
+class AddressInUseError(Exception):
+    """A port that the container states is held by a process that is not its own."""
+
+
+class Container:
+    """Runs one container until its restart policy ends it or it is stopped."""
+
+    def __init__(
+        self,
+        host: Host,
+        pod: Callable[[], Object],
+        spec: Object,
+        state: ContainerState,
+        policy: str,
+        directories: dict[str, Path],
+        look_up: Callable[[set[environment.Reference]], Awaitable[Lookup]],
+        changed: Callable[[], None],
+    ) -> None:
+        self._host, self._pod, self.spec, self.state, self._policy = host, pod, spec, state, policy
+        self._directories, self._look_up, self._changed = directories, look_up, changed
+        self._backoff = Backoff(host.backoff_base_seconds)
+        self._group = f"{pod()['metadata']['uid']}_{spec['name']}"
+        self._env: dict[str, str] = {}
+        self._mounts: dict[str, str] = {}
+        self._cgroup: Path | None = None
+        self._stopping = False
+        self._ending = ""
+        self.process: Process | None = None
+
+    @property
+    def _name(self) -> str:
+        return str(self.spec["name"])
+
+    @property
+    def cpu_limit(self) -> str | None:
+        """The CPU limit as the spec states it."""
+        limit = (self.spec.get("resources", {}).get("limits") or {}).get("cpu")
+        return str(limit) if limit is not None else None
+
+    async def run(self) -> int:
+        """Run until it is not started again; the last exit code."""
+        if self.state.exit_code is not None:
+            if not restarts(self._policy, self.state.exit_code):
+                return self.state.exit_code
+            self._backoff.delay_seconds(0)
+        while True:
+            began = time.monotonic()
+            try:
+                argv, cwd = await self._prepare()
+                if self._stopping:
+                    return self.state.exit_code or 0
+                self._start(argv, cwd)
+            except ImageError as error:
+                await self._wait(error.reason, str(error))
+                continue
+            except ConfigError as error:
+                await self._wait("CreateContainerConfigError", str(error))
+                continue
+            except AddressInUseError as error:
+                await self._wait("RunContainerError", str(error))
+                continue
+            except (ApiError, *UNREACHABLE) as error:
+                log.warning("container %s not started, trying again: %s", self._group, error)
+                await asyncio.sleep(1)
+                continue
+            except ProgramError as error:
+                self.state.running("local://none", now())
+                self.state.exited(_START_ERROR_EXIT_CODE, "StartError", str(error), now())
+            else:
+                await self._watch_over()
+            self._changed()
+            code = self.state.exit_code or 0
+            if self._stopping or not restarts(self._policy, code):
+                return code
+            delay = self._backoff.delay_seconds(time.monotonic() - began)
+            if delay:
+                message = f"back-off {delay:g}s restarting failed container={self._name}"
+                self._host.event(self._pod(), "BackOff", message)
+                self.state.waiting("CrashLoopBackOff", message)
+                self._changed()
+                await asyncio.sleep(delay)
+
+    async def _wait(self, reason: str, message: str) -> None:
+        """Say why it cannot be made, then that it is being tried again less and less often."""
+        self._host.event(self._pod(), "Failed", message)
+        self.state.waiting(reason, message)
+        self._changed()
+        delay = self._backoff.delay_seconds(0)
+        if reason == "ErrImagePull" and delay:
+            self.state.waiting("ImagePullBackOff", f"Back-off pulling image: ErrImagePull: {message}")
+            self._changed()
+        await asyncio.sleep(max(delay, 1.0))
+
+    async def _prepare(self) -> tuple[list[str], Path]:
+        """Its command line and working directory; `_env` and `_mounts` for it and for what is run in it."""
+        pod, host, spec = self._pod(), self._host, self.spec
+        image = find(host.catalogue, spec["image"])
+        listen = listen_address(pod["status"]["podIP"])
+        for port in spec.get("ports") or []:
+            if port.get("protocol", "TCP") == "TCP" and (taken := conflict(listen, port["containerPort"])):
+                raise AddressInUseError(taken)
+        found = await self._look_up(environment.references(spec))
+        raw = environment.environment(spec, pod, found, host.allocatable)
+        mounts = self._mounts = volumes.mounts(spec, self._directories)
+        home = host.own_dir(pod["metadata"]["uid"]) / self._name
+        (home / "tmp").mkdir(parents=True, exist_ok=True)
+        own = {
+            "PATH": image.path,
+            "HOME": str(home),
+            "TMPDIR": mounts.get("/tmp", str(home / "tmp")),
+            "HOSTNAME": pod["metadata"]["name"],
+            "LISTEN_ADDRESS": listen,
+        }
+        if token_dir := mounts.get(volumes.SERVICE_ACCOUNT_DIR):
+            own["KUBECONFIG"] = f"{token_dir}/.kubeconfig"
+        forced = {name: value.replace(LISTEN, listen) for name, value in image.env.items()}
+        self._env = {
+            **own,
+            **{name: environment.remount(value, mounts) for name, value in raw.items()},
+            **forced,
+            MARK: str(host.run_dir),
+            POD_MARK: str(host.run_dir),
+        }
+
+        def resolved(words: Sequence[str] | None) -> list[str]:
+            return [environment.expand(word, raw) for word in words or []]
+
+        argv = image.argv(resolved(spec.get("command")), resolved(spec.get("args")))
+        argv = [argv[0], *(environment.remount(word, mounts) for word in argv[1:])]
+        asked = spec.get("workingDir") or ""
+        mounted = environment.remount(asked, mounts)
+        return argv, Path(mounted) if mounted != asked else home
+
+    def _start(self, argv: list[str], cwd: Path) -> None:
+        if self._host.cpu_limits and self.cpu_limit:
+            self._cgroup = self._host.cpu_limits.create(self._group, environment.quantity(self.cpu_limit))
+        with self._host.log_file(self._pod(), self._name).open("ab") as output:
+            try:
+                self.process = Process(argv, self._env, cwd, output, self._cgroup)
+            except OSError as error:
+                raise ProgramError(f"exec: {argv[0]}: {error.strerror}") from error
+        self.state.running(f"local://{self.process.pid}-{time.monotonic_ns()}", now())
+        self._host.save_state()
+        self._changed()
+
+    async def _watch_over(self) -> None:
+        """From its start to its end: hooks, probes, exit."""
+        process = self.process
+        assert process is not None
+        self._ending = ""
+        beside = self._host.spawn(self._hook_and_probe(time.monotonic()))
+        try:
+            code = await process.wait()
+        finally:
+            beside.cancel()
+        if not self._ending and code > 128:
+            self._ending = f"ended by signal {code - 128}"
+        self.state.exited(code, "Completed" if code == 0 else "Error", self._ending, now())
+        self.process = None
+        if self._host.cpu_limits and self._cgroup:
+            self._host.cpu_limits.remove(self._group)
+        self._host.save_state()
+
+    async def _hook_and_probe(self, started: float) -> None:
+        if hook := (self.spec.get("lifecycle") or {}).get("postStart"):
+            success, message = await self._ask(hook, 300)
+            if not success:
+                self._kill(None, "FailedPostStartHook", message)
+                return
+        if "startupProbe" in self.spec:
+            await self._probe("startup", False, started)
+        self.state.started = True
+        self.state.ready = "readinessProbe" not in self.spec
+        self._changed()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._probe("readiness", False, started))
+            group.create_task(self._probe("liveness", True, started))
+
+    async def _probe(self, kind: str, healthy: bool, started: float) -> None:
+        if f"{kind}Probe" not in self.spec:
+            return
+        probe = Probe.of(self.spec[f"{kind}Probe"])
+
+        async def once() -> tuple[bool, str]:
+            success, message = await self._ask(probe.handler, probe.timeout_seconds)
+            if not success:
+                self._host.event(self._pod(), "Unhealthy", f"{kind} probe of {self._name} failed: {message}")
+            return success, message
+
+        def decided(success: bool, message: str) -> None:
+            if kind == "readiness" and self.state.ready != success:
+                self.state.ready = success
+                self._changed()
+            elif kind != "readiness" and not success and not self._stopping:
+                self._kill(
+                    probe.grace_seconds, "Killing", f"{kind} probe failed, will be restarted: {message}"
+                )
+
+        await watch(probe, Tally(probe, healthy), started, once, decided, kind == "startup")
+
+    def _kill(self, grace_seconds: float | None, reason: str, message: str) -> None:
+        """End the process so that the restart policy decides what follows."""
+        if self._ending or self.process is None:
+            return
+        self._ending = message
+        self._host.event(self._pod(), reason, f"container {self._name}: {message}")
+        grace = grace_seconds or self._pod()["spec"].get("terminationGracePeriodSeconds") or 30
+        self._host.spawn(self._end(self.process, grace))
+
+    async def _ask(self, handler: Object, timeout_seconds: float) -> tuple[bool, str]:
+        pod_ip = self._pod()["status"]["podIP"]
+        return await ask(handler, self.spec, pod_ip, timeout_seconds, self._execute, self._host.http)
+
+    async def _execute(self, command: list[str], timeout_seconds: float) -> tuple[bool, str]:
+        """Run a command in the container's environment and limits."""
+        words = [environment.remount(word, self._mounts) for word in command]
+        try:
+            argv = find(self._host.catalogue, self.spec["image"]).argv(words, [])
+            process = Process(argv, self._env, Path(self._env["HOME"]), subprocess.DEVNULL, self._cgroup)
+        except (ImageError, ProgramError, OSError) as error:
+            return False, str(error)
+        try:
+            code = await asyncio.wait_for(process.wait(), timeout_seconds)
+        finally:
+            process.signal_group(9)
+        return code == 0, f"command {' '.join(command)[:200]!r} exited with code {code}"
+
+    async def _end(self, process: Process, grace_seconds: float) -> None:
+        """preStop and SIGTERM, both within the grace period, then SIGKILL."""
+        began = time.monotonic()
+        if hook := (self.spec.get("lifecycle") or {}).get("preStop"):
+            asked = self._host.spawn(self._ask(hook, grace_seconds))
+            await asyncio.wait({asked, self._host.spawn(process.wait())}, return_when=asyncio.FIRST_COMPLETED)
+            if asked.done() and not asked.result()[0]:
+                self._host.event(self._pod(), "FailedPreStopHook", asked.result()[1])
+        # A kubelet leaves two seconds to a process whose preStop hook used up the grace period.
+        await process.stop(max(grace_seconds - (time.monotonic() - began), 2.0 if grace_seconds > 1 else 0))
+
+    async def stop(self, grace_seconds: float) -> None:
+        """End it for good."""
+        self._stopping = True
+        if self.process:
+            await self._end(self.process, grace_seconds)
