@@ -1,0 +1,129 @@
+"""Run the rungs of the test ladder in order, time each, and say at the end what passed, failed and was skipped."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+OUT = ROOT / "out" / "test"
+RUN_DIR = ROOT / "out" / "test-cluster"
+RUNGS = ("lint", "types", "unit", "contract", "system")
+ALIASES = {"check": ("lint", "types", "unit")}
+
+
+@dataclass
+class Result:
+    """What one rung did."""
+
+    rung: str
+    seconds: float
+    failed_steps: list[str] = field(default_factory=list)
+    passed: int = 0
+    failed: int = 0
+    skipped: list[str] = field(default_factory=list)
+
+
+def python(*arguments: str) -> list[str]:
+    """A command line of this interpreter."""
+    return [sys.executable, "-m", *arguments]
+
+
+def pytest(rung: str, *arguments: str) -> list[str]:
+    """A pytest run that leaves its counts behind."""
+    return python("pytest", "-q", f"--junitxml={OUT / rung}.xml", *arguments)
+
+
+STEPS: dict[str, list[list[str]]] = {
+    "lint": [
+        python("ruff", "check", "."),
+        python("ruff", "format", "--check", "."),
+        [str(Path(sys.executable).with_name("lint-imports")), "--no-logo"],
+        python("serving_api.crd", "--check"),
+    ],
+    "types": [python("mypy")],
+    "unit": [pytest("unit", "-m", "not system and not real_api", "tests")],
+    "contract": [pytest("contract", "-m", "real_api", "tests")],
+    "system": [pytest("system", "-m", "system", "tests")],
+}
+NEEDS_CLUSTER = ("contract", "system")
+
+
+def counts(rung: str, result: Result) -> None:
+    """Add what pytest reported for a rung."""
+    report = OUT / f"{rung}.xml"
+    if not report.exists():
+        return
+    for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - written by our own pytest a moment ago
+        name = f"{case.get('classname')}.{case.get('name')}"
+        skip = case.find("skipped")
+        if skip is not None:
+            result.skipped.append(f"{name}: {skip.get('message')}")
+        elif case.find("failure") is not None or case.find("error") is not None:
+            result.failed += 1
+        else:
+            result.passed += 1
+
+
+def run(rung: str) -> Result:
+    """Run the steps of one rung; all of them, so that one run shows everything that is wrong."""
+    print(f"\n=== {rung}", flush=True)
+    (OUT / f"{rung}.xml").unlink(missing_ok=True)
+    began = time.monotonic()
+    failed = [" ".join(step[1:4]) for step in STEPS[rung] if subprocess.run(step, cwd=ROOT).returncode != 0]
+    result = Result(rung, time.monotonic() - began, failed)
+    counts(rung, result)
+    return result
+
+
+def cluster(verb: str) -> None:
+    """Start or stop the local cluster that contract and system tests share."""
+    print(f"\n=== local cluster {verb}", flush=True)
+    subprocess.run(python("localcluster", verb, "--run-dir", str(RUN_DIR)), cwd=ROOT, check=verb == "up")
+
+
+def main() -> int:
+    """Run what was asked; the exit code says whether all of it passed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.ladder", description=__doc__)
+    parser.add_argument("--only", action="append", choices=[*RUNGS, *ALIASES], help="a rung; all if absent")
+    options = parser.parse_args()
+    wanted = [rung for name in options.only or RUNGS for rung in ALIASES.get(name, (name,))]
+    OUT.mkdir(parents=True, exist_ok=True)
+    os.environ["SERVING_TEST_RUN_DIR"] = str(RUN_DIR)
+    results = []
+    up = False
+    try:
+        for rung in wanted:
+            if rung in NEEDS_CLUSTER and not up:
+                began = time.monotonic()
+                up = True
+                cluster("up")
+                results.append(Result("cluster up", time.monotonic() - began))
+            results.append(run(rung))
+    finally:
+        if up:
+            cluster("down")
+    print("\nrung          seconds  passed  failed  skipped")
+    for result in results:
+        print(
+            f"{result.rung:<12} {result.seconds:8.1f} {result.passed:7d} {result.failed:7d} {len(result.skipped):8d}"
+        )
+    for result in results:
+        for step in result.failed_steps:
+            print(f"failed: {result.rung}: {step}")
+    passed, failed = sum(r.passed for r in results), sum(r.failed for r in results)
+    skipped = [line for result in results for line in result.skipped]
+    for line in skipped:
+        print(f"skipped: {line}")
+    print(f"{passed} passed, {failed} failed, {len(skipped)} skipped")
+    return 1 if any(result.failed_steps for result in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
