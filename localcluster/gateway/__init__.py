@@ -1,0 +1,1 @@
+"""A small Gateway API implementation that programs Envoy through files."""

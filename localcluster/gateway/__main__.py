@@ -1,0 +1,73 @@
+"""Programs Envoy from the Gateway API objects of a local cluster, and reports what is in force.
+
+Envoy runs beside it: python -m localcluster.gateway.envoy --run-dir DIR
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import fcntl
+import logging
+import sys
+from pathlib import Path
+
+from localcluster.cluster import Cluster, ClusterNotFoundError
+from localcluster.gateway.admin import EnvoyAdmin
+from localcluster.gateway.api import KubeconfigError, client_from
+from localcluster.gateway.controller import Controller
+from localcluster.gateway.envoy import layout_of
+from localcluster.gateway.translate import ClusterNaming
+from localcluster.gateway.xds_files import XdsFiles
+
+
+async def _run(cluster: Cluster, kubeconfig: Path, naming: ClusterNaming) -> None:
+    envoy = EnvoyAdmin(cluster.envoy_admin_port, cluster.log_dir / "envoy.log")
+    files = XdsFiles(layout_of(cluster, naming))
+    async with client_from(kubeconfig) as api:
+        try:
+            await Controller(api, envoy, files, cluster.gateway_http_port).run()
+        finally:
+            await envoy.close()
+
+
+def main() -> int:
+    """Run the gateway's controller until it is stopped."""
+    parser = argparse.ArgumentParser(prog="python -m localcluster.gateway", description=__doc__)
+    parser.add_argument("--run-dir", type=Path, required=True, help="run directory of the cluster")
+    parser.add_argument(
+        "--cluster-naming",
+        type=ClusterNaming,
+        choices=list(ClusterNaming),
+        default=ClusterNaming.PER_BACKEND,
+        help="one Envoy cluster per backend, or one per rule with weighted localities (default: %(default)s)",
+    )
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        cluster = Cluster.load(arguments.run_dir)
+    except ClusterNotFoundError as error:
+        parser.error(str(error))
+    try:
+        kubeconfig = cluster.kubeconfig_of("gateway")
+    except ClusterNotFoundError:
+        kubeconfig = cluster.kubeconfig
+    directory = layout_of(cluster).directory
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "controller.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            parser.error(f"a gateway controller runs already for {cluster.run_dir}; stop it first")
+        try:
+            asyncio.run(_run(cluster, kubeconfig, arguments.cluster_naming))
+        except KubeconfigError as error:
+            parser.error(str(error))
+        except KeyboardInterrupt:
+            return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

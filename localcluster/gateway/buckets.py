@@ -1,0 +1,37 @@
+"""Edges of Envoy's latency histograms: the usual objectives, and those of the cluster's own services."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+import httpx
+
+from localcluster.gateway.api import client_from
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_BUCKETS_MILLISECONDS = (
+    *(1, 2, 5, 10, 15, 20, 25, 30, 40, 50, 60, 75, 80, 100, 120, 125, 150, 200, 250, 300, 350, 400, 450),
+    *(500, 600, 700, 750, 800, 900, 1_000, 1_200, 1_250, 1_500, 2_000, 2_500, 3_000, 4_000, 5_000, 7_500),
+    *(10_000, 15_000, 20_000, 30_000, 60_000),
+)
+
+
+def buckets(added: Iterable[int]) -> list[int]:
+    """All edges in milliseconds, in order."""
+    return sorted({*DEFAULT_BUCKETS_MILLISECONDS, *added})
+
+
+async def objectives_milliseconds(kubeconfig: Path) -> set[int]:
+    """Thresholds of the InferenceServices that exist now; none if the API server cannot say."""
+    async with client_from(kubeconfig) as client:
+        try:
+            response = await client.get("/apis/serving-operator.dev/v1alpha1/inferenceservices")
+            response.raise_for_status()
+        except httpx.HTTPError as error:
+            logger.info("no objectives added to the latency buckets: %s", error or type(error).__name__)
+            return set()
+    objectives = [item.get("spec", {}).get("objective") or {} for item in response.json()["items"]]
+    return {int(item["thresholdMilliseconds"]) for item in objectives if item.get("thresholdMilliseconds")}

@@ -1,0 +1,151 @@
+"""The files that Envoy follows. Each is replaced by rename, and only when its content differs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from localcluster.gateway.resources import Resource, discovery_response
+from localcluster.gateway.translate import Layout, Translation
+
+LINGER_SECONDS = 15.0
+"""How long a cluster outlives the last route that named it: Envoy's workers learn of routes a little later."""
+
+
+def replace_file(path: Path, text: str) -> bool:
+    """Replace a file whole, by rename, if its content differs; says whether it did."""
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+    return True
+
+
+def version_of(path: Path) -> str:
+    """`version_info` of a file that was written before; empty if there is none."""
+    if not path.is_file():
+        return ""
+    return str(json.loads(path.read_text(encoding="utf-8"))["version_info"])
+
+
+@dataclass(frozen=True)
+class Versions:
+    """The versions last written, by the resource that Envoy reports them for."""
+
+    clusters: str
+    listeners: str
+    routes: Mapping[str, str]
+    endpoints: Mapping[str, str]
+
+
+@dataclass
+class XdsFiles:
+    """The directory of Envoy's files.
+
+    The order of writing makes before it breaks: endpoints, clusters (new beside old), and only once Envoy has
+    these in force routes and listeners; clusters that no route names any more go after LINGER_SECONDS.
+    """
+
+    layout: Layout
+    _unused_since: dict[str, float | None] = field(default_factory=dict)
+    """Clusters that no route names any more, and since when Envoy's routes do without them."""
+
+    @property
+    def clusters_file(self) -> Path:
+        """All clusters."""
+        return self.layout.directory / "cds.json"
+
+    @property
+    def listeners_file(self) -> Path:
+        """All listeners."""
+        return self.layout.directory / "lds.json"
+
+    def create_if_absent(self) -> None:
+        """Give a first Envoy empty files to start from; files that exist are left as they are."""
+        _, empty = discovery_response([])
+        for path in (self.clusters_file, self.listeners_file):
+            if not path.is_file():
+                replace_file(path, empty)
+
+    def write_endpoints(self, translation: Translation) -> None:
+        """Write the endpoints of every cluster; a cluster needs its file when it is added."""
+        for name, assignment in translation.endpoints.items():
+            replace_file(self.layout.endpoints_file(name), discovery_response([assignment])[1])
+
+    def write_clusters(self, translation: Translation, now: float) -> bool:
+        """Write the clusters that are wanted or were until a short while ago; says whether they differed.
+
+        `now` is in seconds of a monotonic clock.
+        """
+        wanted = dict(translation.clusters)
+        for name, old in self._resources(self.clusters_file).items():
+            since = self._unused_since.setdefault(name, None) if name not in wanted else None
+            if name not in wanted and (since is None or now - since < LINGER_SECONDS):
+                wanted[name] = old
+        self._unused_since = {
+            name: since
+            for name, since in self._unused_since.items()
+            if name in wanted and name not in translation.clusters
+        }
+        return self._write(self.clusters_file, wanted)
+
+    def routes_differ(self, translation: Translation) -> bool:
+        """Whether routes or listeners have to be written."""
+        return self._differs(self.listeners_file, translation.listeners.values()) or any(
+            self._differs(self.layout.routes_file(name), [resource])
+            for name, resource in translation.routes.items()
+        )
+
+    def write_routes(self, translation: Translation) -> None:
+        """Write the routes, then the listeners. The clusters that they name have to be in force."""
+        for name, resource in translation.routes.items():
+            replace_file(self.layout.routes_file(name), discovery_response([resource])[1])
+        self._write(self.listeners_file, translation.listeners)
+
+    def routes_settled(self, now: float) -> None:
+        """Note that Envoy serves the routes last written: from now on unused clusters linger."""
+        self._unused_since = {
+            name: now if since is None else since for name, since in self._unused_since.items()
+        }
+
+    def lingering(self) -> bool:
+        """Whether clusters wait for their removal."""
+        return bool(self._unused_since)
+
+    def remove_orphans(self, translation: Translation) -> None:
+        """Delete files that neither the clusters in place nor the listeners name."""
+        kept = {self.layout.endpoints_file(name) for name in self._resources(self.clusters_file)}
+        kept |= {self.layout.routes_file(name) for name in translation.routes}
+        for folder in ("endpoints", "routes"):
+            for path in (self.layout.directory / folder).glob("*.json"):
+                if path not in kept:
+                    path.unlink()
+
+    def versions(self, translation: Translation) -> Versions:
+        """The versions that Envoy has to report for everything to be in force."""
+        return Versions(
+            clusters=version_of(self.clusters_file),
+            listeners=version_of(self.listeners_file),
+            routes={name: version_of(self.layout.routes_file(name)) for name in translation.routes},
+            endpoints={name: version_of(self.layout.endpoints_file(name)) for name in translation.endpoints},
+        )
+
+    @staticmethod
+    def _resources(path: Path) -> dict[str, Resource]:
+        if not path.is_file():
+            return {}
+        return {item["name"]: item for item in json.loads(path.read_text(encoding="utf-8"))["resources"]}
+
+    @staticmethod
+    def _write(path: Path, by_name: Mapping[str, Resource]) -> bool:
+        return replace_file(path, discovery_response(by_name[name] for name in sorted(by_name))[1])
+
+    @staticmethod
+    def _differs(path: Path, wanted: Iterable[Resource]) -> bool:
+        ordered = sorted(wanted, key=lambda item: str(item["name"]))
+        return version_of(path) != discovery_response(ordered)[0]
