@@ -13,15 +13,24 @@ LOCKS = {
     "model-server.lock": ["requirements/model-server.in"],
 }
 
+OPTIONS = [
+    "--quiet",
+    "--upgrade",
+    "--generate-hashes",
+    "--no-header",
+    "--no-annotate",
+    "--no-emit-index-url",
+    "--python-version",
+    "3.11",
+]
+
 
 def main() -> None:
     """Run the resolver once per lock file."""
     for lock, sources in LOCKS.items():
         print(f"resolving {lock}")
         subprocess.run(
-            [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--upgrade", *sources]
-            + ["--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url"]
-            + ["--python-version", "3.11", "--output-file", str(HERE / lock)],
+            [sys.executable, "-m", "uv", "pip", "compile", *sources, *OPTIONS, "--output-file", str(HERE / lock)],
             check=True,
             cwd=HERE.parent,
         )

@@ -56,7 +56,10 @@ def test_new_revision(why: str, changes: dict[str, Any]) -> None:
 def test_revision_of_a_model_is_pinned() -> None:
     """A change of this value would start a canary on every service at an upgrade."""
     predictor = Predictor.model_validate(
-        {"model": {"modelFormat": {"name": "sklearn"}, "storageUri": "pvc://models/digits/v1"}, "maxReplicas": 3}
+        {
+            "model": {"modelFormat": {"name": "sklearn"}, "storageUri": "pvc://models/digits/v1"},
+            "maxReplicas": 3,
+        }
     )
 
     assert revision_of(predictor) == "aad0b884"
@@ -90,7 +93,10 @@ def test_canonical_quantity(spelling: str | int, expected: str) -> None:
     assert quantity.canonical(spelling) == expected
 
 
-@given(st.decimals(min_value=0, max_value=10**12, places=3), st.sampled_from(["", "m", "k", "M", "Ki", "Mi", "Gi"]))
+@given(
+    st.decimals(min_value=0, max_value=10**12, places=3),
+    st.sampled_from(["", "m", "k", "M", "Ki", "Mi", "Gi"]),
+)
 def test_canonical_quantity_keeps_its_value(number: Any, suffix: str) -> None:
     """The canonical spelling names the same amount and is canonical itself (down to a nano)."""
     made = quantity.canonical(f"{number}{suffix}")
