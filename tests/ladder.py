@@ -46,6 +46,7 @@ STEPS: dict[str, list[list[str]]] = {
         python("ruff", "format", "--check", "."),
         [str(Path(sys.executable).with_name("lint-imports")), "--no-logo"],
         python("serving_api.crd", "--check"),
+        [sys.executable, "manifests/dashboards/build.py", "--check"],
     ],
     "types": [python("mypy")],
     "unit": [pytest("unit", "-m", "not system and not real_api", "tests")],
