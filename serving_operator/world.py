@@ -32,6 +32,9 @@ class Settings:
     revision_history_limit: int = 10
 
 
+DEFAULT_SETTINGS = Settings()
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """Everything observed about one service at one instant. `objects` holds what carries our controller reference."""

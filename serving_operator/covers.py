@@ -1,0 +1,115 @@
+"""Whether an object already is what is wanted, so that nothing is written that changes nothing.
+
+A false no costs one apply without effect; a false yes leaves a drift. Doubt is therefore a no, but for what the
+server itself fills in: fields that `wanted` does not state are left to others, unless we own them and have dropped
+them (`managedFields` tells).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from serving_api.names import OPERATOR
+from serving_api.quantity import value_of
+from serving_operator.world import Manifest
+
+# How the API server tells the items of a list apart. Lists without an entry are compared item by item.
+_MERGE_KEYS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "conditions": (("type",),),
+    "containers": (("name",),),
+    "env": (("name",),),
+    "imagePullSecrets": (("name",),),
+    "ownerReferences": (("uid",),),
+    "ports": (("containerPort", "protocol"), ("port", "protocol")),
+    "topologySpreadConstraints": (("topologyKey", "whenUnsatisfiable"),),
+    "volumeMounts": (("mountPath",),),
+    "volumes": (("name",),),
+}
+_QUANTITIES = frozenset({"limits", "requests", "sizeLimit"})
+_PRECONDITIONS = frozenset({"uid", "resourceVersion"})
+
+
+def covers(live: Manifest | None, wanted: Manifest) -> bool:
+    """Whether every field that `wanted` states has the stated value, and no field of ours is there unstated."""
+    if live is None:
+        return False
+    metadata = {key: value for key, value in wanted["metadata"].items() if key not in _PRECONDITIONS}
+    stated = wanted | {"metadata": metadata}
+    return _same(live, stated, "") and not any(_dropped(fields, stated) for fields in _owned(live, None))
+
+
+def covers_status(live: Manifest, status: Manifest) -> bool:
+    """Whether the object's status is this one; what other managers added to it is theirs."""
+    stated = {"status": status}
+    return _same({"status": live.get("status")}, stated, "") and not any(
+        _dropped(fields, stated) for fields in _owned(live, "status")
+    )
+
+
+def _owned(live: Manifest, subresource: str | None) -> Iterator[Mapping[str, Any]]:
+    for entry in (live.get("metadata") or {}).get("managedFields") or ():
+        if entry.get("manager") == OPERATOR and (entry.get("subresource") or None) == subresource:
+            yield entry.get("fieldsV1") or {}
+
+
+def _same(live: Any, wanted: Any, name: str) -> bool:
+    if isinstance(wanted, Mapping):
+        if not isinstance(live, Mapping):
+            # The server stores an empty object as nothing.
+            return not wanted and live is None
+        inner = name if name in _QUANTITIES else None
+        return all(_same(live.get(key), value, inner or key) for key, value in wanted.items())
+    if isinstance(wanted, (list, tuple)):
+        if not isinstance(live, (list, tuple)):
+            return not wanted and live is None
+        return _same_list(live, wanted, name)
+    if name in _QUANTITIES and live is not None and wanted is not None:
+        return _same_amount(live, wanted)
+    return type(live) is type(wanted) and bool(live == wanted)
+
+
+def _same_list(live: Any, wanted: Any, name: str) -> bool:
+    for keys in _MERGE_KEYS.get(name, ()):
+        if wanted and all(isinstance(item, Mapping) and keys[0] in item for item in wanted):
+            by_key = {_identity(item, keys): item for item in live if isinstance(item, Mapping)}
+            return all(_same(by_key.get(_identity(item, keys)), item, "") for item in wanted)
+    return len(live) == len(wanted) and all(_same(a, b, "") for a, b in zip(live, wanted, strict=True))
+
+
+def _identity(item: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]:
+    return tuple(item.get(key, "TCP" if key == "protocol" else None) for key in keys)
+
+
+def _same_amount(live: Any, wanted: Any) -> bool:
+    try:
+        return value_of(live) == value_of(wanted)
+    except ValueError:
+        return bool(live == wanted)
+
+
+def _dropped(owned: Mapping[str, Any], stated: Any) -> bool:
+    """Whether a field in `owned` (the API's fieldsV1 form) is not stated any more."""
+    for path, inner in owned.items():
+        found: Any = None
+        if path == ".":
+            continue
+        if path.startswith("f:"):
+            if not isinstance(stated, Mapping) or path[2:] not in stated:
+                return True
+            found = stated[path[2:]]
+        elif path.startswith("k:"):
+            keys = json.loads(path[2:])
+            items = stated if isinstance(stated, (list, tuple)) else ()
+            matches = [item for item in items if all(item.get(key, keys[key]) == keys[key] for key in keys)]
+            if not matches:
+                return True
+            found = matches[0]
+        elif path.startswith("v:"):
+            if not isinstance(stated, (list, tuple)) or json.loads(path[2:]) not in stated:
+                return True
+            continue
+        if inner and _dropped(inner, found):
+            return True
+    return False
