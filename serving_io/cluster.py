@@ -1,7 +1,13 @@
 """The verbs of the Kubernetes API that the programs use, over plain dict manifests.
 
 Writes carry what they were decided on: `metadata.uid` and `metadata.resourceVersion` in the body of an
-apply, `uid` and `resource_version` of a delete. The server answers `Conflict` when they no longer hold.
+apply or a patch, `uid` and `resource_version` of a delete. The server answers `Conflict` when they no
+longer hold, with three exceptions (the contract tests ask a real server):
+
+* An apply to a custom resource's `status` ignores the uid: state the resourceVersion there.
+* An apply with a resourceVersion but without a uid creates the object if it is gone: state the uid.
+* An apply to a custom resource's `scale` is always refused (500): patch or replace it.
+
 Nothing is retried here: the caller's queue knows whether the write is still wanted.
 """
 

@@ -148,6 +148,8 @@ def _error(
     kind = _BY_STATUS.get(status, Unavailable if status >= 500 else ApiError)
     if reason == "AlreadyExists":
         kind = AlreadyExists
+    if status == 500 and "failed to create typed patch object" in message:
+        kind = Invalid
     if status == 422 and any(cause.field == "metadata.uid" for cause in causes):
         kind = Conflict
     if status == 403 and any(cause.reason == "NamespaceTerminating" for cause in causes):

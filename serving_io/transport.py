@@ -104,21 +104,32 @@ class Transport:
         timeout: aiohttp.ClientTimeout,
     ) -> aiohttp.ClientResponse:
         headers = {"Accept": JSON, "Content-Type": content_type}
+        data = None if body is None else canonical(body)
         started, code = time.monotonic(), "<error>"
         try:
-            # The body goes past the library's own serialisation: it is plain JSON already, and the copy
-            # would cost more than the request.
-            sent_method, url, sent_headers, _, _ = await self.api.param_serialize(
+            # The library authenticates and knows the way; it would write the body in another form.
+            _, url, sent_headers, _, _ = await self.api.param_serialize(
                 method,
                 path,
                 query_params=dict(query or {}),
                 header_params=headers,
                 auth_settings=["BearerToken"],
             )
+            rest, configuration = self.api.rest_client, self.api.configuration
+            if rest.pool_manager is None:
+                rest.pool_manager = rest._create_pool_manager()
             if method != "GET":
                 self.before_write()
-            wrapped = await self.api.call_api(sent_method, url, sent_headers, body, _request_timeout=timeout)
-            response: aiohttp.ClientResponse = wrapped.response
+            response = await rest.pool_manager.request(
+                method,
+                url,
+                headers=sent_headers,
+                data=data,
+                timeout=timeout,
+                server_hostname=configuration.tls_server_name,
+                proxy=rest.proxy,
+                proxy_headers=rest.proxy_headers,
+            )
             code = str(response.status)
             if response.status >= 300:
                 raise error_from(response.status, await response.read(), response.headers)
@@ -127,6 +138,18 @@ class Transport:
             raise _no_answer(error, f"{method} {path}") from error
         finally:
             self.on_request(method, code, time.monotonic() - started)
+
+
+def canonical(body: Any) -> bytes:
+    """JSON byte for byte as the API server writes it itself: compact, keys sorted, `<`, `>`, `&` escaped.
+
+    It matters for a ControllerRevision: the server compares the *bytes* of its immutable `data`, so one
+    that was created in any other form refuses every later patch, even of a label.
+    """
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text.encode()
 
 
 def _no_answer(error: Exception, what: str) -> ApiError:
