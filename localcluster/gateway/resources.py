@@ -56,9 +56,13 @@ def cluster(name: str, endpoints_file: Path, locality_weights: bool) -> Resource
     It depends on its name alone, so that no change of a route or of pods ever replaces it.
     The gateway never retries: a retry would hide a bad response.
     """
-    common: Resource = {"update_merge_window": "0s"}
+    least_request: Resource = {
+        "@type": _TYPE + "extensions.load_balancing_policies.least_request.v3.LeastRequest",
+        "selection_method": "FULL_SCAN",
+    }
     if locality_weights:
-        common["locality_weighted_lb_config"] = {}
+        least_request["locality_lb_config"] = {"locality_weighted_lb_config": {}}
+    policy = {"name": "envoy.load_balancing_policies.least_request", "typed_config": least_request}
     return {
         "@type": _TYPE + "config.cluster.v3.Cluster",
         "name": name,
@@ -66,9 +70,9 @@ def cluster(name: str, endpoints_file: Path, locality_weights: bool) -> Resource
         "type": "EDS",
         "eds_cluster_config": {"eds_config": file_source(endpoints_file)},
         "connect_timeout": "5s",
-        "lb_policy": "LEAST_REQUEST",
-        "least_request_lb_config": {"selection_method": "FULL_SCAN"},
-        "common_lb_config": common,
+        "load_balancing_policy": {"policies": [{"typed_extension_config": policy}]},
+        # By default Envoy may delay a change of weights by a second.
+        "common_lb_config": {"update_merge_window": "0s"},
         "circuit_breakers": {
             "thresholds": [
                 {

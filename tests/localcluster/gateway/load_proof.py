@@ -27,7 +27,8 @@ from localcluster.cluster import Cluster
 from localcluster.gateway.api import client_from
 from localcluster.gateway.controller import GATEWAY_API, GATEWAY_NAMESPACE
 
-NAMESPACE = "load-proof"
+NAMESPACE = f"load-proof-{time.time_ns() // 1_000_000:x}"
+"""Of its own for each run: the one before may still be terminating."""
 HOST = "load-proof.example.com"
 KEEP_ALIVE_SECONDS = 5.0
 SERVES_AFTER_LEAVING_SECONDS = 5.0
@@ -241,7 +242,9 @@ async def _load_with_changes(
         settled = weight[0]
         sent = time.monotonic()
         try:
-            async with session.post(f"{cluster.gateway_url}/v2/infer", data=b"{}", headers={"Host": HOST}) as answer:
+            async with session.post(
+                f"{cluster.gateway_url}/v2/infer", data=b"{}", headers={"Host": HOST}
+            ) as answer:
                 body = await answer.text()
                 code, revision = str(answer.status), answer.headers.get("x-revision", "")
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -293,10 +296,14 @@ async def _load_with_changes(
 
 def main() -> int:
     """Run the proof and print its figures; exit status 1 if any response was bad."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--run-dir", type=Path, required=True, help="run directory of the cluster")
     parser.add_argument("--seconds", type=float, default=60.0, help="length (default: %(default)s)")
-    parser.add_argument("--rate", type=float, default=200.0, help="requests per second (default: %(default)s)")
+    parser.add_argument(
+        "--rate", type=float, default=200.0, help="requests per second (default: %(default)s)"
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
     result = asyncio.run(prove(arguments.run_dir, arguments.seconds, arguments.rate))
