@@ -1,0 +1,69 @@
+"""One local cluster for all system tests, the product installed as its manifests have it, a namespace per test."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from localcluster.cluster import Cluster
+from serving_io import kinds
+from tests.system.harness import Kube, until
+
+SYSTEM = "serving-system"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything in this folder needs the local cluster."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.system)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    """The cluster that the ladder started, or the one that `make cluster-up` did."""
+    return Cluster.load(Path(os.environ.get("SERVING_TEST_RUN_DIR", "out/cluster")))
+
+
+@pytest.fixture(scope="session")
+def kube(cluster: Cluster) -> Iterator[Kube]:
+    """The administrator's view of the cluster, with the product installed by the shipped manifests."""
+    made = Kube(cluster)
+    made.kubectl("apply", "--server-side", "-f", "manifests/base/namespace.yaml")
+    if made.get(kinds.CONFIG_MAP, SYSTEM, "serving-config") is None:
+        made.kubectl(
+            "create",
+            "-n",
+            SYSTEM,
+            "configmap",
+            "serving-config",
+            f"--from-literal=prometheusUrl={cluster.prometheus_url}",
+        )
+    made.kubectl("apply", "--server-side", "-k", "manifests/base")
+    for name in ("serving-operator", "serving-autoscaler"):
+        until(f"{name} is ready", lambda name=name: _available(made, name))
+    yield made
+    made.close()
+
+
+def _available(kube: Kube, name: str) -> bool:
+    deployment = kube.get(kinds.DEPLOYMENT, SYSTEM, name)
+    return bool(deployment and deployment.get("status", {}).get("availableReplicas"))
+
+
+@pytest.fixture
+def namespace(kube: Kube) -> Iterator[str]:
+    """A namespace that enforces the restricted Pod Security Standard; gone after the test."""
+    name = f"t-{uuid.uuid4().hex[:8]}"
+    kube.kubectl("create", "namespace", name)
+    kube.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+    yield name
+    for service in kube.list(kinds.INFERENCE_SERVICE, name):
+        kube.delete(kinds.INFERENCE_SERVICE, name, service["metadata"]["name"])
+    until("the services' pods are gone", lambda: not kube.list(kinds.POD, name))
+    kube.kubectl("delete", "namespace", name, "--wait=false")
