@@ -181,8 +181,7 @@ class Load:
             generator.set_rate(self._rate)
             self._ready.set()
             await self._stop.wait()
-            generator.set_rate(0)
-            await generator.drain()
+            await generator.stop()
 
     def __enter__(self) -> Load:
         self._thread.start()
@@ -207,7 +206,7 @@ class Load:
 
     def bad(self) -> list[Record]:
         """Responses other than 2xx, time-outs and resets."""
-        return [record for record in self.records if not 200 <= record.status < 300]
+        return [record for record in self.records if not record.is_success]
 
 
 @dataclass(frozen=True)
