@@ -320,3 +320,45 @@ def web_service(
         },
     }
     return edited(made, {key.replace("__", "."): value for key, value in edits.items()})
+
+
+def first_revision(kube: Kube, namespace: str, manifest: Manifest) -> str:
+    """Apply a new service and wait until its first revision is committed; return the revision."""
+    kube.apply(namespace, manifest)
+    name = manifest["metadata"]["name"]
+    kube.until("the first revision is committed", lambda: holds(kube.status(namespace, name), "UpToDate"))
+    committed: str = kube.status(namespace, name)["stable"]["revision"]
+    return committed
+
+
+def canary_at_step(kube: Kube, namespace: str, manifest: Manifest) -> str:
+    """Apply a changed predictor and wait until its canary has its weight; return the attempt's id."""
+    kube.apply(namespace, manifest)
+    name, weight = manifest["metadata"]["name"], manifest["spec"]["rollout"]["steps"][0]["weight"]
+    kube.until(
+        f"the canary has {weight}%",
+        lambda: (
+            (canary := kube.status(namespace, name).get("canary", {})).get("weight") == weight
+            and canary["id"]
+        ),
+    )
+    attempt: str = kube.status(namespace, name)["canary"]["id"]
+    return attempt
+
+
+def committed(kube: Kube, namespace: str, attempt: str, name: str = "digits") -> Manifest:
+    """Wait until an attempt is the stable one and nothing of a canary is left; return the status."""
+    kube.until(
+        f"{attempt} is committed and the old revision is gone",
+        lambda: (
+            (status := kube.status(namespace, name)).get("stable", {}).get("id") == attempt
+            and not status.get("canary")
+            and len(kube.list(kinds.DEPLOYMENT, namespace, f"serving-operator.dev/service={name}")) == 1
+        ),
+    )
+    return kube.status(namespace, name)
+
+
+def answers(cluster: Cluster, host: str, path: str = "/") -> httpx.Response:
+    """One request through the gateway."""
+    return httpx.get(f"{cluster.gateway_url}{path}", headers={"Host": host}, timeout=15)
