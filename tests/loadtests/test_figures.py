@@ -85,7 +85,8 @@ def test_every_key_of_the_summary_is_documented() -> None:
 def test_csv_has_a_row_per_request_in_order(tmp_path: Path) -> None:
     """Rows come in the order of the schedule, whatever the order of the answers."""
     write_csv(reversed(RECORDS), tmp_path / "requests.csv")
-    rows = list(csv.DictReader((tmp_path / "requests.csv").open()))
+    with (tmp_path / "requests.csv").open() as file:
+        rows = list(csv.DictReader(file))
     assert [row["number"] for row in rows] == ["1", "2", "3", "4"]
     assert rows[3]["failure"] == "timeout"
     assert rows[1]["latency_milliseconds"] == "400.0"

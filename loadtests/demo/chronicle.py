@@ -1,0 +1,134 @@
+"""The demo's report: its history and its load as plots on one time axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+from loadtests.demo.history import Samples, series
+from loadtests.demo.observation import Snapshot
+from loadtests.demo.story import Told
+from loadtests.figures import intervals
+from loadtests.load_report import late_plot, latency_plot, rate_plot
+from loadtests.plot import Axis, Plot, Series
+from loadtests.record import Record
+from loadtests.report import Fact, Report
+
+_INTERVAL_SECONDS = 3.0
+
+
+def chronicle(
+    summary: Mapping[str, object],
+    records: Sequence[Record],
+    samples: Samples,
+    told: Told,
+    objective_seconds: float,
+) -> Report:
+    """Return the report of a run."""
+    end = float(str(summary["seconds_run"]))
+    rows = intervals(records, _INTERVAL_SECONDS, end, objective_seconds)
+    return Report(
+        "An InferenceService, live",
+        "Scaled by its latency objective, one version promoted, a broken one aborted, under a load that waits "
+        "for no answer and retries nothing.",
+        _facts(summary),
+        Axis(0.0, end, tuple(told.events)),
+        (
+            rate_plot(rows),
+            latency_plot(rows, objective_seconds),
+            _replicas_plot(samples, told.revisions, end),
+            _weights_plot(samples, told.revisions, end),
+            late_plot(rows),
+        ),
+        _story_with_decisions(samples, told),
+        "Latency counts from when a request was due. Replicas, weights and decisions are what the API server "
+        "said, at the time it said so. Hold and soak are shorter in this demonstration than by default.",
+    )
+
+
+def _facts(summary: Mapping[str, object]) -> list[Fact]:
+    ours, settled = summary["not_2xx_ours"], float(str(summary["late_fraction_settled"]))
+    bounds = summary["not_2xx_version_3_bounds"]
+    assert isinstance(bounds, list)
+    return [
+        Fact("Requests", f"{summary['requests']:,}", explanation="every one counted, none retried"),
+        Fact("Bad answers of ours", str(ours), ours == 0),
+        Fact(
+            "Bad answers of version 3",
+            str(summary["not_2xx_version_3"]),
+            explanation=f"its share of the traffic allows {bounds[0]} to {bounds[1]}",
+        ),
+        Fact(
+            "Late once settled",
+            f"{settled:.1%}",
+            settled <= 0.05,
+            "outside a start time after each change of load",
+        ),
+        Fact("Late in all", f"{float(str(summary['late_fraction'])):.1%}"),
+        Fact(
+            "Replicas, most and at the end",
+            f"{summary['replicas_max']} → {summary['replicas_end']}",
+            summary["scaled_up"] is True and summary["scaled_down"] is True,
+            f"3 or more for {summary['seconds_at_3_or_more']} s",
+        ),
+        Fact("Version 2", "promoted" if summary["promoted"] else "not promoted", summary["promoted"] is True),
+        Fact("Version 3", "aborted" if summary["aborted"] else "not aborted", summary["aborted"] is True),
+        Fact("Measured start time", f"{summary['start_time_seconds']} s", explanation="scale write to ready"),
+        Fact("Set-up, run", f"{summary['seconds_setup']} s, {summary['seconds_run']} s"),
+    ]
+
+
+def _replicas_plot(samples: Samples, revisions: Sequence[str], end: float) -> Plot:
+    lines = []
+    for index, revision in enumerate(revisions):
+        lines.append(
+            Series(f"v{index + 1} ready", series(samples, _replicas(revision, "ready"), end), index, "step")
+        )
+        lines.append(
+            Series(
+                f"v{index + 1} wanted",
+                series(samples, _replicas(revision, "desired"), end),
+                index,
+                "step",
+                True,
+            )
+        )
+    return Plot("Replicas", "per version", lines, minimum_top=4)
+
+
+def _weights_plot(samples: Samples, revisions: Sequence[str], end: float) -> Plot:
+    lines = [
+        Series(f"v{index + 1}", series(samples, _weight(revision), end), index, "step")
+        for index, revision in enumerate(revisions)
+    ]
+    return Plot("Weights", "percent of traffic in the route", lines, minimum_top=100, height=120)
+
+
+def _replicas(revision: str, which: Literal["ready", "desired"]) -> Callable[[Snapshot], float | None]:
+    def value(now: Snapshot) -> float | None:
+        found = now.replicas.get(revision)
+        if found is None:
+            return None
+        return found.ready if which == "ready" else found.desired
+
+    return value
+
+
+def _weight(revision: str) -> Callable[[Snapshot], float | None]:
+    return lambda now: now.weights.get(revision)
+
+
+def _story_with_decisions(samples: Samples, told: Told) -> list[tuple[float, str]]:
+    names = {revision: f"v{index + 1}" for index, revision in enumerate(told.revisions)}
+    rows = list(told.story)
+    replicas: dict[str, int] = {}
+    for seconds, snapshot in samples:
+        for revision, now in snapshot.replicas.items():
+            before = replicas.get(revision)
+            if before is not None and now.desired != before and revision in names:
+                sentence = snapshot.decisions.get(revision, "")
+                rows.append(
+                    (seconds, f"{names[revision]}: {before} → {now.desired} replicas. {sentence}".strip())
+                )
+            replicas[revision] = now.desired
+    return sorted(rows, key=lambda row: row[0])

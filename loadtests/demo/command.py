@@ -1,0 +1,156 @@
+"""The command of the demo: set up, play, sum up, and leave nothing behind unless asked to."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from loadtests.demo import setup
+from loadtests.demo.chronicle import chronicle
+from loadtests.demo.commands import REPOSITORY, CommandError, Commands, kubectl_program
+from loadtests.demo.display import Display
+from loadtests.demo.figures import Run, shortcomings, summarise
+from loadtests.demo.story import SceneError, Story
+from loadtests.demo.watch import Watcher
+from loadtests.generator import LoadGenerator, Request
+from loadtests.record import write_csv
+from loadtests.report import render
+from localcluster.cluster import Cluster as LocalCluster
+from serving_io.cluster import Cluster
+
+_TIMEOUT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command was asked."""
+
+    keep: bool
+    run_dir: Path
+    out: Path
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the demo; exit status 0 if everything was shown, 1 if something was not, 130 after Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="python -m loadtests.demo", description=__doc__)
+    parser.add_argument(
+        "--keep", action="store_true", help="leave the cluster up at the end, and say what to try"
+    )
+    parser.add_argument("--run-dir", type=Path, default=Path("out/cluster"), help="the cluster's files")
+    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="where summary and report go")
+    given = parser.parse_args(argv)
+    options = Options(given.keep, given.run_dir.resolve(), given.out.resolve())
+    display = Display()
+    try:
+        return asyncio.run(_demo(options, display))
+    except KeyboardInterrupt:
+        display.say("interrupted")
+        return 130
+
+
+async def _demo(options: Options, display: Display) -> int:
+    began = time.monotonic()
+    options.out.mkdir(parents=True, exist_ok=True)
+    try:
+        await setup.start_cluster(options.run_dir)
+        local = LocalCluster.load(options.run_dir)
+        os.environ["KUBECONFIG"] = str(local.kubeconfig)
+        commands = Commands(
+            display.say, kubectl_program(options.run_dir), {"KUBECONFIG": str(local.kubeconfig)}
+        )
+        request = _request(local)
+        await setup.install(commands, local.prometheus_url)
+        await setup.train(commands, display.say)
+        await setup.controllers_ready(commands)
+        await setup.serve_version_1(commands)
+        await setup.first_answer(request, commands)
+        seconds_setup = time.monotonic() - began
+        display.say(f"The first 200 through the gateway came {seconds_setup:.0f} s after the start.")
+        status = await _play(options, display, commands, request, seconds_setup)
+        if options.keep:
+            _say_what_next(display, local)
+        return status
+    except (setup.SetupError, CommandError) as error:
+        display.say(f"error: {error}")
+        return 1
+    finally:
+        if not options.keep:
+            await setup.stop_cluster(options.run_dir)
+
+
+async def _play(
+    options: Options, display: Display, commands: Commands, request: Request, seconds_setup: float
+) -> int:
+    objective_seconds = _objective_seconds()
+    failure = ""
+    async with (
+        await Cluster.connect(field_manager="demo") as cluster,
+        LoadGenerator(request, seed=1) as load,
+        Watcher(cluster, setup.NAMESPACE, setup.SERVICE, lambda: load.now_seconds) as watcher,
+        display.show(
+            lambda: (watcher.now, load.records, load.rate_per_second, load.now_seconds), objective_seconds
+        ) as shown,
+    ):
+        story = Story(commands, load, watcher, shown.say)
+        try:
+            await story.play()
+        except (SceneError, CommandError) as error:
+            failure = str(error)
+        await load.stop(grace_seconds=_TIMEOUT_SECONDS + 1)
+        run = Run(
+            records=load.records,
+            requests=load.sent,
+            samples=watcher.samples,
+            load_changes=story.told.load_changes,
+            objective_seconds=objective_seconds,
+            revisions=story.told.revisions,
+            rejected_id=story.told.rejected_id,
+            seconds_setup=seconds_setup,
+            seconds_run=load.now_seconds,
+        )
+    summary = summarise(run)
+    write_csv(run.records, options.out / "requests.csv")
+    (options.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    page = render(chronicle(summary, run.records, run.samples, story.told, objective_seconds))
+    (options.out / "report.html").write_text(page, encoding="utf-8")
+    display.say("\n" + json.dumps(summary, indent=2))
+    display.say(f"report: {options.out / 'report.html'}")
+    if failure:
+        display.say(f"The story broke off: {failure}")
+    missing = shortcomings(summary)
+    display.say("Not shown: " + "; ".join(missing) if missing else "Everything was shown.")
+    return 1 if failure or missing else 0
+
+
+def _request(local: LocalCluster) -> Request:
+    body = (REPOSITORY / "manifests/demo/request.json").read_bytes()
+    headers = {"host": setup.HOST, "content-type": "application/json"}
+    return Request(f"{local.gateway_url}/v2/models/digits/infer", "POST", headers, body, _TIMEOUT_SECONDS)
+
+
+def _objective_seconds() -> float:
+    manifest = yaml.safe_load((REPOSITORY / "manifests/demo/service-v1.yaml").read_text(encoding="utf-8"))
+    return float(manifest["spec"]["objective"]["thresholdMilliseconds"]) / 1000
+
+
+def _say_what_next(display: Display, local: LocalCluster) -> None:
+    display.say(
+        f"""
+Everything is left up. Gateway {local.gateway_url}, Prometheus {local.prometheus_url}.
+Try next:
+  eval "$(python -m localcluster env)"
+  kubectl -n {setup.NAMESPACE} get infsvc,infas
+  kubectl -n {setup.NAMESPACE} describe infsvc {setup.SERVICE}
+  curl -H 'Host: {setup.HOST}' -H 'content-type: application/json' -d @manifests/demo/request.json \\
+    {local.gateway_url}/v2/models/digits/infer
+  python -m loadtests {local.gateway_url}/v2/models/digits/infer --host {setup.HOST} \\
+    --body @manifests/demo/request.json --rate 20 --duration 60 --objective-milliseconds 500
+  python -m localcluster down"""
+    )

@@ -1,0 +1,152 @@
+"""The terminal: what is done and why, line by line, and beneath it a live table of what is so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from loadtests.demo.observation import Snapshot
+from loadtests.figures import Interval, interval
+from loadtests.record import Record
+
+WINDOW_SECONDS = 10.0
+_REFRESH_SECONDS = 0.5
+_LINE_SECONDS = 10.0
+_SHOWN_CONDITIONS = (
+    "Ready",
+    "Servable",
+    "UpToDate",
+    "RouteProgrammed",
+    "CanaryHealthy",
+    "Reconciling",
+    "Stalled",
+)
+
+
+def table(snapshot: Snapshot, recent: Interval, rate_wanted: float, seconds: float) -> RenderableType:
+    """Return the picture of one moment."""
+    load = Text.assemble(
+        (f"{seconds:4.0f} s  ", "dim"),
+        (f"{recent.rate_per_second:.1f}/s", "bold"),
+        f" of {rate_wanted:g} wanted   p50 {recent.p50_seconds * 1000:.0f} ms   ",
+        (f"p99 {recent.p99_seconds * 1000:.0f} ms", "bold"),
+        "   late ",
+        (f"{recent.late_fraction:.1%}", "red" if recent.late_fraction > 0.05 else "green"),
+        "   bad ",
+        (str(recent.not_2xx), "red" if recent.not_2xx else "green"),
+        f"   (last {WINDOW_SECONDS:.0f} s)",
+    )
+    rows = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("revision", "role", "weight", "ready/desired"):
+        rows.add_column(name, no_wrap=True)
+    rows.add_column("the autoscaler says", overflow="fold", ratio=1)
+    for revision, replicas in snapshot.replicas.items():
+        rows.add_row(
+            revision,
+            role(snapshot, revision),
+            f"{snapshot.weights.get(revision, 0):.0f}%",
+            f"{replicas.ready}/{replicas.desired}",
+            snapshot.decisions.get(revision, ""),
+        )
+    conditions = Text("  ").join(
+        Text(
+            f"{name}={view.status}" + (f" ({view.reason})" if view.reason != name else ""),
+            style=_tone(name, view.status),
+        )
+        for name in _SHOWN_CONDITIONS
+        if (view := snapshot.conditions.get(name))
+    )
+    parts: list[RenderableType] = [load, rows, conditions]
+    if snapshot.canary and snapshot.canary.verdict:
+        parts.append(Text(f"canary {snapshot.canary.id}: {snapshot.canary.verdict}", style="dim"))
+    return Group("", *parts)
+
+
+def role(snapshot: Snapshot, revision: str) -> str:
+    """Return what a revision is at the moment."""
+    if revision == snapshot.stable:
+        return "stable"
+    if snapshot.canary and snapshot.canary.revision == revision:
+        return "canary"
+    return "candidate" if not snapshot.stable else "leaving"
+
+
+def line(snapshot: Snapshot, recent: Interval, seconds: float) -> str:
+    """Return the same picture as one line, for output that is no terminal."""
+    revisions = ", ".join(
+        f"{revision} {role(snapshot, revision)} {replicas.ready}/{replicas.desired} at "
+        f"{snapshot.weights.get(revision, 0):.0f}%"
+        for revision, replicas in snapshot.replicas.items()
+    )
+    return (
+        f"[{seconds:3.0f} s] {recent.rate_per_second:.1f}/s, p99 {recent.p99_seconds * 1000:.0f} ms, "
+        f"late {recent.late_fraction:.1%}, bad {recent.not_2xx}; {revisions}"
+    )
+
+
+class Display:
+    """Prints lines at once; while entered it also keeps the table fresh."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False)
+        self._live: Live | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._source: Callable[[], tuple[Snapshot, Sequence[Record], float, float]] | None = None
+        self._threshold_seconds = 0.5
+
+    def say(self, sentence: str) -> None:
+        """Print one line: a command as it is typed, or what happens and why."""
+        if sentence.startswith("$ "):
+            self._console.print(Text(sentence, style="bold cyan"))
+        else:
+            self._console.print(Text(sentence))
+
+    def show(
+        self, source: Callable[[], tuple[Snapshot, Sequence[Record], float, float]], threshold_seconds: float
+    ) -> Self:
+        """Name where the table comes from: snapshot, records, rate wanted, and seconds since the start."""
+        self._source, self._threshold_seconds = source, threshold_seconds
+        return self
+
+    async def __aenter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+        self._task = asyncio.create_task(self._refresh(), name="display")
+        return self
+
+    async def __aexit__(
+        self, type_: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._live:
+            self._live.stop()
+            self._live = None
+
+    async def _refresh(self) -> None:
+        assert self._source is not None, "show() is called first"
+        while True:
+            await asyncio.sleep(_REFRESH_SECONDS if self._live else _LINE_SECONDS)
+            snapshot, records, rate_wanted, seconds = self._source()
+            recent = interval(
+                records[-1000:], max(0.0, seconds - WINDOW_SECONDS), seconds, self._threshold_seconds
+            )
+            if self._live:
+                self._live.update(table(snapshot, recent, rate_wanted, seconds), refresh=True)
+            else:
+                self._console.print(line(snapshot, recent, seconds))
+
+
+def _tone(name: str, status: str) -> str:
+    if name in ("Reconciling", "Stalled"):
+        return "red" if name == "Stalled" and status == "True" else "yellow"
+    return {"True": "green", "False": "red"}.get(status, "yellow")

@@ -1,0 +1,190 @@
+"""The figures of `out/demo/summary.json`, each from records and history. Pure; keys in loadtests/README.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, lgamma, log
+
+from loadtests.demo.history import (
+    Exposure,
+    Samples,
+    exposure,
+    seconds_while,
+    start_time_seconds,
+    was_scaled,
+)
+from loadtests.figures import late_fraction, not_2xx_by_revision
+from loadtests.record import Record
+
+WATCH_DELAY_SECONDS = 1.0
+"""How much later than it happened a change may have been seen."""
+CONFIDENCE = 0.999
+PEAK_REPLICAS = 3
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Which bad responses are the broken version's own, and whether their number is believable."""
+
+    own: frozenset[int]
+    """Numbers of the records; empty if the rule does not hold."""
+    candidates: int
+    """Bad responses that carry its header and fall into its window."""
+    lowest: int
+    highest: int
+    """Bounds at 99.9% for that number, from requests and weight."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether the number lies within the bounds."""
+        return self.lowest <= self.candidates <= self.highest
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that the summary is made of. Times are seconds since the start of the load."""
+
+    records: Sequence[Record]
+    requests: int
+    samples: Samples
+    load_changes: Sequence[float]
+    objective_seconds: float
+    revisions: Sequence[str]
+    """Revisions of version 1, 2 and 3, as far as the run came."""
+    rejected_id: str
+    """Attempt of version 3."""
+    seconds_setup: float
+    seconds_run: float
+
+
+def binomial_bounds(trials_least: int, trials_most: int, share: float, confidence: float) -> tuple[int, int]:
+    """Return the bounds that the count of a binomial variable leaves with at most 1 − confidence, half each side.
+
+    The number of trials lies between the two given; the lower bound is that of the least, the upper of the most.
+    """
+    tail = (1 - confidence) / 2
+    return _quantile(trials_least, share, tail), _quantile(trials_most, share, 1 - tail)
+
+
+def attribute(records: Sequence[Record], revision: str, window: Exposure | None) -> Attribution:
+    """Apply the rule: a bad response is the revision's own if it carries its header and falls in its window,
+    and if the number of those fits the requests times the weight. Otherwise none is.
+    """
+    if window is None or not revision:
+        return Attribution(frozenset(), 0, 0, 0)
+    begin, end = window.outer[0] - WATCH_DELAY_SECONDS, window.outer[1] + WATCH_DELAY_SECONDS
+    own = frozenset(
+        record.number
+        for record in records
+        if record.revision == revision and not record.is_success and begin <= record.sent_seconds <= end
+    )
+    surely = sum(window.inner[0] <= record.sent_seconds < window.inner[1] for record in records)
+    possibly = sum(begin <= record.sent_seconds <= end for record in records)
+    lowest, highest = binomial_bounds(surely, possibly, window.weight_percent / 100, CONFIDENCE)
+    result = Attribution(own, len(own), lowest, highest)
+    return result if result.fits else Attribution(frozenset(), len(own), lowest, highest)
+
+
+def late_fraction_settled(
+    records: Sequence[Record],
+    threshold_seconds: float,
+    load_changes: Sequence[float],
+    start_seconds: float,
+    excluded: frozenset[int],
+) -> float:
+    """Return the share of late requests, leaving out one start time after each change of load."""
+    settled = [
+        record
+        for record in records
+        if record.number not in excluded
+        and not any(change <= record.scheduled_seconds < change + start_seconds for change in load_changes)
+    ]
+    return late_fraction(settled, threshold_seconds)
+
+
+def summarise(run: Run) -> dict[str, object]:
+    """Return the summary of a run."""
+    third = run.revisions[2] if len(run.revisions) > 2 else ""
+    window = exposure(run.samples, third, run.seconds_run) if third else None
+    attribution = attribute(run.records, third, window)
+    bad = [record for record in run.records if not record.is_success]
+    own_responses = frozenset(
+        record.number
+        for record in run.records
+        if record.number in attribution.own or (third and record.is_success and record.revision == third)
+    )
+    start_seconds = start_time_seconds(run.samples)
+    scaled_up, scaled_down = was_scaled(run.samples, up_to=PEAK_REPLICAS)
+    last = run.samples[-1][1] if run.samples else None
+    second = run.revisions[1] if len(run.revisions) > 1 else ""
+    return {
+        "requests": run.requests,
+        "not_2xx": len(bad),
+        "not_2xx_by_revision": not_2xx_by_revision(run.records),
+        "not_2xx_ours": len(bad) - len(attribution.own),
+        "not_2xx_version_3": attribution.candidates,
+        "not_2xx_version_3_bounds": [attribution.lowest, attribution.highest],
+        "late_fraction": late_fraction(run.records, run.objective_seconds),
+        "late_fraction_settled": late_fraction_settled(
+            run.records, run.objective_seconds, run.load_changes, start_seconds, own_responses
+        ),
+        "replicas_max": max(
+            (one.ready for _, snapshot in run.samples for one in snapshot.replicas.values()), default=0
+        ),
+        "seconds_at_3_or_more": round(
+            seconds_while(
+                run.samples,
+                run.seconds_run,
+                lambda snapshot: any(one.ready >= PEAK_REPLICAS for one in snapshot.replicas.values()),
+            ),
+            1,
+        ),
+        "replicas_end": last.ready_of_stable if last else 0,
+        "scaled_up": scaled_up,
+        "scaled_down": scaled_down,
+        "promoted": bool(second) and any(snapshot.stable == second for _, snapshot in run.samples),
+        "aborted": bool(run.rejected_id)
+        and last is not None
+        and run.rejected_id in last.rejected
+        and last.weights.get(third, 0.0) == 0.0
+        and last.stable == second,
+        "start_time_seconds": round(start_seconds, 1),
+        "seconds_setup": round(run.seconds_setup, 1),
+        "seconds_run": round(run.seconds_run, 1),
+    }
+
+
+def shortcomings(summary: dict[str, object]) -> list[str]:
+    """Return what a run failed to show, in sentences; empty if it showed everything."""
+    wanted = {
+        "at least 1,000 requests are sent": int(str(summary["requests"])) >= 1000,
+        "no bad response is ours": summary["not_2xx_ours"] == 0,
+        "at most 5% are late once settled": float(str(summary["late_fraction_settled"])) <= 0.05,
+        "3 replicas or more for 60 s": float(str(summary["seconds_at_3_or_more"])) >= 60,
+        "scaled up": summary["scaled_up"] is True,
+        "scaled down": summary["scaled_down"] is True,
+        "version 2 promoted": summary["promoted"] is True,
+        "version 3 aborted": summary["aborted"] is True,
+        "the run takes at most 300 s": float(str(summary["seconds_run"])) <= 300,
+    }
+    return [name for name, is_met in wanted.items() if not is_met]
+
+
+def _quantile(trials: int, share: float, probability: float) -> int:
+    if share <= 0 or trials == 0:
+        return 0
+    if share >= 1:
+        return trials
+    total = 0.0
+    for count in range(trials + 1):
+        total += exp(
+            lgamma(trials + 1)
+            - lgamma(count + 1)
+            - lgamma(trials - count + 1)
+            + count * log(share)
+            + (trials - count) * log(1 - share)
+        )
+        if total >= probability:
+            return count
+    return trials

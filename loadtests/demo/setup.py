@@ -1,0 +1,101 @@
+"""From nothing to the first answered request: cluster, operator and autoscaler, trained models, service."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import aiohttp
+
+from loadtests.demo.commands import CommandError, Commands, run_visibly
+from loadtests.generator import Request
+
+SERVICE, NAMESPACE = "digits", "demo"
+HOST = "digits.demo.localhost"
+_FIRST_ANSWER_SECONDS = 300.0
+
+
+class SetupError(Exception):
+    """The set-up did not reach its end; the message says where, and what to look at."""
+
+
+async def start_cluster(run_dir: Path) -> None:
+    """Start the local cluster, or find that it runs. Raises SetupError."""
+    arguments = (sys.executable, "-m", "localcluster", "up", "--run-dir", str(run_dir))
+    if status := await run_visibly(*arguments):
+        raise SetupError(f"python -m localcluster up ended with status {status}")
+
+
+async def stop_cluster(run_dir: Path) -> None:
+    """Stop the local cluster and all that it started."""
+    await run_visibly(sys.executable, "-m", "localcluster", "down", "--run-dir", str(run_dir))
+
+
+async def install(commands: Commands, prometheus_url: str) -> None:
+    """Install operator and autoscaler as anyone would, and wait until both are ready."""
+    existing = await commands.kubectl("-n serving-system get configmaps -o name")
+    if "configmap/serving-config" not in existing.split():
+        await commands.kubectl(
+            f"-n serving-system create configmap serving-config --from-literal=prometheusUrl={prometheus_url}"
+        )
+    await commands.kubectl("apply --server-side -k manifests/base")
+    await commands.kubectl(
+        "wait --for=condition=Established --timeout=60s crd/inferenceservices.serving-operator.dev "
+        "crd/inferenceautoscalers.serving-operator.dev"
+    )
+
+
+async def train(commands: Commands, say: Callable[[str], None]) -> None:
+    """Train the three versions in the cluster."""
+    await commands.kubectl("apply -f manifests/demo/namespace.yaml")
+    await commands.kubectl("apply -k manifests/demo/train")
+    say("A Job trains three versions of a digit classifier into a volume. Version 3 has a mistake in it.")
+    await commands.kubectl(f"-n {NAMESPACE} wait --for=condition=Complete --timeout=240s job/train-digits")
+    say(await commands.kubectl(f"-n {NAMESPACE} logs job/train-digits"))
+
+
+async def controllers_ready(commands: Commands) -> None:
+    """Wait until operator and autoscaler are ready."""
+    for name in ("serving-operator", "serving-autoscaler"):
+        await commands.kubectl(f"-n serving-system rollout status deployment/{name} --timeout=120s")
+
+
+async def serve_version_1(commands: Commands) -> None:
+    """Apply version 1, in place of what an earlier run left."""
+    left = await commands.kubectl(f"-n {NAMESPACE} get infsvc -o name")
+    if left.strip():
+        await commands.kubectl(f"-n {NAMESPACE} delete infsvc {SERVICE} --cascade=foreground")
+    await commands.kubectl("apply -f manifests/demo/service-v1.yaml")
+
+
+async def first_answer(request: Request, commands: Commands) -> None:
+    """Ask once a second until the answer is 200. Raises SetupError with the service's conditions."""
+    timeout = aiohttp.ClientTimeout(total=5)
+    last = "no answer"
+    try:
+        async with asyncio.timeout(_FIRST_ANSWER_SECONDS), aiohttp.ClientSession(timeout=timeout) as session:
+            while True:
+                try:
+                    async with session.post(
+                        request.url, headers=request.headers, data=request.body
+                    ) as response:
+                        if response.status == 200:
+                            return
+                        last = f"status {response.status}"
+                except (aiohttp.ClientError, TimeoutError) as error:
+                    last = f"{type(error).__name__}: {error}"
+                await asyncio.sleep(1)
+    except TimeoutError:
+        described = await _described(commands)
+        raise SetupError(
+            f"no 200 through the gateway within {_FIRST_ANSWER_SECONDS:.0f} s (last: {last})\n{described}"
+        ) from None
+
+
+async def _described(commands: Commands) -> str:
+    try:
+        return await commands.kubectl(f"-n {NAMESPACE} get infsvc,infas,deployments,pods,httproutes")
+    except CommandError as error:
+        return str(error)

@@ -1,0 +1,199 @@
+"""The script of the demo: each scene ends when the API server shows what it was for, or its time is up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from loadtests.demo.commands import Commands
+from loadtests.demo.figures import PEAK_REPLICAS
+from loadtests.demo.history import seconds_while
+from loadtests.demo.observation import Snapshot
+from loadtests.demo.setup import NAMESPACE, SERVICE
+from loadtests.demo.watch import Watcher
+from loadtests.generator import LoadGenerator
+from loadtests.plot import Event
+from serving_api.names import ABORT_LABEL, PROMOTE_LABEL
+
+LOW_RATE, MIDDLE_RATE, PEAK_RATE = 6.0, 14.0, 26.0
+"""Requests per second. A replica answers 15 a second at the most, so the peak needs three."""
+RUN_SECONDS = 292.0
+"""When the story ends, wherever it is: the run with its summary takes at most 300 s."""
+WARM_SECONDS = 12.0
+PEAK_SECONDS = 63.0
+STEP_SECONDS = 14.0
+BAD_RESPONSES = 8
+
+
+class SceneError(Exception):
+    """What a scene waited for did not come; the message says what that was."""
+
+
+@dataclass
+class Told:
+    """What the story leaves behind for summary and report. Times are seconds since the start of the load."""
+
+    events: list[Event] = field(default_factory=list)
+    story: list[tuple[float, str]] = field(default_factory=list)
+    load_changes: list[float] = field(default_factory=list)
+    revisions: list[str] = field(default_factory=list)
+    rejected_id: str = ""
+
+
+class Story:
+    """Plays the scenes on a running service, under one open-loop load."""
+
+    def __init__(
+        self, commands: Commands, load: LoadGenerator, watcher: Watcher, say: Callable[[str], None]
+    ) -> None:
+        self.told = Told()
+        self._commands = commands
+        self._load = load
+        self._watcher = watcher
+        self._say_aloud = say
+
+    async def play(self) -> None:
+        """Play all scenes. Raises SceneError where one does not come to its end."""
+        await self._warm_up()
+        await self._rise()
+        await self._fall()
+        await self._promote_version_2()
+        await self._abort_version_3()
+
+    async def _warm_up(self) -> None:
+        self._rate(LOW_RATE)
+        await self._wait(lambda now: bool(now.stable), "version 1 is committed as stable", 60)
+        self.told.revisions.append(self._watcher.now.stable)
+        self._say(
+            f"Version 1 serves. {LOW_RATE:g} requests a second arrive, on a schedule that waits for no answer. "
+            "Hold and soak are short in this manifest; leave them out in earnest."
+        )
+        await asyncio.sleep(WARM_SECONDS)
+
+    async def _rise(self) -> None:
+        before = self._watcher.now.desired_of_stable
+        self._rate(MIDDLE_RATE)
+        self._say(
+            f"The load rises, to {MIDDLE_RATE:g} and then to {PEAK_RATE:g} a second. The autoscaler must notice."
+        )
+        await self._wait(lambda now: now.ready_of_stable > before, "the first replica is added and ready", 60)
+        self._rate(PEAK_RATE)
+        await self._wait(
+            lambda now: now.ready_of_stable >= PEAK_REPLICAS, f"{PEAK_REPLICAS} replicas are ready", 60
+        )
+        self._say(f"{PEAK_REPLICAS} replicas are ready; the peak goes on for a minute.", "3 replicas ready")
+        while (left := PEAK_SECONDS - self._peak_seconds()) > 0:
+            self._check_time("the peak is held")
+            await asyncio.sleep(min(left, 2))
+
+    async def _fall(self) -> None:
+        peak = self._watcher.now.desired_of_stable
+        self._rate(LOW_RATE)
+        self._say(
+            f"The load falls back to {LOW_RATE:g}. After the hold the replicas that nobody needs are removed."
+        )
+        await self._wait(lambda now: now.desired_of_stable < peak, "the autoscaler removes replicas", 75)
+        self._say("The autoscaler scales down.", "scaled down")
+
+    async def _promote_version_2(self) -> None:
+        self._event("apply version 2")
+        await self._commands.kubectl("apply -f manifests/demo/service-v2.yaml")
+        self._say(
+            "Version 2 is applied: only its storageUri differs. It starts as a canary, with capacity first."
+        )
+        canary_id = await self._canary_with_weight("version 2")
+        weight = self._watcher.now.canary.weight if self._watcher.now.canary else None
+        self._say(f"The canary gets {weight}% of the requests. Both versions answer.", f"v2 gets {weight}%")
+        await asyncio.sleep(STEP_SECONDS)
+        revision = self.told.revisions[-1]
+        self._event("promote v2")
+        await self._label(PROMOTE_LABEL, canary_id)
+        self._say("Promoted by label: it must have all its replicas ready before it gets all requests.")
+        await self._wait(lambda now: now.weights.get(revision, 0) == 100, "version 2 gets all requests", 60)
+        self._say("Version 2 gets all requests, and soaks.", "v2 gets 100%")
+        await self._wait(lambda now: now.stable == revision, "version 2 is committed", 60)
+        self._say("Version 2 is stable. Version 1 is drained and removed.", "v2 is stable")
+
+    async def _abort_version_3(self) -> None:
+        self._event("apply version 3")
+        await self._commands.kubectl("apply -f manifests/demo/service-v3.yaml")
+        self._say(
+            "Version 3 is applied. Its pods become ready, for readiness does not ask whether answers are right."
+        )
+        canary_id = await self._canary_with_weight("version 3")
+        revision = self.told.revisions[-1]
+        self._say("Version 3 gets its share, and refuses every request.", "v3 gets traffic")
+        while self._bad_of(revision) < BAD_RESPONSES:
+            self._check_time(f"version 3 has answered {BAD_RESPONSES} requests badly")
+            await asyncio.sleep(0.5)
+        self.told.rejected_id = canary_id
+        self._event("abort v3")
+        await self._label(ABORT_LABEL, canary_id)
+        self._say("Aborted by label: the first write is the route's.")
+        await self._wait(
+            lambda now: now.weights.get(revision, 0) == 0 and now.acknowledged, "version 3 has no traffic", 20
+        )
+        self._say("The gateway has confirmed it: version 3 gets nothing.", "v3 gets 0%")
+        await self._wait(lambda now: canary_id in now.rejected, "version 3 is rejected", 30)
+        self._say("Version 3 is rejected. Nothing tries it again until somebody says so.")
+        await asyncio.sleep(3)
+
+    async def _canary_with_weight(self, version: str) -> str:
+        known = set(self.told.revisions)
+        await self._wait(
+            lambda now: now.canary is not None and now.canary.revision not in known,
+            f"{version} is a canary",
+            20,
+        )
+        canary = self._watcher.now.canary
+        assert canary is not None, "just observed"
+        self.told.revisions.append(canary.revision)
+        await self._wait(
+            lambda now: (
+                now.weights.get(canary.revision, 0) > 0
+                and now.acknowledged
+                and now.canary is not None
+                and bool(now.canary.weight)
+            ),
+            f"{version} gets its share of the traffic",
+            75,
+        )
+        return canary.id
+
+    async def _label(self, label: str, attempt_id: str) -> None:
+        await self._commands.kubectl(
+            f"-n {NAMESPACE} label infsvc {SERVICE} {label}={attempt_id} --overwrite"
+        )
+
+    async def _wait(self, holds: Callable[[Snapshot], bool], what: str, timeout_seconds: float) -> None:
+        left = min(timeout_seconds, RUN_SECONDS - self._load.now_seconds)
+        if not await self._watcher.until(holds, left):
+            raise SceneError(f"waited {max(left, 0):.0f} s, and it did not come about that {what}")
+
+    def _check_time(self, what: str) -> None:
+        if self._load.now_seconds > RUN_SECONDS:
+            raise SceneError(f"the time was up before {what}")
+
+    def _peak_seconds(self) -> float:
+        now = self._load.now_seconds
+        return seconds_while(
+            self._watcher.samples, now, lambda snapshot: snapshot.ready_of_stable >= PEAK_REPLICAS
+        )
+
+    def _bad_of(self, revision: str) -> int:
+        return sum(record.revision == revision and not record.is_success for record in self._load.records)
+
+    def _rate(self, rate_per_second: float) -> None:
+        self._load.set_rate(rate_per_second)
+        self.told.load_changes.append(self._load.now_seconds)
+        self._event(f"load {rate_per_second:g}/s")
+
+    def _event(self, label: str) -> None:
+        self.told.events.append(Event(self._load.now_seconds, label))
+
+    def _say(self, sentence: str, event: str = "") -> None:
+        self.told.story.append((self._load.now_seconds, sentence))
+        if event:
+            self._event(event)
+        self._say_aloud(sentence)
