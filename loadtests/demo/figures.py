@@ -79,7 +79,9 @@ def attribute(records: Sequence[Record], revision: str, window: Exposure | None)
         for record in records
         if record.revision == revision and not record.is_success and begin <= record.sent_seconds <= end
     )
-    surely = sum(window.inner[0] <= record.sent_seconds < window.inner[1] for record in records)
+    surely = sum(
+        window.inner[0] <= record.sent_seconds < window.inner[1] - WATCH_DELAY_SECONDS for record in records
+    )
     possibly = sum(begin <= record.sent_seconds <= end for record in records)
     lowest, highest = binomial_bounds(surely, possibly, window.weight_percent / 100, CONFIDENCE)
     result = Attribution(own, len(own), lowest, highest)
