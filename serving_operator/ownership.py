@@ -65,3 +65,13 @@ def removal_command(manifest: Manifest) -> str:
 def _group(stated: Manifest) -> str:
     version = str(stated.get("apiVersion", ""))
     return version.partition("/")[0] if "/" in version else ""
+
+
+def replicas_owners(deployment: Manifest) -> frozenset[str]:
+    """Return the field managers, ours aside, that own a Deployment's `spec.replicas`."""
+    return frozenset(
+        str(entry.get("manager"))
+        for entry in (deployment.get("metadata") or {}).get("managedFields") or ()
+        if "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+        and entry.get("manager") != OPERATOR
+    )

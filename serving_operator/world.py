@@ -56,6 +56,8 @@ class World:
     last_replicas: Mapping[str, int] = field(default_factory=dict)
     # ControllerRevisions last observed that are gone, by name.
     last_revisions: Mapping[str, Manifest] = field(default_factory=dict)
+    # What the API server said to the last write of an object if it refused it: quota, admission, schema.
+    refused: Mapping[ObjectId, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,262 @@
+"""The last seen state of every watched object, found by the service that it belongs to.
+
+Each event costs the same however many services there are: objects are indexed by the service that their label or
+their controller names, services by the Gateways that they refer to.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import NamedTuple, TypeVar
+
+from serving_api.names import SERVICE_KIND, SERVICE_LABEL, ServiceKey
+from serving_io.kinds import CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, GATEWAY, POD
+from serving_operator.ownership import Ownership, classify, controller_of
+from serving_operator.watched import CHILD_KINDS, kept
+from serving_operator.world import Manifest, ObjectId, World
+
+DEFAULT_REPLICAS = 1
+REMEMBERED_REVISIONS = 20
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+
+class Place(NamedTuple):
+    """Where an object is."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+class Cache:
+    """Objects by place. All of it lives in one event loop; nothing here waits."""
+
+    def __init__(self) -> None:
+        self._objects: dict[Place, Manifest] = {}
+        self._places_of_kind: dict[str, set[Place]] = defaultdict(set)
+        self._places_of_service: dict[ServiceKey, set[Place]] = defaultdict(set)
+        self._services_of_gateway: dict[tuple[str, str], set[ServiceKey]] = defaultdict(set)
+        self._gone: dict[Place, int] = {}
+        self._strangers: dict[ServiceKey, dict[ObjectId, Manifest]] = defaultdict(dict)
+        self._last_replicas: dict[ServiceKey, dict[str, int]] = defaultdict(dict)
+        self._last_revisions: dict[ServiceKey, dict[str, Manifest]] = defaultdict(dict)
+
+    def put(self, manifest: Manifest) -> set[ServiceKey]:
+        """Remember the object unless a newer state of it is known. Returns the services that it concerns."""
+        place, version = place_of(manifest), version_of(manifest)
+        known = self._objects.get(place)
+        if known is not None and version <= version_of(known):
+            return set()
+        if version <= self._gone.get(place, -1):
+            return set()
+        concerned = self._unlink(place, known) if known is not None else set()
+        self._gone.pop(place, None)
+        made = kept(manifest)
+        self._objects[place] = made
+        self._places_of_kind[place.kind].add(place)
+        return concerned | self._link(place, made)
+
+    def drop(self, manifest: Manifest) -> set[ServiceKey]:
+        """Forget an object that was seen to be gone. Returns the services that it concerns."""
+        place, version = place_of(manifest), version_of(manifest)
+        known = self._objects.get(place)
+        if known is not None and version_of(known) > version:
+            return set()
+        self._gone[place] = version
+        return self._remove(place)
+
+    def missing(self, place: Place, uid: str | None = None) -> set[ServiceKey]:
+        """Forget an object that a live read did not find; with `uid`, only if it is that one."""
+        known = self._objects.get(place)
+        if known is None or (uid is not None and known["metadata"].get("uid") != uid):
+            return set()
+        self._gone[place] = version_of(known)
+        return self._remove(place)
+
+    def replace(self, kind: str, listed: Iterable[Manifest], list_version: int) -> set[ServiceKey]:
+        """Make the cache hold what a LIST at `list_version` held, but for what is newer than that list."""
+        concerned: set[ServiceKey] = set()
+        seen = set()
+        for manifest in listed:
+            seen.add(place_of(manifest))
+            concerned |= self.put(manifest)
+        for place in self._places_of_kind[kind] - seen:
+            if version_of(self._objects[place]) <= list_version:
+                self._gone[place] = list_version
+                concerned |= self._remove(place)
+        for place in [p for p, version in self._gone.items() if p.kind == kind and version < list_version]:
+            # The watches are past these deletions by now: no older state of these objects can arrive.
+            del self._gone[place]
+        return concerned
+
+    def mark_deleting(self, place: Place, now: str) -> None:
+        """Remember that we asked for the object's deletion, before the watch tells."""
+        known = self._objects.get(place)
+        if known is not None and "deletionTimestamp" not in known["metadata"]:
+            self._objects[place] = known | {"metadata": known["metadata"] | {"deletionTimestamp": now}}
+
+    def get(self, place: Place) -> Manifest | None:
+        """Return the object, or None if it is not known."""
+        return self._objects.get(place)
+
+    def service(self, key: ServiceKey) -> Manifest | None:
+        """Return the InferenceService, or None if it is not known."""
+        return self._objects.get(Place(SERVICE_KIND, *key))
+
+    def service_keys(self) -> list[ServiceKey]:
+        """Return the keys of all InferenceServices."""
+        return [ServiceKey(place.namespace, place.name) for place in self._places_of_kind[SERVICE_KIND]]
+
+    def remember_stranger(self, key: ServiceKey, manifest: Manifest) -> None:
+        """Remember an object that has a child's name but that no watch shows, for it lacks our labels."""
+        self._strangers[key][ObjectId(manifest["kind"], manifest["metadata"]["name"])] = kept(manifest)
+
+    def unseen_strangers(self, key: ServiceKey) -> Mapping[ObjectId, Manifest]:
+        """Return what `remember_stranger` was told of the service."""
+        return dict(self._strangers.get(key, {}))
+
+    def forget_stranger(self, key: ServiceKey, identity: ObjectId) -> None:
+        """Forget a stranger: it is gone, or watched by now."""
+        self._strangers.get(key, {}).pop(identity, None)
+
+    def forget_service(self, key: ServiceKey) -> None:
+        """Forget what was remembered on behalf of a service that is gone."""
+        for memory in (self._strangers, self._last_replicas, self._last_revisions):
+            memory.pop(key, None)
+
+    def world(
+        self,
+        key: ServiceKey,
+        *,
+        routes_served: bool,
+        autoscaler_renewed: datetime | None = None,
+        quotas: tuple[Manifest, ...] = (),
+        refused: Mapping[ObjectId, str] | None = None,
+    ) -> World | None:
+        """Return everything known of the service, or None if it is not known."""
+        service = self.service(key)
+        if service is None:
+            return None
+        uid = service["metadata"]["uid"]
+        ours: dict[ObjectId, Manifest] = {}
+        strangers: dict[ObjectId, Manifest] = dict(self._strangers.get(key, {}))
+        pods, slices = [], []
+        for place in self._places_of_service.get(key, ()):
+            manifest = self._objects[place]
+            if place.kind == POD.name:
+                pods.append(manifest)
+            elif place.kind == ENDPOINT_SLICE.name:
+                slices.append(manifest)
+            elif classify(manifest, uid, key) is Ownership.OURS:
+                ours[ObjectId(place.kind, place.name)] = manifest
+            else:
+                strangers[ObjectId(place.kind, place.name)] = manifest
+        return World(
+            key=key,
+            service=service,
+            objects=ours,
+            pods=tuple(sorted(pods, key=_name)),
+            endpoint_slices=tuple(sorted(slices, key=_name)),
+            gateways={
+                at: gateway
+                for at in _gateways_of(service)
+                if (gateway := self._objects.get(Place(GATEWAY.name, *at))) is not None
+            },
+            quotas=quotas,
+            strangers={identity: item for identity, item in strangers.items() if identity not in ours},
+            routes_served=routes_served,
+            autoscaler_renewed=autoscaler_renewed,
+            last_replicas=dict(self._last_replicas.get(key, {})),
+            last_revisions=dict(self._last_revisions.get(key, {})),
+            refused=dict(refused or {}),
+        )
+
+    def _link(self, place: Place, manifest: Manifest) -> set[ServiceKey]:
+        if place.kind == SERVICE_KIND:
+            key = ServiceKey(place.namespace, place.name)
+            for gateway in _gateways_of(manifest):
+                self._services_of_gateway[gateway].add(key)
+            return {key}
+        if place.kind == GATEWAY.name:
+            return set(self._services_of_gateway.get((place.namespace, place.name), ()))
+        concerned = set(_services_of(place, manifest))
+        for key in concerned:
+            self._places_of_service[key].add(place)
+            if place.kind in CHILD_KINDS:
+                self.forget_stranger(key, ObjectId(place.kind, place.name))
+        return concerned
+
+    def _unlink(self, place: Place, manifest: Manifest) -> set[ServiceKey]:
+        if place.kind == SERVICE_KIND:
+            key = ServiceKey(place.namespace, place.name)
+            for gateway in _gateways_of(manifest):
+                _discard(self._services_of_gateway, gateway, key)
+            return {key}
+        if place.kind == GATEWAY.name:
+            return set(self._services_of_gateway.get((place.namespace, place.name), ()))
+        concerned = set(_services_of(place, manifest))
+        for key in concerned:
+            _discard(self._places_of_service, key, place)
+        return concerned
+
+    def _remove(self, place: Place) -> set[ServiceKey]:
+        manifest = self._objects.pop(place, None)
+        if manifest is None:
+            return set()
+        self._places_of_kind[place.kind].discard(place)
+        concerned = self._unlink(place, manifest)
+        for key in concerned:
+            if self.service(key) is None:
+                continue
+            if place.kind == DEPLOYMENT.name:
+                replicas = (manifest.get("spec") or {}).get("replicas", DEFAULT_REPLICAS)
+                self._last_replicas[key][place.name] = replicas
+            elif place.kind == CONTROLLER_REVISION.name:
+                remembered = self._last_revisions[key]
+                remembered[place.name] = manifest
+                if len(remembered) > REMEMBERED_REVISIONS:
+                    del remembered[next(iter(remembered))]
+        return concerned
+
+
+def place_of(manifest: Manifest) -> Place:
+    """Return where the object is."""
+    metadata = manifest["metadata"]
+    return Place(manifest["kind"], metadata.get("namespace", ""), metadata["name"])
+
+
+def version_of(manifest: Manifest) -> int:
+    """Return the resourceVersion as a number: newer states have larger ones."""
+    return int(manifest["metadata"].get("resourceVersion") or 0)
+
+
+def _services_of(place: Place, manifest: Manifest) -> Iterator[ServiceKey]:
+    label = (manifest["metadata"].get("labels") or {}).get(SERVICE_LABEL)
+    if label:
+        yield ServiceKey(place.namespace, label)
+    owner = controller_of(manifest)
+    if owner is not None and owner.get("kind") == SERVICE_KIND and owner.get("name"):
+        yield ServiceKey(place.namespace, str(owner["name"]))
+
+
+def _gateways_of(service: Manifest) -> set[tuple[str, str]]:
+    parents = ((service.get("spec") or {}).get("route") or {}).get("parentRefs") or ()
+    namespace = service["metadata"]["namespace"]
+    return {
+        (parent.get("namespace") or namespace, parent["name"]) for parent in parents if parent.get("name")
+    }
+
+
+def _discard(index: dict[_K, set[_V]], key: _K, value: _V) -> None:
+    found = index.get(key)
+    if found is not None:
+        found.discard(value)
+        if not found:
+            del index[key]
+
+
+def _name(manifest: Manifest) -> str:
+    return str(manifest["metadata"]["name"])

@@ -1,0 +1,141 @@
+"""Kopf as the informer: it lists, watches and reconnects; each change goes to the cache and names keys to look at.
+
+Kopf runs in a thread and a loop of its own. In the same loop it would take the signals, and count every task that
+starts later as its own to be cancelled. Its handlers only hand the objects over, so nothing is shared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import kopf
+
+from serving_api.names import OPERATOR
+from serving_io.connection import api_client
+from serving_operator.watched import Watched
+from serving_operator.world import Manifest
+
+Seen = Callable[[Manifest, bool], None]
+"""Is told of each object that is there (False) or that is gone (True)."""
+
+STOP_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class Informer:
+    """Watches kinds from `start` until `stop`; `ended` is done when Kopf has ended, by itself or not."""
+
+    def __init__(self, watched: Sequence[Watched], namespaces: Sequence[str], seen: Seen) -> None:
+        self._watched = watched
+        self._namespaces = namespaces
+        self._seen = seen
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> asyncio.Future[None]:
+        """Begin. The answer ends with an exception if a watch dies: end the process then, and start anew."""
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+
+        def hand_over(manifest: Manifest, gone: bool) -> None:
+            loop.call_soon_threadsafe(self._seen, manifest, gone)
+
+        def finish(error: BaseException | None) -> None:
+            if ended.done():
+                return
+            if error is None:
+                ended.set_result(None)
+            else:
+                ended.set_exception(error)
+
+        def run() -> None:
+            error: BaseException | None = None
+            try:
+                asyncio.run(self._watch(hand_over))
+            except BaseException as raised:
+                error = raised
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(finish, error)
+
+        self._thread = threading.Thread(target=run, name="informer", daemon=True)
+        self._thread.start()
+        return ended
+
+    async def stop(self) -> None:
+        """Stop watching, and wait for the end within a bound."""
+        self._stop.set()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join, STOP_SECONDS)
+
+    async def _watch(self, hand_over: Seen) -> None:
+        await kopf.operator(
+            registry=registry(self._watched, hand_over),
+            settings=settings(self._watched),
+            clusterwide=not self._namespaces,
+            namespaces=list(self._namespaces),
+            standalone=True,
+            stop_flag=self._stop,
+        )
+
+
+def registry(watched: Sequence[Watched], hand_over: Seen) -> kopf.OperatorRegistry:
+    """Return handlers that keep no state, write nothing and cannot fail half-way: they only hand objects over."""
+    made = kopf.OperatorRegistry()
+
+    def on(entry: Watched) -> None:
+        kind = entry.kind
+
+        async def changed(event: Any, **_: Any) -> None:
+            # Listed objects have no apiVersion and kind of their own, and no event type.
+            manifest = {"apiVersion": kind.api_version, "kind": kind.name} | dict(event["object"])
+            hand_over(manifest, event["type"] == "DELETED")
+
+        group, _, version = kind.api_version.rpartition("/")
+        kopf.on.event(group, version, kind.plural, registry=made, id=f"see-{kind.plural}")(changed)
+
+    for entry in watched:
+        on(entry)
+    kopf.on.login(registry=made, id="login", errors=kopf.ErrorsMode.PERMANENT)(connection)
+    return made
+
+
+def settings(watched: Sequence[Watched]) -> kopf.OperatorSettings:
+    """Return Kopf's settings for an informer that writes nothing."""
+    made = kopf.OperatorSettings()
+    for entry in watched:
+        if entry.selector:
+            group, _, version = entry.kind.api_version.rpartition("/")
+            made.watching.label_selectors[group, version, entry.kind.plural] = entry.selector
+    made.watching.chunk_size = 500  # paged lists: memory stays flat at the start
+    made.watching.server_timeout = (
+        300  # watches are renewed; a silent one is noticed earlier by missing bookmarks
+    )
+    made.networking.request_timeout = 30
+    made.networking.connect_timeout = 5
+    made.posting.enabled = False  # events are posted by the executor, on transitions only
+    made.scanning.disabled = True  # no right to list CRDs and namespaces is needed
+    made.peering.standalone = True  # leadership is the Lease's
+    return made
+
+
+async def connection(**_: Any) -> kopf.ConnectionInfo:
+    """Log in as the operator's own client does; asked again when a token is refused."""
+    client = await api_client(OPERATOR)
+    try:
+        found = client.configuration
+        bearer = found.get_api_key_with_prefix("BearerToken") or ""
+        return kopf.ConnectionInfo(
+            server=found.host,
+            ca_path=found.ssl_ca_cert,
+            insecure=not found.verify_ssl,
+            certificate_path=found.cert_file,
+            private_key_path=found.key_file,
+            token=bearer.removeprefix("Bearer ") or None,
+        )
+    finally:
+        await client.close()  # type: ignore[no-untyped-call]

@@ -1,0 +1,172 @@
+"""One pass over one service: look, decide, write. The file to read first."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from pydantic import ValidationError
+
+from serving_api.names import ServiceKey
+from serving_api.revision import revision_of
+from serving_api.service import InferenceService
+from serving_io.cluster import Cluster
+from serving_io.errors import NotFound
+from serving_io.kinds import HTTP_ROUTE, INFERENCE_SERVICE, kind_of
+from serving_operator.asked import Heartbeat, Quotas
+from serving_operator.cache import Cache
+from serving_operator.children.route import weights
+from serving_operator.executor import Executor, Outdated, Refused, ServiceGone
+from serving_operator.metrics import Metrics
+from serving_operator.workqueue import WorkQueue
+from serving_operator.world import Manifest, ObjectId, Plan, Settings, World
+
+AGAIN_SECONDS = 0.02
+AGAIN_CAP_SECONDS = 10.0
+REFUSED_SECONDS = 15.0
+
+Decide = Callable[[World, Settings, datetime], Plan]
+Facts = Callable[[World, datetime], Mapping[str, datetime]]
+
+log = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """Brings services from what is to what is wanted, one call of `reconcile` at a time for each."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        cache: Cache,
+        queue: WorkQueue,
+        settings: Settings,
+        metrics: Metrics,
+        decide: Decide,
+        facts: Facts,
+        routes_served: bool,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._cluster = cluster
+        self._cache = cache
+        self._queue = queue
+        self._settings = settings
+        self._metrics = metrics
+        self._decide = decide
+        self._facts = facts
+        self._heartbeat = Heartbeat(cluster, settings.namespace)
+        self._quotas = Quotas(cluster)
+        self._routes_served = routes_served
+        self._now = now
+        self._executor = Executor(cluster, cache)
+        self._since: dict[ServiceKey, Mapping[str, datetime]] = {}
+        self._refused: dict[ServiceKey, dict[ObjectId, str]] = {}
+        self._outdated: dict[ServiceKey, int] = {}
+
+    async def reconcile(self, key: ServiceKey) -> float | None:
+        """Do what is to be done now. Returns the seconds after which to look again, or None to wait for an event."""
+        service = self._cache.service(key)
+        if service is None or service["metadata"].get("deletionTimestamp"):
+            # Children carry a controller reference: the garbage collector finishes.
+            self._forget(key)
+            return None
+        try:
+            again = await self._pass(key, service)
+        except Outdated as outdated:
+            log.info("%s: %s; deciding again", key, outdated)
+            self._outdated[key] = times = self._outdated.get(key, 0) + 1
+            return float(min(AGAIN_CAP_SECONDS, AGAIN_SECONDS * 2 ** min(times, 16)))
+        except ServiceGone as gone:
+            log.info("%s: nothing to do, %s", key, gone)
+            return None
+        self._outdated.pop(key, None)
+        return again
+
+    async def _pass(self, key: ServiceKey, service: Manifest) -> float | None:
+        await self._look_at_strangers(key)
+        active = is_active(service)
+        renewed = await self._heartbeat.renewed(self._now()) if active else None
+        quotas = await self._quotas.of(key.namespace, self._now()) if active else ()
+
+        def look() -> Plan:
+            world = self._cache.world(
+                key,
+                routes_served=self._routes_served,
+                autoscaler_renewed=renewed,
+                quotas=quotas,
+                refused=self._refused.get(key),
+            )
+            if world is None:
+                raise ServiceGone(f"{key} is gone")
+            now = self._now()
+            world = replace(world, since=self._since.get(key, {}))
+            self._since[key] = self._facts(world, now)
+            world = replace(world, since=self._since[key])
+            return self._decide(world, self._settings, now)
+
+        plan = look()
+        try:
+            changes = await self._executor.execute(key, plan)
+        except Refused as refused:
+            return await self._tell_refusal(key, refused, look)
+        self._refused.pop(key, None)
+        self._show(key)
+        if changes:
+            # What was written is in the cache already; what follows from it is for the next pass to decide.
+            self._queue.add(key)
+        return plan.requeue_after_seconds
+
+    async def _tell_refusal(self, key: ServiceKey, refused: Refused, look: Callable[[], Plan]) -> float:
+        """Let status say what the API server refused; the writes after the refused one stay undone."""
+        log.warning("%s: refused: %s", key, refused)
+        self._refused.setdefault(key, {})[refused.identity] = refused.error.message
+        plan = look()
+        if refused.identity.kind != INFERENCE_SERVICE.name:
+            await self._executor.execute(key, Plan(status=plan.status, events=plan.events))
+        self._show(key)
+        return min(REFUSED_SECONDS, plan.requeue_after_seconds or REFUSED_SECONDS)
+
+    async def _look_at_strangers(self, key: ServiceKey) -> None:
+        """Read again what is in the way of a child and that no watch shows."""
+        for identity, manifest in self._cache.unseen_strangers(key).items():
+            try:
+                live = await self._cluster.get(kind_of(manifest), identity.name, key.namespace)
+            except NotFound:
+                self._cache.forget_stranger(key, identity)
+            else:
+                self._cache.remember_stranger(key, live)
+
+    def _show(self, key: ServiceKey) -> None:
+        service = self._cache.service(key)
+        if service is None:
+            return
+        world = self._cache.world(key, routes_served=self._routes_served)
+        route = world.objects.get(ObjectId(HTTP_ROUTE.name, key.name)) if world else None
+        self._metrics.service_seen(key, service.get("status") or {}, weights(route) if route else {})
+
+    def _forget(self, key: ServiceKey) -> None:
+        self._since.pop(key, None)
+        self._refused.pop(key, None)
+        self._outdated.pop(key, None)
+        self._queue.forget(key)
+        if self._cache.service(key) is None:
+            self._cache.forget_service(key)
+        self._metrics.service_gone(key)
+
+
+def is_active(service: Manifest) -> bool:
+    """Whether a rollout is under way or the service lacks its need, so that others' state matters to it."""
+    status = service.get("status") or {}
+    stable = (status.get("stable") or {}).get("revision")
+    conditions = {entry["type"]: entry["status"] for entry in status.get("conditions") or ()}
+    if status.get("canary") or not stable or conditions.get("Ready") != "True":
+        return True
+    if status.get("observedGeneration") != service["metadata"].get("generation"):
+        return True
+    try:
+        wanted = revision_of(InferenceService.parse(service).spec.predictor)
+    except ValidationError:
+        return False
+    return bool(wanted != stable and conditions.get("UpToDate") != "False")

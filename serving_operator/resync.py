@@ -1,0 +1,92 @@
+"""Reads everything anew: what no event told, the cache learns here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterable, Sequence
+
+from serving_io.cluster import Cluster
+from serving_io.errors import ApiError
+from serving_io.kinds import GATEWAY, HTTP_ROUTE
+from serving_operator.cache import Cache
+from serving_operator.watched import Watched
+from serving_operator.workqueue import WorkQueue
+
+JITTER = 0.1
+RETRY_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class Resync:
+    """Lists every watched kind into the cache: at the start, then every `period_seconds`."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        cache: Cache,
+        queue: WorkQueue,
+        watched: Sequence[Watched],
+        namespaces: Sequence[str],
+        period_seconds: float,
+        on_result: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._cluster = cluster
+        self._cache = cache
+        self._queue = queue
+        self._watched = watched
+        self._namespaces: Iterable[str | None] = tuple(namespaces) or (None,)
+        self._period_seconds = period_seconds
+        self._on_result = on_result
+        self._succeeded_at: float | None = None
+
+    async def once(self) -> None:
+        """Replace the cache by what the API server lists, and let every service be looked at. Raises `ApiError`.
+
+        A watch that is told its history is gone lists again but does not say what has vanished meanwhile: objects
+        that exist only in the cache end here.
+        """
+        for watched in self._watched:
+            items, versions = [], []
+            for namespace in self._namespaces:
+                listing = await self._cluster.list(watched.kind, namespace, label_selector=watched.selector)
+                items += listing.items
+                versions.append(int(listing.resource_version))
+            for key in self._cache.replace(watched.kind.name, items, min(versions)):
+                self._queue.add(key)
+        for key in self._cache.service_keys():
+            self._queue.add(key)
+        self._succeeded_at = asyncio.get_running_loop().time()
+        self._on_result("success")
+
+    async def keep(self) -> None:
+        """Resync for ever; after a failure soon again. Ends when the kinds that are served are others than before."""
+        pause_seconds = self._jittered()
+        while True:
+            await asyncio.sleep(pause_seconds)
+            try:
+                if await gateway_api_served(self._cluster) != (HTTP_ROUTE in {w.kind for w in self._watched}):
+                    return
+                await self.once()
+                pause_seconds = self._jittered()
+            except ApiError as error:
+                self._on_result("error")
+                log.warning("resync failed, again in %.0f s: %s", RETRY_SECONDS, error)
+                pause_seconds = RETRY_SECONDS
+
+    def age_in_periods(self) -> float:
+        """How many periods ago the last resync succeeded."""
+        if self._succeeded_at is None:
+            return 0.0
+        return (asyncio.get_running_loop().time() - self._succeeded_at) / self._period_seconds
+
+    def _jittered(self) -> float:
+        return self._period_seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  (no secret)
+
+
+async def gateway_api_served(cluster: Cluster) -> bool:
+    """Whether Gateways and HTTPRoutes are there to be used."""
+    return await cluster.served(GATEWAY) and await cluster.served(HTTP_ROUTE)

@@ -1,0 +1,110 @@
+"""What the operator watches, and how much of each object it keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from serving_api.names import MANAGED_BY_LABEL, OPERATOR
+from serving_io.kinds import (
+    CONTROLLER_REVISION,
+    DEPLOYMENT,
+    ENDPOINT_SLICE,
+    GATEWAY,
+    HTTP_ROUTE,
+    INFERENCE_AUTOSCALER,
+    INFERENCE_SERVICE,
+    POD,
+    POD_DISRUPTION_BUDGET,
+    SERVICE,
+    Kind,
+)
+from serving_operator.world import Manifest
+
+OURS = f"{MANAGED_BY_LABEL}={OPERATOR}"
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A kind and the label selector by which the server filters it; everything crosses the wire without one."""
+
+    kind: Kind
+    selector: str = OURS
+
+
+WATCHED = (
+    Watched(INFERENCE_SERVICE, selector=""),
+    Watched(INFERENCE_AUTOSCALER),
+    Watched(CONTROLLER_REVISION),
+    Watched(DEPLOYMENT),
+    Watched(SERVICE),
+    Watched(POD_DISRUPTION_BUDGET),
+    Watched(POD),
+    # The controller that makes them copies the Service's labels.
+    Watched(ENDPOINT_SLICE),
+)
+GATEWAY_WATCHED = (Watched(HTTP_ROUTE), Watched(GATEWAY, selector=""))
+"""Watched only where the Gateway API is installed."""
+
+CHILD_KINDS = frozenset(
+    kind.name
+    for kind in (
+        INFERENCE_AUTOSCALER,
+        CONTROLLER_REVISION,
+        DEPLOYMENT,
+        SERVICE,
+        POD_DISRUPTION_BUDGET,
+        HTTP_ROUTE,
+    )
+)
+"""Kinds of the objects that the operator writes."""
+
+_POD_SPEC = ("nodeName", "schedulerName", "containers")
+_CONTAINER = ("name", "image", "resources")
+# Of these, every field that we own is kept: they are small, and their fields come and go.
+_FULL_OWNERSHIP = frozenset({INFERENCE_SERVICE.name, INFERENCE_AUTOSCALER.name, HTTP_ROUTE.name})
+
+
+def kept(manifest: Mapping[str, Any]) -> Manifest:
+    """Return the object without what no decision reads.
+
+    Of `managedFields`, which outweigh all the rest, stays: which labels and annotations are ours, who owns a
+    Deployment's replicas, and all that is ours of the kinds whose fields come and go.
+    """
+    result = dict(manifest)
+    metadata = dict(result.get("metadata") or {})
+    owned = [
+        entry for entry in map(_reduced(str(result.get("kind"))), metadata.pop("managedFields", ())) if entry
+    ]
+    if owned:
+        metadata["managedFields"] = owned
+    result["metadata"] = metadata
+    if result.get("kind") == POD.name:
+        spec = result.get("spec") or {}
+        result["spec"] = {key: spec[key] for key in _POD_SPEC if key in spec}
+        result["spec"]["containers"] = [
+            {key: container[key] for key in _CONTAINER if key in container}
+            for container in spec.get("containers") or ()
+        ]
+    return result
+
+
+def _reduced(kind: str) -> Any:
+    def reduce(entry: Mapping[str, Any]) -> Manifest | None:
+        fields = entry.get("fieldsV1") or {}
+        if entry.get("manager") != OPERATOR:
+            if kind != DEPLOYMENT.name or "f:replicas" not in (fields.get("f:spec") or {}):
+                return None
+            fields = {"f:spec": {"f:replicas": {}}}
+        elif kind not in _FULL_OWNERSHIP:
+            owned = fields.get("f:metadata") or {}
+            metadata = {
+                key: owned[key] for key in ("f:labels", "f:annotations", "f:ownerReferences") if key in owned
+            }
+            replicas: Manifest = {"f:replicas": {}} if "f:replicas" in (fields.get("f:spec") or {}) else {}
+            fields = {key: value for key, value in (("f:metadata", metadata), ("f:spec", replicas)) if value}
+        stated = {key: entry[key] for key in ("manager", "operation", "subresource") if entry.get(key)}
+        return stated | {"fieldsV1": fields}
+
+    return reduce
