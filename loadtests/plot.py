@@ -41,13 +41,17 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Plot:
-    """One picture of the stack. `minimum_top` keeps an axis from blowing up noise around zero."""
+    """One picture of the stack.
+
+    `minimum_top` keeps an axis from blowing up noise around zero; `top` fixes its end, as 100 percent does.
+    """
 
     title: str
     unit: str
     series: Sequence[Series]
     thresholds: Sequence[Threshold] = ()
     minimum_top: float = 1.0
+    top: float | None = None
     height: int = 150
     note: str = ""
 
@@ -120,10 +124,7 @@ def draw_events(axis: Axis) -> str:
 
 def draw(plot: Plot, axis: Axis) -> str:
     """Return one plot as SVG."""
-    known = [value for series in plot.series for _, value in series.points if value is not None]
-    top_value = max([plot.minimum_top, *known, *(line.value for line in plot.thresholds)])
-    step = tick_step(top_value * 1.04, 4)
-    top_value = step * -(-top_value * 1.04 // step)
+    top_value, step = _scale(plot)
     bottom = plot.height - BOTTOM
 
     def y(value: float) -> float:
@@ -156,6 +157,15 @@ def clock(seconds: float) -> str:
     """Return a time of the axis as people read it: 45 s, 2:05."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}" if minutes else f"{rest} s"
+
+
+def _scale(plot: Plot) -> tuple[float, float]:
+    if plot.top is not None:
+        return plot.top, tick_step(plot.top, 4)
+    known = [value for series in plot.series for _, value in series.points if value is not None]
+    wanted = 1.04 * max([plot.minimum_top, *known, *(line.value for line in plot.thresholds)])
+    step = tick_step(wanted, 4)
+    return step * -(-wanted // step), step
 
 
 def _path(series: Series, axis: Axis, y: Callable[[float], float], bottom: float) -> str:

@@ -96,7 +96,7 @@ h2{font-size:15px;margin:0;font-weight:600}
 h2 i{font-weight:400;font-style:normal;color:var(--soft);margin-left:8px;font-size:13px}
 .subtitle,footer,.note{color:var(--soft)}
 .subtitle{margin:0 0 20px}
-.facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(168px,1fr));gap:10px;margin-bottom:20px}
+.facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(190px,1fr));gap:10px;margin-bottom:20px}
 .fact{background:var(--card);border:1px solid var(--rule);border-radius:8px;padding:10px 14px;border-left:3px solid var(--rule)}
 .fact span{display:block;color:var(--soft);font-size:13px}
 .fact b{font-size:21px;font-weight:600;font-variant-numeric:tabular-nums}

@@ -74,7 +74,9 @@ def _facts(summary: Mapping[str, object]) -> list[Fact]:
         Fact("Version 2", "promoted" if summary["promoted"] else "not promoted", summary["promoted"] is True),
         Fact("Version 3", "aborted" if summary["aborted"] else "not aborted", summary["aborted"] is True),
         Fact("Measured start time", f"{summary['start_time_seconds']} s", explanation="scale write to ready"),
-        Fact("Set-up, run", f"{summary['seconds_setup']} s, {summary['seconds_run']} s"),
+        Fact(
+            "Run", f"{summary['seconds_run']} s", explanation=f"after {summary['seconds_setup']} s of set-up"
+        ),
     ]
 
 
@@ -101,7 +103,7 @@ def _weights_plot(samples: Samples, revisions: Sequence[str], end: float) -> Plo
         Series(f"v{index + 1}", series(samples, _weight(revision), end), index, "step")
         for index, revision in enumerate(revisions)
     ]
-    return Plot("Weights", "percent of traffic in the route", lines, minimum_top=100, height=120)
+    return Plot("Weights", "percent of traffic in the route", lines, top=100, height=120)
 
 
 def _replicas(revision: str, which: Literal["ready", "desired"]) -> Callable[[Snapshot], float | None]:
