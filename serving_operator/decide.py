@@ -1,0 +1,135 @@
+"""From what was observed of a service to what is written: the one entry to all decisions about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from serving_api.service import InferenceService
+from serving_operator.ensure import Ensured, checked
+from serving_operator.repair import is_lost, repair
+from serving_operator.rollout import (
+    abort,
+    attempts,
+    capacity,
+    cleanup,
+    commands,
+    first,
+    promote,
+    settled,
+    steps,
+)
+from serving_operator.rollout.commands import Heard
+from serving_operator.rollout.first_seen import facts
+from serving_operator.rollout.observed import Observed
+from serving_operator.rollout.state import Move, State
+from serving_operator.status import invalid, report
+from serving_operator.status.events import transitions
+from serving_operator.world import Plan, Settings, World, Write
+
+LOOK_AGAIN_SECONDS = 15.0
+"""During a rollout the world is looked at this often even if nothing is heard of it."""
+SOON_SECONDS = 1.0
+
+
+def decide(world: World, settings: Settings, now: datetime) -> Plan:
+    """Return the writes that are due, the status if it has changed, and the events of its transitions.
+
+    A plan holds at most one write of the rollout, because each is decided on having observed the one before.
+    """
+    if world.service["metadata"].get("deletionTimestamp"):
+        return Plan()
+    try:
+        service = InferenceService.parse(world.service)
+    except ValidationError as error:
+        return _plan(world, (), invalid.status(world, error, now))
+    observed = Observed(replace(world, since=facts(world, now)), settings, now, service)
+    state = attempts.recovered(observed, State.of(world.service.get("status") or {}))
+    heard = commands.hear(observed, state)
+    move = _move(observed, heard, state)
+    drift = _settle(list(repair(observed, state)))
+    adopting = any("adopted" in write.why for write in drift.writes)
+    if adopting:
+        move = Move(state, "Adopting", "Children without an owner are adopted first.")
+    decided = _settle([checked(observed, write) for write in move.writes])
+    rest = cleanup.Cleanup((), ()) if move.writes or adopting else cleanup.clean_up(observed, state)
+    writes = _without_twins((*decided.writes, *drift.writes, *rest.writes))
+    conflicts = tuple(dict.fromkeys((*decided.conflicts, *drift.conflicts)))
+    status = report.status(
+        report.Report(observed, state, move, heard.ignored, conflicts, leaving=rest.leaving)
+    )
+    return _plan(world, writes, status, (*move.look_again, *rest.look_again), now)
+
+
+def _move(observed: Observed, heard: Heard, state: State) -> Move:
+    """Return the next move of the rollout: record a command, or act on the state as it was recorded."""
+    if heard.accepted:
+        said = ", ".join(f"{command.kind} {command.id}" for command in heard.accepted)
+        return Move(heard.state, "CommandAccepted", f"Accepted: {said}.")
+    lost = [revision for revision in capacity.live_revisions(state) if is_lost(observed, state, revision)]
+    if lost:
+        return Move(state, "RevisionLost", _lost_message(lost), stalled=True)
+    if state.stable is None:
+        return first.serve(observed, state)
+    if state.canary is None:
+        return settled.begin_if_asked(observed, state)
+    why = abort.cause(observed, state)
+    if why is not None:
+        return abort.carry_out(observed, state, why)
+    advance = promote.promote if state.promoted() else steps.advance
+    move = advance(observed, state)
+    if move.overdue:
+        return abort.carry_out(observed, state, abort.overdue(observed, state))
+    return move
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    writes: tuple[Write, ...]
+    conflicts: tuple[str, ...]
+
+
+def _settle(ensured: list[Ensured]) -> _Settled:
+    return _Settled(
+        tuple(entry.write for entry in ensured if entry.write is not None),
+        tuple(entry.conflict for entry in ensured if entry.conflict is not None),
+    )
+
+
+def _without_twins(writes: tuple[Write, ...]) -> tuple[Write, ...]:
+    """Keep the first write of each object: what was decided goes before what was there."""
+    kept: dict[tuple[str, str], Write] = {}
+    for write in writes:
+        kept.setdefault((write.manifest["kind"], write.manifest["metadata"]["name"]), write)
+    return tuple(kept.values())
+
+
+def _lost_message(revisions: list[str]) -> str:
+    return (
+        f"Neither ControllerRevision nor Deployment of revision {', '.join(revisions)} is left, so that its pods "
+        "cannot be made again. Apply the spec of that revision, or another one with a new name."
+    )
+
+
+def _plan(
+    world: World,
+    writes: tuple[Write, ...],
+    status: dict[str, object],
+    moments: tuple[datetime, ...] = (),
+    now: datetime | None = None,
+) -> Plan:
+    live = world.service.get("status") or {}
+    changed = status != live
+    seconds = [max(0.0, (moment - now).total_seconds()) for moment in moments if now is not None]
+    if writes or changed:
+        seconds.append(SOON_SECONDS)
+    if status.get("canary"):
+        seconds.append(LOOK_AGAIN_SECONDS)
+    return Plan(
+        writes=writes,
+        status=status if changed else None,
+        events=transitions(live, status) if changed else (),
+        requeue_after_seconds=min(seconds) if seconds else None,
+    )

@@ -1,0 +1,62 @@
+"""The one write that makes an object what is wanted, or the reason why it must not be made."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from serving_operator.covers import covers
+from serving_operator.ownership import Ownership, classify, removal_command, same_content
+from serving_operator.rollout.observed import Observed
+from serving_operator.world import Manifest, ObjectId, Write
+
+_VERSIONED = frozenset({"HTTPRoute", "Service"})
+"""Kinds whose writes move traffic: they hold only for the version that they were decided on."""
+
+
+class Ensured(NamedTuple):
+    """The write, if one is needed and allowed; else, for an object that is somebody else's, what to do about it."""
+
+    write: Write | None = None
+    conflict: str | None = None
+
+
+def ensure(observed: Observed, wanted: Manifest, why: str, *, versioned: bool = False) -> Ensured:
+    """Return what makes the wanted object so. Objects that nobody controls are adopted if they are the same."""
+    key = ObjectId(wanted["kind"], wanted["metadata"]["name"])
+    live = observed.world.objects.get(key)
+    if live is not None:
+        if live["metadata"].get("deletionTimestamp") or covers(live, wanted):
+            return Ensured()
+        return Ensured(_apply(live, wanted, why, versioned))
+    stranger = observed.world.strangers.get(key)
+    if stranger is None:
+        return Ensured(Write("create", wanted, why))
+    owner = classify(stranger, observed.service.uid, observed.world.key)
+    if owner is Ownership.WAIT_FOR_GARBAGE_COLLECTION or stranger["metadata"].get("deletionTimestamp"):
+        return Ensured()
+    if owner is Ownership.OURS or (owner is Ownership.ADOPTABLE and same_content(stranger, wanted)):
+        return Ensured(_apply(stranger, wanted, f"{why}; it is adopted", versioned))
+    return Ensured(conflict=conflict_message(stranger))
+
+
+def checked(observed: Observed, write: Write) -> Ensured:
+    """Let a decided write through only if its target is ours or does not exist."""
+    key = ObjectId(write.manifest["kind"], write.manifest["metadata"]["name"])
+    if write.verb != "create" or key not in observed.world.strangers:
+        return Ensured(write)
+    return ensure(observed, write.manifest, write.why)
+
+
+def conflict_message(stranger: Manifest) -> str:
+    """Say which object is in the way and how to resolve it."""
+    metadata = stranger["metadata"]
+    return (
+        f"{stranger['kind']} {metadata['namespace']}/{metadata['name']} has the name of a child and is not ours; it is "
+        f"left alone. Give this service another name, or remove the object: {removal_command(stranger)}"
+    )
+
+
+def _apply(live: Manifest, wanted: Manifest, why: str, versioned: bool) -> Write:
+    metadata = live["metadata"]
+    version = metadata.get("resourceVersion") if versioned or wanted["kind"] in _VERSIONED else None
+    return Write("apply", wanted, why, uid=metadata.get("uid"), resource_version=version)

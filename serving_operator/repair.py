@@ -1,0 +1,140 @@
+"""Drift: every child of a live revision is put back as it was decided, whoever changed or removed it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from serving_api.names import Attempt
+from serving_operator.children.autoscaler import inference_autoscaler
+from serving_operator.children.deployment import deployment
+from serving_operator.children.disruption import disruption_budget
+from serving_operator.children.revision import attempt_of, controller_revision, recovered, restated
+from serving_operator.children.services import revision_service, stable_service
+from serving_operator.ensure import Ensured, ensure
+from serving_operator.rollout import capacity, replicas, routing
+from serving_operator.rollout.observed import Observed, Revision
+from serving_operator.rollout.state import State
+from serving_operator.world import Manifest, Write
+
+
+def repair(observed: Observed, state: State) -> Iterator[Ensured]:
+    """Yield what puts the children of all live revisions back; a revision without a record has to get that first."""
+    for revision in capacity.live_revisions(state):
+        seen = observed.revision(revision)
+        wanted = record(observed, state, seen)
+        if wanted is None:
+            continue
+        yield ensure(observed, wanted, f"record of revision {revision}")
+        if seen.record is not None:
+            yield from _children(observed, state, seen, seen.record)
+    if state.stable is not None:
+        yield from _stable_service(observed, state.stable.revision)
+        yield from route(observed, state)
+
+
+def is_lost(observed: Observed, state: State, revision: str) -> bool:
+    """Whether nothing remembers what the pods of a revision were."""
+    return record(observed, state, observed.revision(revision)) is None
+
+
+def record(observed: Observed, state: State, seen: Revision) -> Manifest | None:
+    """Return the ControllerRevision that ought to be: the live one, a remembered one, or one from the Deployment."""
+    stable = state.stable is not None and state.stable.revision == seen.revision
+    kept = seen.record or observed.last_record(seen.revision)
+    if kept is not None:
+        return restated(observed.service, kept, int(kept.get("revision", 1)), attempt_of(kept), stable)
+    entry = next(
+        entry
+        for entry in (state.stable, state.canary)
+        if entry is not None and entry.revision == seen.revision
+    )
+    attempt = Attempt.parse(entry.id) or Attempt(seen.revision, 1)
+    described: Manifest = {"id": str(attempt), "rollout": observed.service.spec.rollout.wire()}
+    if observed.service.spec.objective is not None:
+        described["objective"] = observed.service.spec.objective.wire()
+    if seen.deployment is not None:
+        return recovered(observed.service, seen.deployment, attempt.number, described, stable)
+    if observed.wanted == seen.revision:
+        return controller_revision(
+            observed.service, seen.revision, attempt.number, described, stable, settings=observed.settings
+        )
+    return None
+
+
+def route(observed: Observed, state: State) -> Iterator[Ensured]:
+    """Yield what puts the route back: what the user edits at once, the weights as they were acknowledged."""
+    if not observed.world.routes_served:
+        return
+    weights = routing.backends(observed, state)
+    if weights:
+        wanted = routing.manifest(
+            observed, routing.with_leaving(observed, weights), routing.aborting(observed)
+        )
+        yield ensure(observed, wanted, "the route is put back")
+
+
+def _children(observed: Observed, state: State, seen: Revision, recorded: Manifest) -> Iterator[Ensured]:
+    why = f"revision {seen.revision} is live"
+    number = replicas.stated(observed, state, seen.revision)
+    yield ensure(
+        observed,
+        deployment(observed.service, recorded, number, settings=observed.settings),
+        why,
+        versioned=number is not None,
+    )
+    yield ensure(observed, revision_service(observed.service, recorded), why)
+    yield ensure(observed, disruption_budget(observed.service, seen.revision), why)
+    if observed.automatic:
+        wanted = autoscaler(observed, state, seen.revision, recorded)
+        if wanted is not None:
+            yield ensure(observed, wanted, why)
+    elif seen.autoscaler is not None and not seen.autoscaler["metadata"].get("deletionTimestamp"):
+        yield Ensured(delete(seen.autoscaler, "scaling class External has no autoscaler"))
+
+
+def autoscaler(observed: Observed, state: State, revision: str, recorded: Manifest) -> Manifest | None:
+    """Return the InferenceAutoscaler of a live revision; None while it must not change (a canary being aborted)."""
+    canary = state.canary
+    if canary is not None and canary.abort is not None and revision == canary.revision:
+        return None
+    in_rollout = canary is not None and state.stable is not None
+    governing = canary.revision if canary is not None else None
+    objective = observed.objective_of(governing) if governing else observed.service.spec.objective
+    assert objective is not None
+    least, most = capacity.bounds(observed, state, revision)
+    share = capacity.share(observed, state, revision)
+    return inference_autoscaler(
+        observed.service,
+        revision,
+        objective=objective,
+        min_replicas=min(least, most),
+        max_replicas=most,
+        share={
+            "of": [observed.revision(name).name for name in capacity.live_revisions(state)],
+            "weightPercent": share.weight_percent,
+            "reservePercent": share.reserve_percent,
+        },
+        scale_down="Frozen" if in_rollout else "Allowed",
+        revision_object=recorded,
+    )
+
+
+def _stable_service(observed: Observed, revision: str) -> Iterator[Ensured]:
+    recorded = observed.records.get(revision)
+    if recorded is not None:
+        yield ensure(
+            observed, stable_service(observed.service, recorded), f"the stable Service selects {revision}"
+        )
+
+
+def delete(live: Manifest, why: str) -> Write:
+    """Delete exactly the object that was seen."""
+    metadata = live["metadata"]
+    manifest = {
+        "apiVersion": live["apiVersion"],
+        "kind": live["kind"],
+        "metadata": {"name": metadata["name"], "namespace": metadata["namespace"]},
+    }
+    return Write(
+        "delete", manifest, why, uid=metadata.get("uid"), resource_version=metadata.get("resourceVersion")
+    )

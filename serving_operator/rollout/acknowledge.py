@@ -1,0 +1,133 @@
+"""Whether the gateway carries out our route: what each parent says of which generation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from serving_operator.rollout.observed import Observed
+from serving_operator.world import Manifest
+
+_GATEWAY = {"group": "gateway.networking.k8s.io", "kind": "Gateway"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the parents of a route say together."""
+
+    given: bool
+    reason: str
+    message: str
+    confirmed: bool = True
+    """False if a parent never says which generation it speaks of, so that only time can tell."""
+
+
+def reference(parent: Manifest, namespace: str) -> tuple[str, ...]:
+    """Return a parentRef with its defaults filled in, so that two spellings of one parent are equal."""
+    filled = _GATEWAY | {"namespace": namespace} | parent
+    return tuple(
+        str(filled.get(key, "")) for key in ("group", "kind", "namespace", "name", "sectionName", "port")
+    )
+
+
+def generation_fact(route: Manifest, purpose: str) -> str:
+    """Name the fact about the present generation of a route; a re-created route starts anew."""
+    metadata = route["metadata"]
+    return f"{purpose}:{metadata.get('uid', '')}:{metadata.get('generation', 1)}"
+
+
+def raised(observed: Observed) -> Answer:
+    """Whether every parent of our route carries out its present generation."""
+    return _answer(observed, draining=False)
+
+
+def drained(observed: Observed) -> Answer:
+    """Whether every parent that ever carried our route out carries out its present generation.
+
+    A parent that never accepted the route never sent a request, so nothing has to be taken from it.
+    """
+    return _answer(observed, draining=True)
+
+
+def settled_at(observed: Observed, *, draining: bool = False) -> datetime:
+    """Return when the present generation, acknowledged by now, has also reached every proxy."""
+    assert observed.route is not None
+    fact = generation_fact(observed.route, "drained" if draining else "acknowledged")
+    return observed.first_seen(fact) + timedelta(seconds=observed.settings.propagation_delay_seconds)
+
+
+def settled(observed: Observed, *, draining: bool = False) -> bool:
+    """Whether the present generation is acknowledged and has had the time to reach every proxy."""
+    answer = drained(observed) if draining else raised(observed)
+    return answer.given and observed.now >= settled_at(observed, draining=draining)
+
+
+def _answer(observed: Observed, *, draining: bool) -> Answer:
+    route = observed.route
+    if route is None:
+        return Answer(
+            False, "NoRoute", "There is no route yet; it is created when a revision has its need ready."
+        )
+    namespace = observed.world.key.namespace
+    entries: dict[tuple[str, ...], list[Manifest]] = {}
+    for entry in (route.get("status") or {}).get("parents") or ():
+        entries.setdefault(reference(entry.get("parentRef") or {}, namespace), []).append(entry)
+    confirmed = True
+    for parent in (route.get("spec") or {}).get("parentRefs") or ():
+        said = entries.get(reference(parent, namespace), [])
+        if draining and not any(_accepts(entry) for entry in said):
+            continue
+        generation = int(route["metadata"].get("generation", 1))
+        if any(_accepts(entry) and _speaks_of(entry, generation) for entry in said):
+            continue
+        if any(_accepts(entry) and _unstamped(entry) for entry in said):
+            confirmed = False
+            continue
+        return _refusal(parent, namespace, said)
+    if not confirmed:
+        seen = observed.first_seen(generation_fact(route, "generation"))
+        delay = timedelta(seconds=observed.settings.propagation_delay_seconds)
+        message = "A Gateway accepts the route but never says which generation; it is given time instead."
+        return Answer(observed.now >= seen + delay, "Unconfirmed", message, confirmed=False)
+    return Answer(True, "Acknowledged", "Every Gateway carries out the route as it is now.")
+
+
+def _conditions(entry: Manifest) -> dict[str, Manifest]:
+    return {condition["type"]: condition for condition in entry.get("conditions") or ()}
+
+
+def _accepts(entry: Manifest) -> bool:
+    said = _conditions(entry)
+    return all(said.get(kind, {}).get("status") == "True" for kind in ("Accepted", "ResolvedRefs"))
+
+
+def _speaks_of(entry: Manifest, generation: int) -> bool:
+    said = _conditions(entry)
+    return all(
+        int(said[kind].get("observedGeneration", 0)) >= generation for kind in ("Accepted", "ResolvedRefs")
+    )
+
+
+def _unstamped(entry: Manifest) -> bool:
+    return all(not condition.get("observedGeneration") for condition in entry.get("conditions") or ())
+
+
+def _refusal(parent: Manifest, namespace: str, said: list[Manifest]) -> Answer:
+    where = f"{parent.get('namespace', namespace)}/{parent['name']}"
+    for entry in said:
+        for kind in ("Accepted", "ResolvedRefs"):
+            condition = _conditions(entry).get(kind)
+            if condition and condition["status"] == "False":
+                detail = (condition.get("message") or "").strip().rstrip(".")
+                message = (
+                    f"Gateway {where} says {kind}=False: {detail or condition.get('reason', 'no reason')}."
+                )
+                return Answer(False, str(condition.get("reason") or "NotAccepted"), message)
+    if said:
+        return Answer(False, "NotAcknowledged", f"Gateway {where} has yet to carry out the latest route.")
+    message = (
+        f"Gateway {where} says nothing about the route; check that it exists, that its class has a controller and "
+        f"that a listener admits this namespace: kubectl -n {parent.get('namespace', namespace)} "
+        f"describe gateway {parent['name']}"
+    )
+    return Answer(False, "NotAcknowledged", message)

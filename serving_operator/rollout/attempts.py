@@ -1,0 +1,104 @@
+"""Attempts: which one the spec asks for, what its id is, and how it begins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from serving_api.names import ABORT_LABEL, PROMOTE_LABEL, RETRY_LABEL, Attempt
+from serving_api.status import CanaryStatus, StableStatus
+from serving_operator.children.revision import attempt_of, controller_revision, restated
+from serving_operator.rollout.observed import Observed
+from serving_operator.rollout.state import Move, State, text_of
+from serving_operator.world import Manifest, Write
+
+_LARGEST_NUMBER_BELIEVED = 99_999_999
+"""A label may hold any number; one near the end of the range must not exhaust it."""
+
+
+def recovered(observed: Observed, state: State) -> State:
+    """Return the state, with what an empty status lost taken from the records and the route.
+
+    Only a status without any revision counts as lost: after a restore, or between the first write and the second.
+    """
+    if state.stable is not None or state.canary is not None:
+        return state
+    marked = observed.marked_stable()
+    stable = None
+    if marked is not None:
+        attempt = observed.recorded_attempt(marked) or Attempt(marked, 1)
+        stable = StableStatus(id=str(attempt), revision=marked)
+    record = observed.records.get(observed.wanted)
+    latest = Attempt.parse(attempt_of(record).get("id")) if record else None
+    canary = None
+    if latest is not None and observed.wanted != marked and latest.number >= _highest_recorded(observed):
+        weight = observed.weights.get(latest.revision, 0)
+        canary = CanaryStatus(
+            id=str(latest),
+            revision=latest.revision,
+            step=0,
+            weight=weight if stable is not None else None,
+            started_at=text_of(observed.now),
+        )
+    return replace(state, stable=stable, canary=canary)
+
+
+def next_number(observed: Observed, state: State) -> int:
+    """Return a number that no attempt of this service ever had, as far as anything remembers."""
+    known = [_highest_recorded(observed)]
+    remembered = [
+        *(entry.id for entry in (state.stable, state.canary) if entry is not None),
+        *(entry.id for entry in state.rejected),
+        *(entry.id for entry in state.commands),
+        *(observed.service.labels.get(label) for label in (PROMOTE_LABEL, ABORT_LABEL, RETRY_LABEL)),
+    ]
+    for text in remembered:
+        attempt = Attempt.parse(text)
+        if attempt is not None and attempt.number <= _LARGEST_NUMBER_BELIEVED:
+            known.append(attempt.number)
+    return max(known) + 1
+
+
+def begin(observed: Observed, state: State, message: str) -> Move:
+    """Begin an attempt at the revision that the spec asks for: record it, then everything else follows."""
+    revision = observed.wanted
+    attempt = Attempt(revision, next_number(observed, state))
+    described = {
+        "id": str(attempt),
+        "startedAt": text_of(observed.now),
+        "rollout": observed.service.spec.rollout.wire(),
+    }
+    if observed.service.spec.objective is not None:
+        described["objective"] = observed.service.spec.objective.wire()
+    canary = CanaryStatus(
+        id=str(attempt),
+        revision=revision,
+        step=None if state.stable is None else 0,
+        weight=None if state.stable is None else 0,
+        started_at=text_of(observed.now),
+    )
+    return Move(
+        state=replace(state, canary=canary),
+        reason="Preparing",
+        message=message,
+        writes=(_record(observed, attempt, described),),
+    )
+
+
+def _record(observed: Observed, attempt: Attempt, described: Manifest) -> Write:
+    why = f"attempt {attempt} begins"
+    live = observed.records.get(attempt.revision)
+    if live is not None:
+        wanted = restated(observed.service, live, attempt.number, described, False)
+        return Write("apply", wanted, why, uid=live["metadata"].get("uid"))
+    lost = observed.last_record(attempt.revision)
+    if lost is not None:
+        return Write("create", restated(observed.service, lost, attempt.number, described, False), why)
+    wanted = controller_revision(
+        observed.service, attempt.revision, attempt.number, described, False, settings=observed.settings
+    )
+    return Write("create", wanted, why)
+
+
+def _highest_recorded(observed: Observed) -> int:
+    records = [*observed.records.values(), *observed.world.last_revisions.values()]
+    return max((int(record.get("revision", 0)) for record in records), default=0)

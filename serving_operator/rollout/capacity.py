@@ -1,0 +1,170 @@
+"""Capacity comes before traffic: what each revision must be ready for, and whether it is."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import NamedTuple
+
+from serving_api.autoscaler import Reserve
+from serving_operator.rollout.observed import Observed, Revision
+from serving_operator.rollout.state import OPEN, Gate, State
+from serving_operator.status.diagnosis import diagnose
+
+WAITING_FOR_CAPACITY = "WaitingForCapacity"
+AUTOSCALER_UNAVAILABLE = "AutoscalerUnavailable"
+RESERVE_LIMITED = "ReserveLimited"
+
+
+class Share(NamedTuple):
+    """What a revision gets of the summed demand now, and what it must be ready for, in percent."""
+
+    weight_percent: int
+    reserve_percent: int
+
+
+def live_revisions(state: State) -> list[str]:
+    """Return the revisions that the operator keeps whole: stable first, then the attempt under way."""
+    found = [entry.revision for entry in (state.stable, state.canary) if entry is not None]
+    return list(dict.fromkeys(found))
+
+
+def next_weight(observed: Observed, state: State) -> int:
+    """Return the weight that the attempt under way prepares for, or has."""
+    if state.canary is None or state.stable is None or state.promoted():
+        return 100
+    step = observed.rollout_of(state.canary.revision).steps[state.canary.step or 0]
+    return max(step.weight, observed.weights.get(state.canary.revision, 0))
+
+
+def share(observed: Observed, state: State, revision: str) -> Share:
+    """Return the share of a live revision (surge Full: stable stays ready for everything)."""
+    if state.canary is None or state.stable is None:
+        return Share(100, 100)
+    weight = observed.weights.get(state.canary.revision, 0)
+    if revision == state.canary.revision:
+        return Share(weight, next_weight(observed, state))
+    return Share(100 - weight, 100)
+
+
+def percent_of(total: int, percent: int) -> int:
+    """Return `percent` of `total` replicas, rounded up, at least 1."""
+    return max(1, -(-total * percent // 100))
+
+
+def bounds(observed: Observed, state: State, revision: str) -> tuple[int, int]:
+    """Return the least and the most replicas of a revision; a canary's least is its part of the user's."""
+    least = observed.min_replicas
+    if state.stable is not None and state.canary is not None and revision == state.canary.revision:
+        least = percent_of(least, share(observed, state, revision).reserve_percent)
+    return least, observed.max_replicas
+
+
+def last_answer(revision: Revision) -> Reserve | None:
+    """Return the autoscaler's last answer for a revision, whatever it was asked."""
+    said = ((revision.autoscaler or {}).get("status") or {}).get("reserve")
+    return Reserve.model_validate(said) if said else None
+
+
+def answer(revision: Revision, reserve_percent: int | None = None) -> Reserve | None:
+    """Return the answer to the InferenceAutoscaler as it is now, and to this reserve if one is given."""
+    said = last_answer(revision)
+    if said is None or revision.autoscaler is None:
+        return None
+    asked = (revision.autoscaler["spec"].get("share") or {}).get("reservePercent")
+    current = said.observed_generation >= int(revision.autoscaler["metadata"].get("generation", 1))
+    fits = said.reserve_percent == asked and reserve_percent in (None, asked)
+    return said if current and fits else None
+
+
+def autoscaler_gate(observed: Observed) -> Gate:
+    """Hold if the autoscaler has not renewed its Lease: its answers are no longer current."""
+    if not observed.automatic:
+        return OPEN
+    renewed = observed.world.autoscaler_renewed
+    limit = timedelta(seconds=observed.settings.autoscaler_lease_seconds)
+    if renewed is not None and observed.now - renewed <= limit:
+        return OPEN
+    namespace = observed.settings.namespace
+    message = (
+        f"The autoscaler has not renewed its Lease for {int(limit.total_seconds())} s; the rollout holds until it "
+        f"does. See: kubectl -n {namespace} get pods,lease"
+    )
+    return Gate(False, AUTOSCALER_UNAVAILABLE, message, lost=True)
+
+
+def capacity_gate(observed: Observed, state: State, revision: str, percent: int) -> Gate:
+    """Whether a revision has the replicas ready that this percent of the demand takes."""
+    seen = observed.revision(revision)
+    if not observed.automatic:
+        need = percent_of(observed.external_replicas, percent)
+        return _ready_gate(seen, need, percent)
+    gate = autoscaler_gate(observed)
+    if not gate.open:
+        return gate
+    said = answer(seen, percent)
+    if said is None:
+        message = f"The autoscaler has yet to say how many replicas {percent}% of the demand takes."
+        return Gate(False, "WaitingForReserve", message, lost=True)
+    need = said.replicas
+    if said.limited:
+        if not _stable_is_limited(observed, state, revision):
+            return Gate(False, RESERVE_LIMITED, reserve_limited_message(observed, seen), lost=True)
+        need = min(need, observed.max_replicas)
+    return _ready_gate(seen, need, percent)
+
+
+def stable_gate(observed: Observed, state: State, percent: int) -> Gate:
+    """Whether the stable revision carries what is left to it."""
+    assert state.stable is not None
+    seen = observed.revision(state.stable.revision)
+    if not observed.automatic:
+        need = percent_of(observed.external_replicas, percent)
+        enough, has = seen.available >= need, f"{seen.available} of {need} replicas ready"
+    else:
+        gate = autoscaler_gate(observed)
+        if not gate.open:
+            return gate
+        said = answer(seen)
+        if said is None:
+            message = "The autoscaler has yet to say what share the stable revision carries."
+            return Gate(False, "WaitingForReserve", message, lost=True)
+        at_most = said.limited and seen.available >= observed.max_replicas
+        enough, has = said.carries_percent >= percent or at_most, f"capacity for {said.carries_percent}%"
+        enough = enough and seen.available > 0
+    if enough:
+        return OPEN
+    message = f"Revision {seen.revision} (stable) has {has}, and {percent}% of the demand is to stay with it."
+    return Gate(False, "StableNotReady", message, lost=True)
+
+
+def reserve_limited_message(observed: Observed, seen: Revision) -> str:
+    """Say which bound cuts the need, and how to raise it."""
+    key, said = observed.world.key, last_answer(seen)
+    need = said.replicas if said else 0
+    return (
+        f"Revision {seen.revision} needs more replicas than predictor.maxReplicas ({observed.max_replicas}) allows. "
+        f"Raise it: kubectl -n {key.namespace} patch infsvc {key.name} --type merge "
+        f"""-p '{{"spec":{{"predictor":{{"maxReplicas":{max(need, observed.max_replicas + 1)}}}}}}}'"""
+    )
+
+
+def is_limited(observed: Observed, revision: str) -> bool:
+    """Whether maxReplicas cuts what the reserve of a revision takes."""
+    said = last_answer(observed.revision(revision)) if observed.automatic else None
+    return said is not None and said.limited
+
+
+def _stable_is_limited(observed: Observed, state: State, revision: str) -> bool:
+    if state.stable is None or state.stable.revision == revision:
+        return True
+    return is_limited(observed, state.stable.revision)
+
+
+def _ready_gate(seen: Revision, need: int, percent: int) -> Gate:
+    if seen.available >= need and seen.endpoints >= need:
+        return OPEN
+    cause = diagnose(seen.pods, seen.deployment)
+    if cause is not None and cause.wants_nodes:
+        return Gate(False, WAITING_FOR_CAPACITY, cause.message, lost=True)
+    message = f"Revision {seen.revision} needs {need} ready replicas for {percent}% of the demand."
+    return Gate(False, "WaitingForReplicas", f"{message} {cause.message}" if cause else message)

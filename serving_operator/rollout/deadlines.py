@@ -1,0 +1,72 @@
+"""How long an attempt has had, without the time that was lost to others."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from serving_api.status import CanaryStatus, Hold
+from serving_operator.rollout.capacity import WAITING_FOR_CAPACITY
+from serving_operator.rollout.observed import Observed
+from serving_operator.rollout.state import Gate, Move, State, moment_of, text_of
+
+
+def waiting(observed: Observed, state: State, gate: Gate) -> Move:
+    """Wait at a closed gate: a lost wait stops the clock, and want of nodes has a deadline of its own."""
+    held = accounted(state, gate if gate.lost else None, observed.now)
+    stalled, overdue, look_again = False, False, []
+    assert held.canary is not None
+    if gate.reason == WAITING_FOR_CAPACITY and held.canary.hold is not None:
+        patience = timedelta(seconds=observed.rollout_of(held.canary.revision).capacity_deadline_seconds)
+        ends = moment_of(held.canary.hold.since) + patience
+        stalled = observed.now >= ends
+        look_again.append(ends)
+    elif not gate.lost:
+        ends = deadline(observed, held)
+        overdue = observed.now >= ends
+        look_again.append(ends)
+    return Move(
+        state=held,
+        reason="Unschedulable" if stalled else gate.reason,
+        message=gate.message,
+        stalled=stalled,
+        overdue=overdue,
+        look_again=tuple(look_again),
+    )
+
+
+def accounted(state: State, hold: Gate | None, now: datetime) -> State:
+    """Book the wait under way: continue it, end it, or begin another."""
+    canary = state.canary
+    if canary is None:
+        return state
+    if hold is not None and canary.hold is not None and canary.hold.reason == hold.reason:
+        return state
+    seconds = canary.held_seconds
+    if canary.hold is not None:
+        seconds = (seconds or 0) + max(0, int((now - moment_of(canary.hold.since)).total_seconds()))
+    begun = Hold(reason=hold.reason, since=text_of(now)) if hold is not None else None
+    return state.with_canary(hold=begun, held_seconds=seconds)
+
+
+def phase_started(state: State) -> datetime | None:
+    """Return when the attempt's clock began: at its start, and anew when its promotion was accepted."""
+    if state.canary is None:
+        return None
+    promotion = state.promoted()
+    if promotion is not None:
+        return moment_of(promotion.time)
+    return moment_of(state.canary.started_at) if state.canary.started_at else None
+
+
+def lost(canary: CanaryStatus, now: datetime) -> timedelta:
+    """Return the time lost to others so far."""
+    lost = timedelta(seconds=canary.held_seconds or 0)
+    return lost + (max(timedelta(), now - moment_of(canary.hold.since)) if canary.hold else timedelta())
+
+
+def deadline(observed: Observed, state: State) -> datetime:
+    """Return when the attempt's time is up, if no more of it is lost."""
+    canary, started = state.canary, phase_started(state)
+    assert canary is not None
+    allowed = timedelta(seconds=observed.rollout_of(canary.revision).progress_deadline_seconds)
+    return (started or observed.now) + allowed + lost(canary, observed.now)

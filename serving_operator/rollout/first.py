@@ -1,0 +1,63 @@
+"""The first revision: there is nothing to compare with and nothing to go back to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from serving_api.names import Attempt
+from serving_operator.children.services import stable_service
+from serving_operator.rollout import abort, attempts, capacity, deadlines, routing, steps
+from serving_operator.rollout.observed import Observed
+from serving_operator.rollout.state import Move, State
+from serving_operator.world import Write
+
+
+def serve(observed: Observed, state: State) -> Move:
+    """Bring the newest spec into service; an older candidate gives way to it."""
+    canary = state.canary
+    if canary is None or canary.revision != observed.wanted:
+        return attempts.begin(observed, state, f"Revision {observed.wanted} is to be the first one.")
+    gate = capacity.capacity_gate(observed, state, canary.revision, 100)
+    if not gate.open:
+        return _waiting(observed, deadlines.waiting(observed, state, gate))
+    writes = _opening(observed, canary.revision)
+    if writes:
+        ready = deadlines.accounted(state, None, observed.now)
+        return Move(
+            ready, "Opening", f"Revision {canary.revision} is ready and gets all traffic.", writes=writes
+        )
+    if observed.world.routes_served:
+        unfinished = steps.arrived(observed, state, 100)
+        if unfinished is not None and unfinished.reason != "WeightReached":
+            return unfinished
+    attempt = Attempt.parse(canary.id)
+    assert attempt is not None
+    return Move(state.committed(attempt), "Committed", f"Revision {attempt.revision} is the stable revision.")
+
+
+def _waiting(observed: Observed, waiting: Move) -> Move:
+    """A late first revision is not rejected: a new spec, or its pods getting well, is all that helps."""
+    if not waiting.overdue:
+        return waiting
+    late = abort.overdue(observed, waiting.state)
+    return replace(
+        waiting, reason=late.reason, message=late.message, stalled=True, overdue=False, look_again=()
+    )
+
+
+def _opening(observed: Observed, revision: str) -> tuple[Write, ...]:
+    writes: list[Write] = []
+    why = f"revision {revision} has its need ready"
+    if observed.world.routes_served and observed.weights.get(revision) != 100:
+        writes.append(routing.write(observed, routing.with_leaving(observed, {revision: 100}), why))
+    recorded = observed.records.get(revision)
+    if observed.selected != revision and recorded is not None:
+        wanted, live = stable_service(observed.service, recorded), observed.object("Service", observed.name)
+        seen = (live or {}).get("metadata") or {}
+        verb = Write("create", wanted, why)
+        if live is not None:
+            verb = Write(
+                "apply", wanted, why, uid=seen.get("uid"), resource_version=seen.get("resourceVersion")
+            )
+        writes.append(verb)
+    return tuple(writes)

@@ -1,0 +1,60 @@
+"""Facts whose age matters and that the API does not hold: since when they have been so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from serving_api.service import InferenceService
+from serving_operator.rollout import acknowledge
+from serving_operator.rollout.observed import Observed
+from serving_operator.rollout.state import State
+from serving_operator.world import DEFAULT_SETTINGS, World
+
+STABLE_BROKEN = "stableBroken"
+
+
+def unused(revision: str) -> str:
+    """Name the fact that no request is sent to a revision any more."""
+    return f"unused:{revision}"
+
+
+def facts(world: World, now: datetime) -> dict[str, datetime]:
+    """Return every fact that holds, with the moment at which it was first seen to.
+
+    The caller keeps the answer and hands it back as `world.since`. What is lost with a restart begins anew, which
+    only makes a wait longer.
+    """
+    try:
+        service = InferenceService.parse(world.service)
+    except ValidationError:
+        return {}
+    observed = Observed(world, DEFAULT_SETTINGS, now, service)
+    return {fact: world.since.get(fact, now) for fact in _holding(observed)}
+
+
+def _holding(observed: Observed) -> Iterator[str]:
+    state = State.of(observed.world.service.get("status") or {})
+    route = observed.route
+    if route is not None:
+        yield acknowledge.generation_fact(route, "generation")
+        if acknowledge.raised(observed).given:
+            yield acknowledge.generation_fact(route, "acknowledged")
+        if acknowledge.drained(observed).given:
+            yield acknowledge.generation_fact(route, "drained")
+    if state.stable is not None and not observed.revision(state.stable.revision).has_ready_pod:
+        yield STABLE_BROKEN
+    for revision in observed.populated:
+        if is_unused(observed, revision):
+            yield unused(revision)
+
+
+def is_unused(observed: Observed, revision: str) -> bool:
+    """Whether neither the acknowledged route nor the stable Service sends a request to a revision."""
+    if observed.weights.get(revision, 0) > 0 or observed.selected == revision:
+        return False
+    if observed.selected is not None and not observed.stable_service_only_selects(observed.selected):
+        return False
+    return observed.route is None or acknowledge.drained(observed).given

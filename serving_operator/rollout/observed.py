@@ -1,0 +1,249 @@
+"""The world of one service, as facts that rollout and status ask for by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from serving_api.names import AUTOSCALER_KIND, REVISION_LABEL, STABLE_LABEL, Attempt, revision_name
+from serving_api.revision import revision_of
+from serving_api.service import InferenceService, Objective, Rollout
+from serving_operator.children import route as routes
+from serving_operator.children.revision import attempt_of
+from serving_operator.ownership import Ownership, classify
+from serving_operator.world import Manifest, ObjectId, Settings, World
+
+REVISION_KINDS = (AUTOSCALER_KIND, "PodDisruptionBudget", "Deployment", "Service")
+"""Kinds that each revision has one object of, in the order in which they are deleted."""
+
+
+def is_ready(pod: Manifest) -> bool:
+    """Whether a pod answers and is not leaving."""
+    if pod["metadata"].get("deletionTimestamp"):
+        return False
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
+
+
+def ready_addresses(slices: tuple[Manifest, ...], service: str) -> list[Manifest]:
+    """Return the ready endpoints of a Service."""
+    return [
+        endpoint
+        for found in slices
+        if (found["metadata"].get("labels") or {}).get("kubernetes.io/service-name") == service
+        for endpoint in found.get("endpoints") or ()
+        if (endpoint.get("conditions") or {}).get("ready", True)
+    ]
+
+
+@dataclass(frozen=True)
+class Revision:
+    """What is live of one revision."""
+
+    revision: str
+    name: str
+    record: Manifest | None
+    deployment: Manifest | None
+    autoscaler: Manifest | None
+    pods: tuple[Manifest, ...]
+    endpoints: int
+    """Ready endpoints of the revision's Service."""
+
+    @property
+    def available(self) -> int:
+        """Replicas that have been ready for minReadySeconds."""
+        return int(self._deployment_status.get("availableReplicas", 0))
+
+    @property
+    def ready(self) -> int:
+        """Replicas that are ready."""
+        return int(self._deployment_status.get("readyReplicas", 0))
+
+    @property
+    def replicas(self) -> int:
+        """Replicas that exist."""
+        return int(self._deployment_status.get("replicas", 0))
+
+    @property
+    def asked(self) -> int | None:
+        """Replicas that the Deployment asks for; None without one."""
+        return int(self.deployment["spec"].get("replicas", 1)) if self.deployment else None
+
+    @property
+    def has_ready_pod(self) -> bool:
+        """Whether anybody answers."""
+        return any(is_ready(pod) for pod in self.pods)
+
+    @property
+    def _deployment_status(self) -> Mapping[str, Any]:
+        return (self.deployment or {}).get("status") or {}
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A world with its service parsed. All reading of manifests by rollout and status goes through here."""
+
+    world: World
+    settings: Settings
+    now: datetime
+    service: InferenceService
+
+    @cached_property
+    def wanted(self) -> str:
+        """The revision that the spec asks for."""
+        return revision_of(self.service.spec.predictor)
+
+    @property
+    def name(self) -> str:
+        """Name of the service, its route and its stable Service."""
+        return self.world.key.name
+
+    @property
+    def automatic(self) -> bool:
+        """Whether the autoscaler answers for this service: class Auto, in either mode."""
+        return self.service.spec.scaling.class_ == "Auto"
+
+    @property
+    def advised(self) -> bool:
+        """Whether the autoscaler only advises, so that the operator sets the replicas."""
+        return self.automatic and self.service.spec.scaling.mode == "Advise"
+
+    @property
+    def min_replicas(self) -> int:
+        """The user's lower bound."""
+        return self.service.spec.predictor.min_replicas or 1
+
+    @property
+    def max_replicas(self) -> int:
+        """The user's upper bound."""
+        return self.service.spec.predictor.max_replicas or self.min_replicas
+
+    @property
+    def external_replicas(self) -> int:
+        """Replicas of the whole service in class External."""
+        external = self.service.spec.scaling.external
+        return external.replicas if external else 1
+
+    @cached_property
+    def objects(self) -> dict[ObjectId, Manifest]:
+        """Children of ours, and those that a restore or an orphaning deletion left to be adopted."""
+        return dict(self.world.objects) | {key: self.world.strangers[key] for key in self.orphans}
+
+    @cached_property
+    def orphans(self) -> frozenset[ObjectId]:
+        """Objects with our labels that nobody controls."""
+        return frozenset(
+            key
+            for key, found in self.world.strangers.items()
+            if classify(found, self.service.uid, self.world.key) is Ownership.ADOPTABLE
+        )
+
+    def object(self, kind: str, name: str) -> Manifest | None:
+        """Return a child of ours, adopted already or not."""
+        return self.objects.get(ObjectId(kind, name))
+
+    @cached_property
+    def route(self) -> Manifest | None:
+        """Our route."""
+        return self.object("HTTPRoute", self.name)
+
+    @cached_property
+    def weights(self) -> dict[str, int]:
+        """Percent of the traffic by revision, as our route has it now."""
+        return routes.weights(self.route) if self.route else {}
+
+    @cached_property
+    def selected(self) -> str | None:
+        """The revision that the stable Service selects."""
+        service = self.object("Service", self.name)
+        selector = ((service or {}).get("spec") or {}).get("selector") or {}
+        return selector.get(REVISION_LABEL)
+
+    @cached_property
+    def records(self) -> dict[str, Manifest]:
+        """ControllerRevisions by revision."""
+        return {
+            found["metadata"]["labels"][REVISION_LABEL]: found
+            for (kind, _), found in self.objects.items()
+            if kind == "ControllerRevision" and REVISION_LABEL in (found["metadata"].get("labels") or {})
+        }
+
+    @cached_property
+    def populated(self) -> list[str]:
+        """Revisions that have any object that runs or serves, oldest name first."""
+        found = {
+            (child["metadata"].get("labels") or {}).get(REVISION_LABEL)
+            for (kind, _), child in self.objects.items()
+            if kind in REVISION_KINDS
+        }
+        return sorted(revision for revision in found if revision)
+
+    def marked_stable(self) -> str | None:
+        """Return the revision whose record is marked as the committed one; the latest if there are two."""
+        marked = [
+            (int(record.get("revision", 0)), revision)
+            for revision, record in self.records.items()
+            if record["metadata"]["labels"].get(STABLE_LABEL) == "true"
+        ]
+        return max(marked)[1] if marked else None
+
+    def revision(self, revision: str) -> Revision:
+        """Return what is live of a revision."""
+        name = revision_name(self.name, revision)
+        return Revision(
+            revision=revision,
+            name=name,
+            record=self.object("ControllerRevision", name),
+            deployment=self.object("Deployment", name),
+            autoscaler=self.object(AUTOSCALER_KIND, name),
+            pods=self.pods_of(revision),
+            endpoints=len(ready_addresses(self.world.endpoint_slices, name)),
+        )
+
+    def pods_of(self, revision: str) -> tuple[Manifest, ...]:
+        """Return the pods of a revision."""
+        return tuple(
+            pod
+            for pod in self.world.pods
+            if (pod["metadata"].get("labels") or {}).get(REVISION_LABEL) == revision
+        )
+
+    def stable_service_only_selects(self, revision: str) -> bool:
+        """Whether every ready endpoint of the stable Service is a pod of this revision."""
+        names = {pod["metadata"]["name"] for pod in self.pods_of(revision)}
+        prefix = f"{revision_name(self.name, revision)}-"
+        targets = [
+            (endpoint.get("targetRef") or {}).get("name", "")
+            for endpoint in ready_addresses(self.world.endpoint_slices, self.name)
+        ]
+        return all(target in names or target.startswith(prefix) for target in targets)
+
+    def recorded_attempt(self, revision: str) -> Attempt | None:
+        """Return the latest attempt at a revision, as its record has it."""
+        record = self.records.get(revision) or self.last_record(revision)
+        return Attempt.parse(attempt_of(record).get("id")) if record else None
+
+    def last_record(self, revision: str) -> Manifest | None:
+        """Return the ControllerRevision last seen of a revision that has none now."""
+        return self.world.last_revisions.get(revision_name(self.name, revision))
+
+    def rollout_of(self, revision: str) -> Rollout:
+        """Return the rollout that was in force when the attempt at this revision began."""
+        recorded = self._recorded(revision).get("rollout")
+        return Rollout.model_validate(recorded) if recorded else self.service.spec.rollout
+
+    def objective_of(self, revision: str) -> Objective | None:
+        """Return the objective that was in force when the attempt at this revision began."""
+        recorded = self._recorded(revision).get("objective")
+        return Objective.model_validate(recorded) if recorded else self.service.spec.objective
+
+    def _recorded(self, revision: str) -> Manifest:
+        record = self.records.get(revision) or self.last_record(revision)
+        return attempt_of(record) if record else {}
+
+    def first_seen(self, fact: str) -> datetime:
+        """Return since when a fact that holds now has held; a fact seen for the first time holds since now."""
+        return self.world.since.get(fact, self.now)

@@ -1,0 +1,50 @@
+"""Promote: capacity for all of the traffic, all of the traffic, a soak, and then the commit."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from serving_api.names import Attempt
+from serving_operator.rollout import capacity, deadlines, routing, steps
+from serving_operator.rollout.observed import Observed
+from serving_operator.rollout.state import Move, State, moment_of
+
+
+def promote(observed: Observed, state: State) -> Move:
+    """Take the canary to 100 percent and commit it. Steps and evidence are skipped, capacity and soak are not."""
+    assert state.canary is not None
+    assert state.stable is not None
+    canary, stable = state.canary, state.stable
+    if observed.weights.get(canary.revision, 0) >= 100:
+        return steps.arrived(observed, state, 100) or _soak(observed, state)
+    gate = capacity.capacity_gate(observed, state, canary.revision, 100)
+    if gate.open:
+        gate = steps.route_gate(observed)
+    if not gate.open:
+        return deadlines.waiting(observed, state, gate)
+    forward = steps.stable_is_broken(observed)
+    return Move(
+        state=deadlines.accounted(state, None, observed.now),
+        reason=steps.ROLL_FORWARD if forward else "Promoting",
+        message=f"Revision {canary.revision} has the capacity for all of the traffic and gets it.",
+        writes=(
+            routing.write(
+                observed,
+                routing.with_leaving(observed, {stable.revision: 0, canary.revision: 100}),
+                f"attempt {canary.id} is promoted to 100%",
+            ),
+        ),
+    )
+
+
+def _soak(observed: Observed, state: State) -> Move:
+    assert state.canary is not None
+    assert state.canary.step_started_at is not None
+    seconds = observed.rollout_of(state.canary.revision).soak_seconds
+    ends = moment_of(state.canary.step_started_at) + timedelta(seconds=seconds)
+    if observed.now < ends:
+        message = f"Revision {state.canary.revision} has all of the traffic; it is committed after {seconds} s of it."
+        return Move(state, "Soaking", message, look_again=(ends,))
+    attempt = Attempt.parse(state.canary.id)
+    assert attempt is not None
+    return Move(state.committed(attempt), "Committed", f"Revision {attempt.revision} is the stable revision.")

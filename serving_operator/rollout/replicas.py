@@ -1,0 +1,73 @@
+"""Which number of replicas the operator states in a Deployment, if it states one: one writer per mode."""
+
+from __future__ import annotations
+
+from serving_api.names import AUTOSCALER
+from serving_operator.rollout import capacity
+from serving_operator.rollout.observed import Observed, Revision
+from serving_operator.rollout.state import State
+from serving_operator.world import Manifest
+
+
+def autoscaler_owns(deployment: Manifest) -> bool:
+    """Whether the autoscaler has written the Deployment's replicas, so that leaving them out keeps them."""
+    return any(
+        entry.get("manager") == AUTOSCALER
+        and "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+        for entry in deployment["metadata"].get("managedFields") or ()
+    )
+
+
+def stated(observed: Observed, state: State, revision: str) -> int | None:
+    """Return the number to state; None if it is the autoscaler's."""
+    seen = observed.revision(revision)
+    if not observed.automatic:
+        return _external(observed, state, seen)
+    if observed.advised:
+        return _advised(observed, state, seen)
+    if seen.deployment is None:
+        return _at_creation(observed, seen)
+    return None if autoscaler_owns(seen.deployment) else seen.asked
+
+
+def _at_creation(observed: Observed, seen: Revision) -> int:
+    """A new one starts with its need, if that is known; a lost one with what it had."""
+    said = capacity.answer(seen)
+    status = (seen.autoscaler or {}).get("status") or {}
+    return max(
+        1,
+        min(said.replicas, observed.max_replicas) if said else 1,
+        observed.world.last_replicas.get(seen.name, 0),
+        int(status.get("observedReplicas") or 0),
+    )
+
+
+def _external(observed: Observed, state: State, seen: Revision) -> int:
+    total = observed.external_replicas
+    in_rollout = state.stable is not None and state.canary is not None
+    if in_rollout:
+        # A lower number takes effect after the commit: until then nobody may lose what the split gave it.
+        had = seen.asked if seen.asked is not None else observed.world.last_replicas.get(seen.name, 0)
+        percent = capacity.share(observed, state, seen.revision).reserve_percent
+        return max(had, capacity.percent_of(total, percent))
+    return total
+
+
+def _advised(observed: Observed, state: State, seen: Revision) -> int:
+    least, most = capacity.bounds(observed, state, seen.revision)
+    said = capacity.last_answer(seen)
+    need = max(least, said.replicas if said else 1)
+    if seen.deployment is None:
+        return min(most, max(need, _at_creation(observed, seen)))
+    return min(most, need if _edited(observed, state, seen) else max(need, seen.asked or 1))
+
+
+def _edited(observed: Observed, state: State, seen: Revision) -> bool:
+    """Whether the user has edited the bounds; a canary's own bound also moves with its reserve, which is no edit."""
+    if seen.autoscaler is None:
+        return False
+    spec = seen.autoscaler["spec"]
+    reserve = capacity.share(observed, state, seen.revision).reserve_percent
+    same_reserve = (spec.get("share") or {}).get("reservePercent") == reserve
+    least, most = capacity.bounds(observed, state, seen.revision)
+    return spec.get("maxReplicas") != most or (same_reserve and spec.get("minReplicas") != least)

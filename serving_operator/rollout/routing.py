@@ -1,0 +1,86 @@
+"""Writes of the route: the only way in which traffic moves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from serving_api.names import ABORTING_ANNOTATION, GROUP
+from serving_operator.children import route as routes
+from serving_operator.rollout.observed import Observed
+from serving_operator.rollout.state import State
+from serving_operator.world import Manifest, Write
+
+WEIGHTS_ANNOTATION = f"{GROUP}/weights"
+"""The weights that the operator wrote, in the same write: an edit by somebody else shows as a difference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aborting:
+    """An abort as the route carries it: it survives a lost status and a restart."""
+
+    id: str
+    reason: str
+    message: str
+    rejects: bool
+
+
+def aborting(observed: Observed) -> Aborting | None:
+    """Return the abort that the route carries, of whatever attempt."""
+    text = _annotations(observed).get(ABORTING_ANNOTATION)
+    try:
+        return Aborting(**json.loads(text)) if text else None
+    except (ValueError, TypeError):
+        return None
+
+
+def is_drifted(observed: Observed) -> bool:
+    """Whether the route's weights are not those that the operator wrote."""
+    try:
+        written = json.loads(_annotations(observed).get(WEIGHTS_ANNOTATION) or "null")
+    except ValueError:
+        written = None
+    return observed.route is not None and written != observed.weights
+
+
+def backends(observed: Observed, state: State) -> dict[str, int]:
+    """Return the weights that the route ought to have now: those written, or after drift those acknowledged."""
+    if observed.route is not None and not is_drifted(observed):
+        return observed.weights
+    if state.stable is None:
+        # Before the first commit a route exists only for a candidate that had its need ready.
+        written = dict.fromkeys([state.canary.revision] if state.canary else [], 100)
+        return written if observed.route is not None else {}
+    canary = state.canary
+    if canary is None:
+        return {state.stable.revision: 100}
+    weight = 0 if canary.abort else canary.weight or 0
+    return {state.stable.revision: 100 - weight, canary.revision: weight}
+
+
+def with_leaving(observed: Observed, weights: Mapping[str, int]) -> dict[str, int]:
+    """Add, at weight 0, the revisions that leave: proxies may still send requests to them."""
+    leaving = {revision: 0 for revision in observed.weights if revision in observed.populated}
+    return dict(weights) | {revision: 0 for revision in leaving if revision not in weights}
+
+
+def manifest(observed: Observed, weights: Mapping[str, int], abort: Aborting | None) -> Manifest:
+    """Return the route with these weights."""
+    annotations = {WEIGHTS_ANNOTATION: json.dumps(dict(weights), sort_keys=True, separators=(",", ":"))}
+    if abort is not None:
+        annotations[ABORTING_ANNOTATION] = json.dumps(asdict(abort), sort_keys=True, separators=(",", ":"))
+    return routes.route(observed.service, list(weights.items()), annotations)
+
+
+def write(observed: Observed, weights: Mapping[str, int], why: str, abort: Aborting | None = None) -> Write:
+    """Write the route with these weights, decided on the version that was observed."""
+    wanted = manifest(observed, weights, abort)
+    if observed.route is None:
+        return Write("create", wanted, why)
+    seen = observed.route["metadata"]
+    return Write("apply", wanted, why, uid=seen.get("uid"), resource_version=seen.get("resourceVersion"))
+
+
+def _annotations(observed: Observed) -> Mapping[str, str]:
+    return ((observed.route or {}).get("metadata") or {}).get("annotations") or {}

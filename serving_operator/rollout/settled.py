@@ -1,0 +1,39 @@
+"""No attempt is under way: whether one ought to begin."""
+
+from __future__ import annotations
+
+from serving_operator.rollout import attempts
+from serving_operator.rollout.commands import label_command
+from serving_operator.rollout.observed import Observed
+from serving_operator.rollout.state import Move, State
+from serving_operator.status.quota import refusal
+
+SETTLED = "Settled"
+REJECTED = "Rejected"
+GATEWAY_API_MISSING = "GatewayAPIMissing"
+
+
+def begin_if_asked(observed: Observed, state: State) -> Move:
+    """Begin an attempt if the spec asks for a revision that is neither stable nor rejected."""
+    assert state.stable is not None
+    if observed.wanted == state.stable.revision:
+        return Move(state, SETTLED, f"Revision {state.stable.revision} is what the spec asks for.")
+    rejection = state.rejection_of(observed.wanted)
+    if rejection is not None:
+        message = (
+            f"{rejection.message or rejection.reason} Change the spec, or try the same again: "
+            f"{label_command(observed, 'Retry', rejection.id)}"
+        )
+        return Move(state, REJECTED, message, stalled=True)
+    if not observed.world.routes_served:
+        message = (
+            "A new revision gets its traffic by weights, which need the CustomResourceDefinition "
+            "httproutes.gateway.networking.k8s.io; install the Gateway API and a Gateway."
+        )
+        return Move(state, GATEWAY_API_MISSING, message, stalled=True)
+    refused = refusal(observed)
+    if refused is not None:
+        return Move(state, "QuotaExceeded", refused, stalled=True)
+    return attempts.begin(
+        observed, state, f"Revision {observed.wanted} becomes a canary; capacity comes first."
+    )

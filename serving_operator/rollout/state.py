@@ -1,0 +1,117 @@
+"""What a rollout keeps between reconciles, and what one look at it decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from serving_api.names import Attempt
+from serving_api.status import CanaryStatus, Command, Rejected, StableStatus
+from serving_operator.world import Write
+
+HISTORY = 10
+"""Entries of `rejected` and `commands` that a status keeps."""
+
+
+def text_of(moment: datetime) -> str:
+    """Spell a moment as the API does: RFC 3339 in UTC, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment_of(text: str) -> datetime:
+    """Read a moment as the API spells it, with or without a fraction of a second."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The part of the status that decides: it is read from the live object and written back with its version."""
+
+    stable: StableStatus | None = None
+    canary: CanaryStatus | None = None
+    rejected: tuple[Rejected, ...] = ()
+    commands: tuple[Command, ...] = ()
+
+    @classmethod
+    def of(cls, status: dict[str, Any]) -> State:
+        """Read a live status; what is not there is not known."""
+        stable, canary = status.get("stable"), status.get("canary")
+        return cls(
+            stable=StableStatus.model_validate(stable) if stable else None,
+            canary=CanaryStatus.model_validate(canary) if canary else None,
+            rejected=tuple(Rejected.model_validate(entry) for entry in status.get("rejected") or ()),
+            commands=tuple(Command.model_validate(entry) for entry in status.get("commands") or ()),
+        )
+
+    def commanded(self, kind: str, attempt: str) -> Command | None:
+        """Return the accepted command of this kind for this attempt."""
+        found = [command for command in self.commands if (command.kind, command.id) == (kind, attempt)]
+        return found[-1] if found else None
+
+    def promoted(self) -> Command | None:
+        """Return the accepted promotion of the attempt under way."""
+        return self.commanded("Promote", self.canary.id) if self.canary else None
+
+    def rejection_of(self, revision: str) -> Rejected | None:
+        """Return why a revision is not tried, unless a retry of that attempt was accepted."""
+        found = [entry for entry in self.rejected if entry.revision == revision]
+        if not found or self.commanded("Retry", found[-1].id):
+            return None
+        return found[-1]
+
+    def with_canary(self, **changes: object) -> State:
+        """Return the state with some of the attempt's fields changed."""
+        if self.canary is None:
+            return self
+        return replace(self, canary=self.canary.model_copy(update=changes))
+
+    def without_canary(self, rejection: Rejected | None = None) -> State:
+        """Return the state after the attempt has ended, rejected or not."""
+        entries = (*self.rejected, rejection) if rejection else self.rejected
+        return replace(self, canary=None, rejected=entries[-HISTORY:])
+
+    def with_command(self, command: Command) -> State:
+        """Return the state with one more accepted command."""
+        return replace(self, commands=(*self.commands, command)[-HISTORY:])
+
+    def committed(self, attempt: Attempt) -> State:
+        """Return the state in which this attempt is the stable revision; its old rejections are void."""
+        return replace(
+            self,
+            stable=StableStatus(id=str(attempt), revision=attempt.revision),
+            canary=None,
+            rejected=tuple(entry for entry in self.rejected if entry.revision != attempt.revision),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Whether something may happen now; if not, why, and whether the wait is the canary's own fault."""
+
+    open: bool
+    reason: str = ""
+    message: str = ""
+    lost: bool = False
+    """The wait is for somebody else: it counts towards no deadline."""
+
+
+OPEN = Gate(open=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One look at a rollout: the writes that it calls for, the state to keep, and what it waits for."""
+
+    state: State
+    reason: str
+    message: str
+    writes: tuple[Write, ...] = ()
+    waits_for_person: bool = False
+    """Nothing is wrong, and nothing happens until somebody says so."""
+    stalled: bool = False
+    """Something is wrong, and nothing will change until somebody acts."""
+    overdue: bool = False
+    """The attempt's time is up."""
+    look_again: tuple[datetime, ...] = ()
+    """Moments at which time alone may change the decision."""

@@ -1,0 +1,127 @@
+"""Advance: capacity first, then the step's weight, then its acknowledgement, then the evidence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from serving_operator.rollout import acknowledge, capacity, deadlines, routing
+from serving_operator.rollout.commands import label_command
+from serving_operator.rollout.first_seen import STABLE_BROKEN
+from serving_operator.rollout.observed import Observed
+from serving_operator.rollout.state import Gate, Move, State, text_of
+
+WAITING_FOR_PROMOTION = "WaitingForPromotion"
+ROLL_FORWARD = "RollForward"
+
+
+def advance(observed: Observed, state: State) -> Move:
+    """Take the canary to the weight of its step."""
+    assert state.canary is not None
+    assert state.stable is not None
+    canary, stable = state.canary, state.stable
+    target = capacity.next_weight(observed, state)
+    if observed.weights.get(canary.revision, 0) >= target:
+        return arrived(observed, state, target) or verdict(observed, state)
+    gate = capacity.capacity_gate(observed, state, canary.revision, target)
+    if not gate.open:
+        return deadlines.waiting(observed, state, gate)
+    if stable_is_broken(observed):
+        return roll_forward(observed, state)
+    gate = capacity.stable_gate(observed, state, 100 - target)
+    if gate.open:
+        gate = route_gate(observed)
+    if not gate.open:
+        waiting = deadlines.waiting(observed, state, gate)
+        return replace(waiting, look_again=(*waiting.look_again, *_broken_at(observed)))
+    weights = {stable.revision: 100 - target, canary.revision: target}
+    return Move(
+        state=deadlines.accounted(state, None, observed.now),
+        reason="Advancing",
+        message=f"Revision {canary.revision} has the capacity for {target}% of the traffic and gets it.",
+        writes=(
+            routing.write(
+                observed,
+                routing.with_leaving(observed, weights),
+                f"attempt {canary.id} advances to {target}%",
+            ),
+        ),
+    )
+
+
+def arrived(observed: Observed, state: State, weight: int) -> Move | None:
+    """Return what is left to do until a weight in the route is also the weight of the traffic; None if nothing is.
+
+    The moment is kept in the status, so that a restart neither waits again nor counts time twice.
+    """
+    assert state.canary is not None
+    if state.canary.weight == weight and state.canary.step_started_at and acknowledge.raised(observed).given:
+        return None
+    gate = route_gate(observed)
+    if not gate.open:
+        answer = acknowledge.raised(observed)
+        waiting = deadlines.waiting(observed, state, gate)
+        moments = (acknowledge.settled_at(observed),) if answer.given else ()
+        return replace(waiting, look_again=(*waiting.look_again, *moments))
+    reached = deadlines.accounted(state, None, observed.now)
+    return Move(
+        state=reached.with_canary(weight=weight, step_started_at=text_of(observed.now)),
+        reason="WeightReached",
+        message=f"Revision {state.canary.revision} has {weight}% of the traffic.",
+    )
+
+
+def route_gate(observed: Observed) -> Gate:
+    """Hold until every Gateway carries out the route as it is; the wait is the gateway's."""
+    answer = acknowledge.raised(observed)
+    if not answer.given:
+        return Gate(False, "RouteNotAcknowledged", answer.message, lost=True)
+    if not acknowledge.settled(observed):
+        message = "Every Gateway has acknowledged the route; its proxies are given time to follow."
+        return Gate(False, "Propagating", message, lost=True)
+    return Gate(open=True)
+
+
+def verdict(observed: Observed, state: State) -> Move:
+    """Judge the step. This is where evidence is asked; under promotion Manual a person gives the verdict."""
+    assert state.canary is not None
+    gate = capacity.autoscaler_gate(observed)
+    if not gate.open:
+        return deadlines.waiting(observed, state, gate)
+    weight = observed.weights.get(state.canary.revision, 0)
+    message = (
+        f"Revision {state.canary.revision} has {weight}% of the traffic and waits for a verdict. "
+        f"Promote: {label_command(observed, 'Promote', state.canary.id)} "
+        f"Abort: {label_command(observed, 'Abort', state.canary.id)}"
+    )
+    settled = deadlines.accounted(state, None, observed.now)
+    return Move(settled, WAITING_FOR_PROMOTION, message, waits_for_person=True)
+
+
+def stable_is_broken(observed: Observed) -> bool:
+    """Whether stable has had no ready pod for so long that a canary cannot be compared with it."""
+    patience = timedelta(seconds=observed.settings.stable_broken_seconds)
+    since = observed.world.since.get(STABLE_BROKEN)
+    return _stable_has_no_pod(observed) and since is not None and observed.now - since >= patience
+
+
+def roll_forward(observed: Observed, state: State) -> Move:
+    """Waive step and stable gate for a broken stable; under promotion Manual it waits for the label all the same."""
+    assert state.canary is not None
+    assert state.stable is not None
+    message = (
+        f"Revision {state.stable.revision} (stable) has no ready pod, and revision {state.canary.revision} is ready: "
+        f"promote it straight to 100%: {label_command(observed, 'Promote', state.canary.id)}"
+    )
+    ready = deadlines.accounted(state, None, observed.now)
+    return Move(ready, ROLL_FORWARD, message, waits_for_person=True)
+
+
+def _stable_has_no_pod(observed: Observed) -> bool:
+    stable = State.of(observed.world.service.get("status") or {}).stable
+    return stable is not None and not observed.revision(stable.revision).has_ready_pod
+
+
+def _broken_at(observed: Observed) -> tuple[datetime, ...]:
+    since = observed.world.since.get(STABLE_BROKEN)
+    return (since + timedelta(seconds=observed.settings.stable_broken_seconds),) if since else ()

@@ -1,0 +1,29 @@
+"""The URL of a service, as its hostname and the Gateway's listener make it."""
+
+from __future__ import annotations
+
+from serving_operator.rollout.observed import Observed
+from serving_operator.world import Manifest
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def url(observed: Observed) -> str:
+    """Return where requests are answered: by way of the first Gateway, or inside the cluster without one."""
+    key, route = observed.world.key, observed.service.spec.route
+    if not observed.world.routes_served:
+        return f"http://{key.name}.{key.namespace}.svc"
+    parent = route.parent_refs[0]
+    gateway = observed.world.gateways.get((parent.namespace or key.namespace, parent.name))
+    listener = _listener(gateway, parent.section_name, parent.port)
+    scheme = "https" if listener.get("protocol") in ("HTTPS", "TLS") else "http"
+    port = listener.get("port", _DEFAULT_PORTS[scheme])
+    suffix = "" if port == _DEFAULT_PORTS[scheme] else f":{port}"
+    return f"{scheme}://{route.hostnames[0]}{suffix}"
+
+
+def _listener(gateway: Manifest | None, section: str | None, port: int | None) -> Manifest:
+    for listener in ((gateway or {}).get("spec") or {}).get("listeners") or ():
+        if section in (None, listener.get("name")) and port in (None, listener.get("port")):
+            return dict(listener)
+    return {}

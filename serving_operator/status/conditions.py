@@ -1,0 +1,173 @@
+"""Conditions: what each one says, and why; docs/conditions.md is the same table in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from serving_api.names import ServiceKey
+from serving_operator.rollout import acknowledge, capacity
+from serving_operator.rollout.observed import Observed, Revision
+from serving_operator.rollout.settled import GATEWAY_API_MISSING, REJECTED, SETTLED
+from serving_operator.rollout.state import Move, State
+from serving_operator.status.diagnosis import diagnose
+
+Truth = Literal["True", "False", "Unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One condition, before it is compared with what was said before."""
+
+    type: str
+    status: Truth
+    reason: str
+    message: str
+
+
+def servable(observed: Observed, state: State) -> Said:
+    """Traffic is answered: a revision that the acknowledged route gives weight to has a ready pod."""
+    serving = serving_revisions(observed)
+    if not serving:
+        message = "No revision gets traffic yet; see condition Reconciling or Stalled."
+        return Said("Servable", "False", "NoRevisionServes", message)
+    answering = [revision for revision in serving if observed.revision(revision).has_ready_pod]
+    if not answering:
+        revision = serving[0]
+        return Said("Servable", "False", "NoReadyPod", _no_ready_pod(observed, observed.revision(revision)))
+    if not observed.world.routes_served:
+        return Said(
+            "Servable", "True", "StableServiceOnly", "The stable Service answers, inside the cluster only."
+        )
+    if not acknowledge.drained(observed).given and not _was_acknowledged(observed):
+        message = "Pods are ready, but no Gateway carries the route; see condition RouteProgrammed."
+        return Said("Servable", "False", "NoGateway", message)
+    return Said("Servable", "True", "ReadyPods", f"Requests are answered by revision {', '.join(answering)}.")
+
+
+def serving_revisions(observed: Observed) -> list[str]:
+    """Return the revisions that requests are sent to, the heaviest first."""
+    if not observed.world.routes_served:
+        return [observed.selected] if observed.selected else []
+    weighted = [(-weight, revision) for revision, weight in observed.weights.items() if weight > 0]
+    return [revision for _, revision in sorted(weighted)]
+
+
+def ready(observed: Observed, state: State, is_servable: Said) -> Said:
+    """Servable, and the stable revision has its need."""
+    if state.stable is None:
+        return Said("Ready", "False", "FirstRevision", "No revision is committed yet.")
+    if is_servable.status != "True":
+        return Said("Ready", "False", is_servable.reason, is_servable.message)
+    seen = observed.revision(state.stable.revision)
+    need = need_of(observed, state, seen)
+    if seen.ready >= need:
+        return Said(
+            "Ready", "True", "NeedReady", f"Revision {seen.revision} (stable) has the replicas it needs."
+        )
+    cause = diagnose(seen.pods, seen.deployment)
+    short = f"Revision {seen.revision} (stable) has fewer ready replicas than it needs."
+    return Said("Ready", "False", "BelowNeed", f"{short} {cause.message}" if cause else short)
+
+
+def need_of(observed: Observed, state: State, seen: Revision) -> int:
+    """Return the replicas that a stable revision needs: its lower bound."""
+    if not observed.automatic:
+        return observed.external_replicas
+    said = capacity.last_answer(seen)
+    least, most = capacity.bounds(observed, state, seen.revision)
+    return min(most, max(least, said.replicas if said else 0))
+
+
+def up_to_date(observed: Observed, state: State, move: Move) -> Said:
+    """The revision that the spec asks for has all of the traffic and is committed."""
+    if move.reason in (REJECTED, GATEWAY_API_MISSING, "QuotaExceeded"):
+        return Said("UpToDate", "False", move.reason, move.message)
+    if state.stable is None:
+        return Said("UpToDate", "False", "FirstRevision", move.message)
+    if state.canary is not None or state.stable.revision != observed.wanted:
+        return Said("UpToDate", "False", move.reason, move.message)
+    revision = state.stable.revision
+    if observed.world.routes_served and observed.weights.get(revision) != 100:
+        return Said(
+            "UpToDate", "False", "RouteMissing", f"Revision {revision} is not yet in the route with 100%."
+        )
+    return Said(
+        "UpToDate", "True", "Committed", f"Revision {revision} has all of the traffic and is committed."
+    )
+
+
+def route_programmed(observed: Observed) -> Said:
+    """Every Gateway carries out the route as it is."""
+    if not observed.world.routes_served:
+        message = (
+            "CustomResourceDefinition httproutes.gateway.networking.k8s.io is not installed: the service is reached "
+            f"only inside the cluster, at http://{observed.name}.{observed.world.key.namespace}.svc. "
+            "Install the Gateway API."
+        )
+        return Said("RouteProgrammed", "False", GATEWAY_API_MISSING, message)
+    answer = acknowledge.raised(observed)
+    return Said("RouteProgrammed", "True" if answer.given else "False", answer.reason, answer.message)
+
+
+def canary_healthy(observed: Observed, state: State) -> Said | None:
+    """The pods of the canary are well; said during a rollout only."""
+    if state.canary is None or state.stable is None:
+        return None
+    seen = observed.revision(state.canary.revision)
+    cause = diagnose(seen.pods, seen.deployment)
+    if cause is not None and cause.final:
+        return Said("CanaryHealthy", "False", cause.reason, cause.message)
+    if seen.has_ready_pod:
+        return Said("CanaryHealthy", "True", "PodsReady", f"Pods of revision {seen.revision} are ready.")
+    return Said("CanaryHealthy", "Unknown", "Starting", f"No pod of revision {seen.revision} is ready yet.")
+
+
+def progress(observed: Observed, state: State, move: Move, leaving: tuple[str, ...]) -> Said | None:
+    """Reconciling or Stalled, as kstatus reads them; neither where all is done or a person is waited for."""
+    if move.stalled:
+        return Said("Stalled", "True", move.reason, move.message)
+    if move.reason == SETTLED and state.stable is not None:
+        seen = observed.revision(state.stable.revision)
+        cause = diagnose(seen.pods, seen.deployment)
+        if cause is not None and cause.final and not seen.has_ready_pod:
+            return Said("Stalled", "True", cause.reason, cause.message)
+        if leaving:
+            message = f"Revision {', '.join(leaving)} finishes its last requests and is removed then."
+            return Said("Reconciling", "True", "Draining", message)
+        return None
+    if move.waits_for_person or move.reason == SETTLED:
+        return None
+    return Said("Reconciling", "True", move.reason, move.message)
+
+
+def reserve_limited(observed: Observed, state: State) -> Said | None:
+    """A revision needs more replicas than the user allows."""
+    for revision in reversed(capacity.live_revisions(state)):
+        if capacity.is_limited(observed, revision):
+            message = capacity.reserve_limited_message(observed, observed.revision(revision))
+            return Said("ReserveLimited", "True", "MaxReplicas", message)
+    return None
+
+
+def only_if(type_: str, reason: str, messages: tuple[str, ...]) -> Said | None:
+    """A condition that is there only while it has something to say."""
+    return Said(type_, "True", reason, " ".join(messages)) if messages else None
+
+
+def _was_acknowledged(observed: Observed) -> bool:
+    """Whether some Gateway carries an earlier version of the route, so that requests still arrive."""
+    parents = ((observed.route or {}).get("status") or {}).get("parents") or ()
+    return any(
+        condition["type"] == "Accepted" and condition["status"] == "True"
+        for parent in parents
+        for condition in parent.get("conditions") or ()
+    )
+
+
+def _no_ready_pod(observed: Observed, seen: Revision) -> str:
+    cause = diagnose(seen.pods, seen.deployment)
+    key: ServiceKey = observed.world.key
+    short = f"Revision {seen.revision} gets the traffic and has no ready pod."
+    see = f"See: kubectl -n {key.namespace} get pods -l serving-operator.dev/revision={seen.revision}"
+    return f"{short} {cause.message if cause else see}"

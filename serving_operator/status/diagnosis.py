@@ -1,0 +1,106 @@
+"""Why pods are not ready, from what the pods and their Deployment say: a cause and a remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from serving_operator.world import Manifest
+
+_PULL = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+_CONFIG = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a revision has too few ready pods."""
+
+    reason: str
+    message: str
+    wants_nodes: bool = False
+    """The pods wait for nodes: an autoscaled pool may still bring them."""
+    final: bool = True
+    """Whether a person is needed; False for what may be a start like any other."""
+
+
+def diagnose(pods: Sequence[Manifest], deployment: Manifest | None) -> Cause | None:
+    """Return the gravest cause that is seen, or None if nothing is wrong that would show."""
+    staying = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
+    causes = [*_of_deployment(deployment), *(cause for pod in staying for cause in _of_pod(pod))]
+    return min(causes, key=lambda cause: (_GRAVITY.index(cause.reason), cause.message)) if causes else None
+
+
+_GRAVITY = (
+    "QuotaExceeded",
+    "PodsRefused",
+    "InitFailed",
+    "ConfigError",
+    "ImagePullFailed",
+    "OutOfMemory",
+    "CrashLoop",
+    "Unschedulable",
+    "NeverReady",
+)
+
+
+def _of_deployment(deployment: Manifest | None) -> Iterator[Cause]:
+    for condition in ((deployment or {}).get("status") or {}).get("conditions") or ():
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            said = str(condition.get("message") or condition.get("reason") or "")
+            if "quota" in said.lower():
+                remedy = "raise the ResourceQuota or lower the resources or maxReplicas"
+                yield Cause("QuotaExceeded", f"The namespace's quota refuses pods; {remedy}. {said}")
+            else:
+                yield Cause("PodsRefused", f"The API server refuses pods; change what it names. {said}")
+
+
+def _of_pod(pod: Manifest) -> Iterator[Cause]:
+    status, name = pod.get("status") or {}, pod["metadata"]["name"]
+    see = f"See: kubectl -n {pod['metadata'].get('namespace', 'default')} describe pod {name}"
+    conditions = {entry["type"]: entry for entry in status.get("conditions") or ()}
+    scheduled = conditions.get("PodScheduled", {})
+    if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
+        said = scheduled.get("message", "")
+        yield Cause(
+            "Unschedulable", f"No node takes pod {name}; the scheduler says: {said}", wants_nodes=True
+        )
+    if conditions.get("Ready", {}).get("status") == "True":
+        return
+    for container in status.get("initContainerStatuses") or ():
+        state = container.get("state") or {}
+        ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
+        if ended.get("exitCode"):
+            what = f"init container {container['name']} ended with code {ended['exitCode']}"
+            yield Cause("InitFailed", f"Pod {name}: {what}. {see}")
+    yield from _of_containers(name, see, status.get("containerStatuses") or ())
+
+
+def _of_containers(pod: str, see: str, containers: Iterable[Manifest]) -> Iterator[Cause]:
+    for container in containers:
+        state = container.get("state") or {}
+        waiting = state.get("waiting") or {}
+        reason, said = waiting.get("reason", ""), (waiting.get("message") or "").strip()
+        ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
+        restarts = int(container.get("restartCount", 0))
+        if reason in _PULL:
+            image = container.get("image", "")
+            yield Cause(
+                "ImagePullFailed", f"Pod {pod}: image {image} cannot be pulled ({reason}: {said}). {see}"
+            )
+        elif reason in _CONFIG:
+            remedy = "create the Secret, ConfigMap or key that is named, or correct the reference"
+            yield Cause("ConfigError", f"Pod {pod}: {reason}: {said}; {remedy}.")
+        elif ended.get("reason") == "OOMKilled":
+            remedy = "raise resources.limits.memory"
+            yield Cause(
+                "OutOfMemory", f"Pod {pod}: container {container['name']} ran out of memory; {remedy}."
+            )
+        elif reason == "CrashLoopBackOff" or (ended and restarts):
+            code = ended.get("exitCode", "unknown")
+            logs = see.replace("describe pod", "logs --previous")
+            yield Cause(
+                "CrashLoop", f"Pod {pod}: container {container['name']} ends with code {code}. {logs}"
+            )
+        elif "running" in state and not container.get("ready"):
+            what = f"container {container['name']} runs, but its startup or readiness probe does not succeed"
+            yield Cause("NeverReady", f"Pod {pod}: {what}. {see}", final=False)
