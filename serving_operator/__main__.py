@@ -14,8 +14,8 @@ from serving_api.names import OPERATOR
 from serving_io.cluster import Cluster
 from serving_io.connection import ConfigurationError
 from serving_io.endpoint import endpoint
-from serving_io.errors import ApiError
-from serving_io.kinds import INFERENCE_SERVICE
+from serving_io.errors import ApiError, TooManyRequests, Unavailable
+from serving_io.kinds import HTTP_ROUTE, INFERENCE_SERVICE
 from serving_io.lease import Lease
 from serving_operator.cache import Cache
 from serving_operator.config import Config, parse
@@ -30,6 +30,7 @@ from serving_operator.workqueue import WorkQueue
 from serving_operator.world import Manifest
 
 FINISH_SECONDS = 20.0
+RETRY_SECONDS = 2.0
 STUCK_SECONDS = 600.0
 IDLE_SECONDS = 300.0
 MISSED_RESYNCS = 3.0
@@ -92,30 +93,24 @@ class Operator:
 
     async def _work(self, cluster: Cluster, lost: asyncio.Task[None], stopped: asyncio.Task[bool]) -> int:
         config, cache, queue = self.config, Cache(), self._queue
-        if not await cluster.served(INFERENCE_SERVICE):
+        preparing = asyncio.create_task(self._prepare(cluster, cache), name="prepare")
+        async with _cancelled_at_the_end(preparing):
+            await asyncio.wait({preparing, lost, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not preparing.done():
+                return int(lost.done())
+            resync = preparing.result()
+        if resync is None:
             log.error("the CRD of InferenceService is not installed: apply the folder crds/ first")
             return 1
-        routes_served = await gateway_api_served(cluster)
+        self._resync = resync
+        routes_served = resync.watches(HTTP_ROUTE)
         if not routes_served:
             log.warning("the Gateway API is not installed: services get no routes until its CRDs are")
-        watched = (*WATCHED, *(GATEWAY_WATCHED if routes_served else ()))
 
         def seen(manifest: Manifest, gone: bool) -> None:
             for key in cache.drop(manifest) if gone else cache.put(manifest):
                 queue.add(key)
 
-        self._resync = resync = Resync(
-            cluster=cluster,
-            cache=cache,
-            queue=queue,
-            watched=watched,
-            namespaces=config.namespaces,
-            period_seconds=config.resync_seconds,
-            on_result=self.metrics.resynced,
-        )
-        # Everything is known before anything is decided: a restart that saw services before their children would
-        # write each of them.
-        await resync.once()
         reconciler = Reconciler(
             cluster=cluster,
             cache=cache,
@@ -126,7 +121,7 @@ class Operator:
             facts=facts,
             routes_served=routes_served,
         )
-        informer = Informer(watched, config.namespaces, seen)
+        informer = Informer(resync.watched, config.namespaces, seen)
         watching = informer.start()
         working = asyncio.create_task(queue.run(reconciler.reconcile, workers=config.workers), name="work")
         resyncing = asyncio.create_task(resync.keep(), name="resync")
@@ -146,6 +141,32 @@ class Operator:
                 task.cancel()
             await asyncio.gather(working, resyncing, return_exceptions=True)
             await informer.stop()
+
+    async def _prepare(self, cluster: Cluster, cache: Cache) -> Resync | None:
+        """Read everything once; None if InferenceServices are not served.
+
+        Nothing is decided before: a restart that saw services before their children would write each of them.
+        """
+        while True:
+            try:
+                if not await cluster.served(INFERENCE_SERVICE):
+                    return None
+                gateways = GATEWAY_WATCHED if await gateway_api_served(cluster) else ()
+                resync = Resync(
+                    cluster=cluster,
+                    cache=cache,
+                    queue=self._queue,
+                    watched=(*WATCHED, *gateways),
+                    namespaces=self.config.namespaces,
+                    period_seconds=self.config.resync_seconds,
+                    on_result=self.metrics.resynced,
+                )
+                await resync.once()
+            except (Unavailable, TooManyRequests) as error:
+                log.warning("the API server does not answer yet: %s", error)
+                await asyncio.sleep(error.retry_after or RETRY_SECONDS)
+            else:
+                return resync
 
     def unhealthy(self) -> str | None:
         """Say that the work has stopped although it could go on; None if all is well."""
@@ -172,6 +193,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     # Kopf tells of each event that it hands over; that is what our own log is for.
     logging.getLogger("kopf").setLevel(logging.WARNING)
+    # It warns that it leaves the signals alone, which is why it has a thread of its own.
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
     sys.exit(asyncio.run(_until_signalled(config)))
 
 

@@ -66,7 +66,7 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Option:
-    """One flag; its environment variable is its name in capitals."""
+    """One flag; its environment variable is its name in capitals unless `environment` names another."""
 
     name: str
     default: str
@@ -75,10 +75,11 @@ class _Option:
     placeholder: str = "SECONDS"
     least: float = 0
     most: float = 86400
+    environment: str = ""
 
     @property
     def variable(self) -> str:
-        return self.name.upper().replace("-", "_")
+        return self.environment or self.name.upper().replace("-", "_")
 
 
 _OPTIONS = (
@@ -102,6 +103,7 @@ _OPTIONS = (
         "watch only these namespaces, separated by commas; without it all",
         "namespaces",
         "NAMESPACE,…",
+        environment="WATCH_NAMESPACE",
     ),
     _Option("workers", "8", "services that are worked on at the same time", "whole", "N", 1, 64),
     _Option(
@@ -143,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="serving-operator",
         description="Turns InferenceServices into Deployments, Services and routes, and rolls out new revisions.",
         epilog="The cluster is found by KUBECONFIG, else by the pod's service account. Each flag can be given as an "
-        "environment variable: --resync-seconds as RESYNC_SECONDS.",
+        "environment variable: --resync-seconds as RESYNC_SECONDS, --namespace as WATCH_NAMESPACE.",
         allow_abbrev=False,
     )
     for option in _OPTIONS:

@@ -56,7 +56,9 @@ class Informer:
         def run() -> None:
             error: BaseException | None = None
             try:
-                asyncio.run(self._watch(hand_over))
+                asyncio.run(
+                    self._watch(hand_over, lambda failure: loop.call_soon_threadsafe(finish, failure))
+                )
             except BaseException as raised:
                 error = raised
             if not loop.is_closed():
@@ -72,9 +74,9 @@ class Informer:
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, STOP_SECONDS)
 
-    async def _watch(self, hand_over: Seen) -> None:
+    async def _watch(self, hand_over: Seen, failed: Callable[[Exception], object]) -> None:
         await kopf.operator(
-            registry=registry(self._watched, hand_over),
+            registry=registry(self._watched, hand_over, failed),
             settings=settings(self._watched),
             clusterwide=not self._namespaces,
             namespaces=list(self._namespaces),
@@ -83,8 +85,13 @@ class Informer:
         )
 
 
-def registry(watched: Sequence[Watched], hand_over: Seen) -> kopf.OperatorRegistry:
-    """Return handlers that keep no state, write nothing and cannot fail half-way: they only hand objects over."""
+def registry(
+    watched: Sequence[Watched], hand_over: Seen, failed: Callable[[Exception], object]
+) -> kopf.OperatorRegistry:
+    """Return handlers that keep no state and write nothing: they only hand objects over.
+
+    `failed` is told of a login that failed: Kopf would go on without watching anything.
+    """
     made = kopf.OperatorRegistry()
 
     def on(entry: Watched) -> None:
@@ -98,9 +105,16 @@ def registry(watched: Sequence[Watched], hand_over: Seen) -> kopf.OperatorRegist
         group, _, version = kind.api_version.rpartition("/")
         kopf.on.event(group, version, kind.plural, registry=made, id=f"see-{kind.plural}")(changed)
 
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        try:
+            return await connection()
+        except Exception as error:
+            failed(error)
+            raise
+
     for entry in watched:
         on(entry)
-    kopf.on.login(registry=made, id="login", errors=kopf.ErrorsMode.PERMANENT)(connection)
+    kopf.on.login(registry=made, id="login", errors=kopf.ErrorsMode.PERMANENT)(login)
     return made
 
 
@@ -123,12 +137,12 @@ def settings(watched: Sequence[Watched]) -> kopf.OperatorSettings:
     return made
 
 
-async def connection(**_: Any) -> kopf.ConnectionInfo:
+async def connection() -> kopf.ConnectionInfo:
     """Log in as the operator's own client does; asked again when a token is refused."""
     client = await api_client(OPERATOR)
     try:
         found = client.configuration
-        bearer = found.get_api_key_with_prefix("BearerToken") or ""
+        bearer = await found.get_api_key_with_prefix("BearerToken") or ""
         return kopf.ConnectionInfo(
             server=found.host,
             ca_path=found.ssl_ca_cert,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from serving_io.cluster import Cluster
 from serving_io.errors import ApiError
-from serving_io.kinds import GATEWAY, HTTP_ROUTE
+from serving_io.kinds import GATEWAY, HTTP_ROUTE, Kind
 from serving_operator.cache import Cache
 from serving_operator.watched import Watched
 from serving_operator.workqueue import WorkQueue
@@ -37,7 +37,7 @@ class Resync:
         self._cluster = cluster
         self._cache = cache
         self._queue = queue
-        self._watched = watched
+        self.watched = watched
         self._namespaces: Iterable[str | None] = tuple(namespaces) or (None,)
         self._period_seconds = period_seconds
         self._on_result = on_result
@@ -49,7 +49,7 @@ class Resync:
         A watch that is told its history is gone lists again but does not say what has vanished meanwhile: objects
         that exist only in the cache end here.
         """
-        for watched in self._watched:
+        for watched in self.watched:
             items, versions = [], []
             for namespace in self._namespaces:
                 listing = await self._cluster.list(watched.kind, namespace, label_selector=watched.selector)
@@ -68,7 +68,7 @@ class Resync:
         while True:
             await asyncio.sleep(pause_seconds)
             try:
-                if await gateway_api_served(self._cluster) != (HTTP_ROUTE in {w.kind for w in self._watched}):
+                if await gateway_api_served(self._cluster) != self.watches(HTTP_ROUTE):
                     return
                 await self.once()
                 pause_seconds = self._jittered()
@@ -76,6 +76,10 @@ class Resync:
                 self._on_result("error")
                 log.warning("resync failed, again in %.0f s: %s", RETRY_SECONDS, error)
                 pause_seconds = RETRY_SECONDS
+
+    def watches(self, kind: Kind) -> bool:
+        """Whether the kind is among those that are read."""
+        return any(watched.kind == kind for watched in self.watched)
 
     def age_in_periods(self) -> float:
         """How many periods ago the last resync succeeded."""
