@@ -102,6 +102,7 @@ class Executor:
         manifest = write.manifest
         place = place_of(manifest)
         identity = ObjectId(place.kind, place.name)
+        before = self._cache.get(place)
         try:
             answer = await self._send(key, write, place)
         except NamespaceTerminating as error:
@@ -123,8 +124,7 @@ class Executor:
         if write.verb == "delete":
             self._cache.mark_deleting(place, _now())
         else:
-            known = self._cache.get(place)
-            if known is not None and version_of(known) == version_of(answer):
+            if before is not None and version_of(before) == version_of(answer):
                 # Had it been known to be so, it would not have been sent: harmless, but worth a look.
                 log.warning("%s: %s of %s %s changed nothing", key, write.verb, identity.kind, identity.name)
                 return False
