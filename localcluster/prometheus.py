@@ -1,0 +1,98 @@
+"""Prometheus for one cluster: the recommended scrape configuration, and what this cluster adds to it."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from localcluster.cluster import Cluster
+from localcluster.component import Component, Ready
+from localcluster.paths import MANIFESTS
+
+SCRAPE_CONFIG = MANIFESTS / "prometheus" / "scrape-config.yaml"
+RULES = MANIFESTS / "prometheus" / "rules.yaml"
+
+POD_ADDRESS_RULE = {
+    "source_labels": ["__address__"],
+    "regex": r"10\.244\.(.+)",
+    "target_label": "__address__",
+    "replacement": "127.244.$1",
+}
+"""Pods report 10.244.a.b and listen on 127.244.a.b: the one rule that only this cluster needs."""
+
+RBAC: list[dict[str, Any]] = [
+    {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "local-cluster:prometheus"},
+        "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}],
+    },
+    {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "local-cluster:prometheus"},
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": "local-cluster:prometheus",
+        },
+        "subjects": [
+            {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "local-cluster:prometheus"}
+        ],
+    },
+]
+"""What Prometheus may read: pods, nothing else."""
+
+
+def configuration(
+    cluster: Cluster, scrape_configs: list[dict[str, Any]], rules: Path | None
+) -> dict[str, Any]:
+    """The whole configuration file, from the recommended `scrape_configs` and a rule file."""
+    jobs = copy.deepcopy(scrape_configs)
+    for job in jobs:
+        for discovery in job.get("kubernetes_sd_configs", []):
+            discovery["kubeconfig_file"] = str(cluster.kubeconfig_of("prometheus"))
+        job.setdefault("relabel_configs", []).append(dict(POD_ADDRESS_RULE))
+    jobs += [
+        _static_job("envoy", cluster.envoy_admin_port, "/stats/prometheus"),
+        _static_job("dcgm-exporter", cluster.dcgm_port, "/metrics"),
+    ]
+    return {
+        "global": {"scrape_interval": "5s", "scrape_timeout": "4s", "evaluation_interval": "5s"},
+        "rule_files": [str(rules)] if rules else [],
+        "scrape_configs": jobs,
+    }
+
+
+def _static_job(name: str, port: int, path: str) -> dict[str, Any]:
+    return {
+        "job_name": name,
+        "metrics_path": path,
+        "static_configs": [{"targets": [f"127.0.0.1:{port}"]}],
+    }
+
+
+def prepare(cluster: Cluster) -> None:
+    """Write `prometheus.yaml` into the run directory."""
+    recommended = yaml.safe_load(SCRAPE_CONFIG.read_text(encoding="utf-8"))["scrape_configs"]
+    content = configuration(cluster, recommended, RULES if RULES.is_file() else None)
+    target = cluster.run_dir / "prometheus.yaml"
+    target.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+
+
+def component(cluster: Cluster, program: Path) -> Component:
+    """Prometheus, its storage in the run directory."""
+    argv = (
+        str(program),
+        f"--config.file={cluster.run_dir / 'prometheus.yaml'}",
+        f"--storage.tsdb.path={cluster.run_dir / 'prometheus'}",
+        f"--web.listen-address=127.0.0.1:{cluster.prometheus_port}",
+        "--web.enable-lifecycle",
+        "--log.level=warn",
+    )
+    return Component(
+        "prometheus", argv, Ready(f"{cluster.prometheus_url}/-/ready"), after=("kube-apiserver",)
+    )
