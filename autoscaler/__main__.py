@@ -1,0 +1,229 @@
+"""The autoscaler as a program."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.process_collector import ProcessCollector
+
+from autoscaler.loop import Loop, first_to_end
+from autoscaler.metrics import Metrics
+from serving_api.names import AUTOSCALER, SYSTEM_NAMESPACE
+from serving_io.cluster import Cluster
+from serving_io.connection import ConfigurationError
+from serving_io.endpoint import endpoint, listen_address
+from serving_io.errors import NotLeader
+from serving_io.lease import Lease
+from serving_io.prometheus import Prometheus, PrometheusAccess
+
+log = logging.getLogger(__name__)
+
+DEFAULT_PORT = 8081
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The command line, checked."""
+
+    prometheus: PrometheusAccess
+    matcher: str
+    tick_seconds: float
+    namespaces: tuple[str, ...]
+    lease_namespace: str
+    host: str
+    port: int
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="serving-autoscaler",
+        description="Keeps every Deployment that an InferenceAutoscaler names at the fewest replicas that hold its "
+        "latency objective.",
+    )
+    parser.add_argument(
+        "--prometheus-url", required=True, metavar="URL", help="where Prometheus is, http://HOST:PORT"
+    )
+    parser.add_argument(
+        "--prometheus-bearer-token-file",
+        type=Path,
+        metavar="FILE",
+        help="token for Prometheus, read at each query",
+    )
+    parser.add_argument(
+        "--prometheus-ca-file",
+        type=Path,
+        metavar="FILE",
+        help="certificate authority of an https Prometheus",
+    )
+    parser.add_argument(
+        "--prometheus-header",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="HTTP header for Prometheus, for example X-Scope-OrgID=team; may be repeated",
+    )
+    parser.add_argument(
+        "--prometheus-matcher",
+        default="",
+        metavar="MATCHER",
+        help="label matcher added to every query, for example 'cluster=\"a\"'",
+    )
+    parser.add_argument(
+        "--tick-seconds",
+        type=float,
+        default=5.0,
+        metavar="SECONDS",
+        help="time between decisions, 1 to 60 (default 5)",
+    )
+    parser.add_argument(
+        "--namespace",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="namespace to work in; may be repeated; all if absent",
+    )
+    parser.add_argument(
+        "--lease-namespace",
+        metavar="NAME",
+        default=os.environ.get("POD_NAMESPACE", SYSTEM_NAMESPACE),
+        help=f"namespace of the Lease {AUTOSCALER} (default: $POD_NAMESPACE, else {SYSTEM_NAMESPACE})",
+    )
+    parser.add_argument(
+        "--listen",
+        metavar="ADDRESS:PORT",
+        help=f"where /metrics, /healthz and /readyz are served (default: $LISTEN_ADDRESS or 0.0.0.0, port {DEFAULT_PORT})",
+    )
+    parser.add_argument("--verbose", action="store_true", help="log more")
+    return parser
+
+
+def settings_of(parsed: argparse.Namespace) -> Settings:
+    """Check what was given. Raises `ValueError` with the option and the remedy."""
+    if not 1 <= parsed.tick_seconds <= 60:
+        raise ValueError(f"--tick-seconds {parsed.tick_seconds:g}: must be from 1 to 60")
+    if not parsed.prometheus_url.startswith(("http://", "https://")):
+        raise ValueError(
+            f"--prometheus-url {parsed.prometheus_url!r}: must be http://HOST:PORT or https://HOST:PORT"
+        )
+    headers = {}
+    for stated in parsed.prometheus_header:
+        name, equals, value = stated.partition("=")
+        if not equals or not name:
+            raise ValueError(f"--prometheus-header {stated!r}: must be NAME=VALUE")
+        headers[name] = value
+    for option, path in (
+        ("--prometheus-bearer-token-file", parsed.prometheus_bearer_token_file),
+        ("--prometheus-ca-file", parsed.prometheus_ca_file),
+    ):
+        if path is not None and not path.is_file():
+            raise ValueError(f"{option} {path}: there is no such file")
+    if any(character in parsed.prometheus_matcher for character in "{}[]()"):
+        raise ValueError(
+            f"--prometheus-matcher {parsed.prometheus_matcher!r}: must be a label matcher without brackets, "
+            'such as cluster="a"'
+        )
+    host, port = listen_address(parsed.listen, DEFAULT_PORT)
+    return Settings(
+        prometheus=PrometheusAccess(
+            parsed.prometheus_url,
+            bearer_token_file=parsed.prometheus_bearer_token_file,
+            ca_file=parsed.prometheus_ca_file,
+            headers=headers,
+            timeout_seconds=min(parsed.tick_seconds, 5.0),
+        ),
+        matcher=parsed.prometheus_matcher,
+        tick_seconds=parsed.tick_seconds,
+        namespaces=tuple(parsed.namespace),
+        lease_namespace=parsed.lease_namespace,
+        host=host,
+        port=port,
+    )
+
+
+async def serve(settings: Settings) -> int:
+    """Lead and tick until told to stop; 1 if leadership was lost."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    identity = f"{os.environ.get('POD_NAME') or socket.gethostname()}_{uuid.uuid4().hex[:8]}"
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    metrics = Metrics(registry)
+    prometheus = Prometheus(settings.prometheus)
+    async with await Cluster.connect(field_manager=AUTOSCALER, instance=identity) as cluster:
+        lease = Lease(cluster, name=AUTOSCALER, namespace=settings.lease_namespace, identity=identity)
+        loop = Loop(
+            cluster.guarded_by(lease.check),
+            prometheus,
+            metrics,
+            tick_seconds=settings.tick_seconds,
+            namespaces=settings.namespaces,
+            matcher=settings.matcher,
+        )
+
+        def healthy() -> str | None:
+            if not lease.is_held or loop.ticked_at is None:
+                return None
+            age = asyncio.get_running_loop().time() - loop.ticked_at
+            return f"no tick for {age:.0f} s" if age > 20 * settings.tick_seconds + 60 else None
+
+        def ready() -> str | None:
+            return (
+                None
+                if lease.is_held and loop.ticked_at is not None
+                else "waits for the Lease or the first tick"
+            )
+
+        work = asyncio.create_task(_lead(lease, loop))
+        async with endpoint(settings.host, settings.port, registry=registry, healthy=healthy, ready=ready):
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            ended = work.done()
+            work.cancel()
+            results = await asyncio.gather(work, stopping, return_exceptions=True)
+            prometheus.close()
+        if ended and isinstance(results[0], BaseException):
+            raise results[0]
+    return 1 if ended else 0
+
+
+async def _lead(lease: Lease, loop: Loop) -> None:
+    async with lease.held() as lost:
+        await first_to_end(loop.run(), lost)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    parser = arguments()
+    parsed = parser.parse_args()
+    try:
+        settings = settings_of(parsed)
+    except ValueError as error:
+        parser.error(str(error))
+    logging.basicConfig(
+        level=logging.DEBUG if parsed.verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    try:
+        sys.exit(asyncio.run(serve(settings)))
+    except (ConfigurationError, OSError) as error:
+        sys.exit(f"serving-autoscaler: {error}")
+    except NotLeader as error:
+        log.error("%s: ends, so that it starts afresh", error)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

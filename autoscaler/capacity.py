@@ -1,0 +1,193 @@
+"""How many replicas hold an objective: Erlang-C waiting, scaled for variability, behind a given routing.
+
+Columnar: every argument is an array over services (length 1 is one service), every result too.
+
+Sources. Waiting: Erlang C, with the Allen-Cunneen factor (ca² + cs²) / 2 on the mean wait, exponential in
+its tail: P(W > x) = C · exp(-x (n - a) / (S k)). A request that takes s itself is late when it waits for
+longer than threshold - s; the sum over the distribution of s is the late fraction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+PRIOR_VARIABILITY: Final = 0.25
+"""Squared coefficient of variation of the service time, until measured."""
+ARRIVAL_VARIABILITY: Final = 1.0
+"""Squared coefficient of variation of the times between arrivals: Poisson."""
+ROUTING_EFFICIENCY: Final = 0.90
+"""Rate that several replicas carry, relative to a pooled queue: between least-request with a full scan
+(0.96 at two replicas, 0.99 at ten) and two random choices or round robin (0.87)."""
+BUDGET_SHARE: Final = 0.6
+"""Part of the allowed late requests that sizing spends; the rest is for forecasts and starts gone wrong."""
+WAIT_SHARE: Final = 0.1
+"""Of the threshold: what a request may wait where the service time alone breaks the objective."""
+REPLICAS_LIMIT: Final = 2000
+
+_EDGES = np.concatenate(
+    [np.linspace(0, 0.9, 19), np.linspace(0.9, 0.99, 10)[1:], np.linspace(0.99, 0.999, 10)[1:], [1.0]]
+)
+_WEIGHTS = np.diff(_EDGES)
+_DEVIATES = np.array([NormalDist().inv_cdf(float(p)) for p in (_EDGES[1:] + _EDGES[:-1]) / 2])
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What is asked of replicas of one kind: arrays over services."""
+
+    service_seconds: Floats
+    """Mean time of work per request."""
+    variability: Floats
+    """Squared coefficient of variation of that time."""
+    threshold_seconds: Floats
+    """A request that takes longer is late."""
+    late_allowed: Floats
+    """Allowed late fraction, the objective's complement."""
+
+    def repeated(self, times: int) -> Demand:
+        """The same services `times` over, one block after the other."""
+        return Demand(
+            *(
+                np.tile(column, times)
+                for column in (
+                    self.service_seconds,
+                    self.variability,
+                    self.threshold_seconds,
+                    self.late_allowed,
+                )
+            )
+        )
+
+
+def service_time_tail(seconds: Floats, mean_seconds: Floats, variability: Floats) -> Floats:
+    """Fraction of requests whose work alone takes longer than `seconds`: log-normal of that mean and cv²."""
+    spread = np.sqrt(np.log1p(np.maximum(variability, 1e-9)))
+    standard = (np.log(np.maximum(seconds, 1e-12) / mean_seconds) + spread**2 / 2) / spread
+    return np.array([1 - NormalDist().cdf(float(z)) for z in standard], dtype=np.float64)
+
+
+def floor_late(demand: Demand) -> Floats:
+    """Late fraction with any number of replicas: the work alone takes longer than the threshold."""
+    return service_time_tail(demand.threshold_seconds, demand.service_seconds, demand.variability)
+
+
+def late_fraction(replicas: Ints, rate: Floats, demand: Demand) -> Floats:
+    """Expected late fraction of `rate` requests per second on `replicas`; 1 where they cannot keep up."""
+    waiting = _erlang_c(replicas, _effective(rate, replicas) * demand.service_seconds)
+    return _late(waiting, replicas, rate, demand, _slack(demand))
+
+
+def smallest_replicas(rate: Floats, demand: Demand, limit: int = REPLICAS_LIMIT) -> Ints:
+    """Fewest replicas whose late fraction fits, at least 1; `limit` where even that many do not.
+
+    Where the work alone breaks the objective, requests may wait for a tenth of the threshold instead.
+    """
+    found = np.full(rate.shape, limit, dtype=np.int64)
+    open_ = rate > 0
+    found[~open_] = 1
+    slack, allowed = _slack(demand), _allowed(demand)
+    replicas = np.ones(rate.shape, dtype=np.int64)
+    load = _effective(rate, np.full(rate.shape, 2)) * demand.service_seconds
+    single = rate * demand.service_seconds
+    blocking = np.ones(rate.shape)  # Erlang B of 0 servers at `load`
+    for n in range(1, limit):
+        if not open_.any():
+            break
+        replicas[:] = n
+        offered = single if n == 1 else load
+        blocking = load * blocking / (n + load * blocking)
+        own = single / (1 + single) if n == 1 else blocking
+        waiting = _wait_probability(own, offered, replicas)
+        fits = open_ & (_late(waiting, replicas, rate, demand, slack) <= allowed)
+        found[fits] = n
+        open_ &= ~fits
+    return found
+
+
+def carried_percent(replicas: Ints, total_rate: Floats, demand: Demand) -> Ints:
+    """Highest whole percent of `total_rate` that `replicas` hold; 100 without demand, 0 without replicas."""
+    slack, allowed = _slack(demand), _allowed(demand)
+    low = np.zeros(total_rate.shape, dtype=np.int64)
+    high = np.full(total_rate.shape, 101, dtype=np.int64)  # low holds, high does not
+    counted = np.maximum(replicas, 1)
+    for _ in range(7):
+        middle = (low + high) // 2
+        rate = total_rate * middle / 100
+        waiting = _erlang_c(counted, _effective(rate, counted) * demand.service_seconds)
+        holds = (_late(waiting, counted, rate, demand, slack) <= allowed) | (rate <= 0)
+        low, high = np.where(holds, middle, low), np.where(holds, high, middle)
+    low = np.where(total_rate <= 0, 100, np.minimum(low, 100))
+    return np.where(replicas < 1, 0, low)
+
+
+def service_time_from_sojourn(sojourn: Floats, rate: Floats, replicas: Ints, variability: Floats) -> Floats:
+    """Mean work behind a mean time that includes waiting: the S with S + wait(S) = `sojourn` at `rate`.
+
+    Where replicas are saturated this tends to replicas / rate, which is then what a request occupies.
+    """
+    low = np.zeros(sojourn.shape)
+    high = sojourn.copy()
+    factor = (ARRIVAL_VARIABILITY + variability) / 2
+    counted = np.maximum(replicas, 1)
+    for _ in range(30):
+        middle = (low + high) / 2
+        load = rate * middle
+        stable = load < counted
+        spare = np.where(stable, counted - load, 1.0)
+        total = middle + _erlang_c(counted, load) * middle * factor / spare
+        fits = stable & (total <= sojourn)
+        low, high = np.where(fits, middle, low), np.where(fits, high, middle)
+    return low
+
+
+def _allowed(demand: Demand) -> Floats:
+    floor = floor_late(demand)
+    return np.where(
+        floor >= demand.late_allowed,
+        demand.late_allowed,
+        floor + (demand.late_allowed - floor) * BUDGET_SHARE,
+    )
+
+
+def _slack(demand: Demand) -> Floats:
+    """Seconds that a request may wait, per service and kind of request; at most 0 where it is late anyway."""
+    spread = np.sqrt(np.log1p(np.maximum(demand.variability, 1e-9)))[:, None]
+    shape = np.exp(spread * _DEVIATES[None, :])
+    work = demand.service_seconds[:, None] * shape / (shape @ _WEIGHTS)[:, None]
+    slack = demand.threshold_seconds[:, None] - work
+    infeasible = floor_late(demand) >= demand.late_allowed
+    return np.where(infeasible[:, None], WAIT_SHARE * demand.threshold_seconds[:, None], slack)
+
+
+def _late(waiting: Floats, replicas: Ints, rate: Floats, demand: Demand, slack: Floats) -> Floats:
+    load = _effective(rate, replicas) * demand.service_seconds
+    factor = (ARRIVAL_VARIABILITY + demand.variability) / 2
+    drain = np.maximum(replicas - load, 0) / (demand.service_seconds * factor)
+    tail = waiting[:, None] * np.exp(-drain[:, None] * np.maximum(slack, 0))
+    late = np.where(slack > 0, np.minimum(tail, 1), 1.0) @ _WEIGHTS
+    return np.asarray(np.where(load >= replicas, 1.0, late))
+
+
+def _effective(rate: Floats, replicas: Ints) -> Floats:
+    return np.where(replicas > 1, rate / ROUTING_EFFICIENCY, rate)
+
+
+def _wait_probability(blocking: Floats, load: Floats, replicas: Ints) -> Floats:
+    """Erlang C from Erlang B; 1 at or above saturation."""
+    spare = np.maximum(replicas - load, 0)
+    return np.where(spare > 0, replicas * blocking / np.maximum(spare + load * blocking, 1e-300), 1.0)
+
+
+def _erlang_c(replicas: Ints, load: Floats) -> Floats:
+    blocking = np.ones(load.shape)
+    for n in range(1, int(replicas.max(initial=0)) + 1):
+        blocking = np.where(n <= replicas, load * blocking / (n + load * blocking), blocking)
+    return _wait_probability(blocking, load, replicas)

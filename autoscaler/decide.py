@@ -1,0 +1,286 @@
+"""From demand and capacity to a number of replicas, with every bound that it must keep, and why.
+
+Columnar where it costs: the model is asked once for all targets. The rules after it are per target.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from autoscaler.capacity import Demand, carried_percent, floor_late, smallest_replicas
+
+CEILING_FACTOR: Final = 2
+"""No evidence but a user's bound raises the replicas above this multiple of what arrivals justify."""
+FIRST_STEP_UP: Final = 4
+"""A decision may double the replicas, or add so many."""
+STEP_DOWN_FRACTION: Final = 0.2
+STEP_DOWN_PERIOD_SECONDS: Final = (10.0, 60.0)
+LATE_FACTOR: Final = 2.0
+"""Of the allowed late fraction: above it a settled target gets a replica more than the model says."""
+IDLE_UTILIZATION: Final = 0.3
+"""Below it, lateness is not for want of replicas."""
+GPU_BUSY: Final = 0.9
+GPU_IDLE: Final = 0.02
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one decision is made from. Rates in requests per second, of the summed demand."""
+
+    minimum: int
+    maximum: int
+    weight_percent: int
+    reserve_percent: int
+    threshold_seconds: float
+    late_allowed: float
+    frozen: bool
+    gpu_target_ratio: float | None
+    wanted: int
+    """Replicas that the workload has been told to have."""
+    ready: int
+    stable_replicas: int | None
+    """Replicas of the revision that serves now, if this target is to succeed it."""
+    expected: float
+    level: float
+    """Highest level of the hold: what arrivals justify."""
+    own_rate: float
+    service_seconds: float | None
+    """None: nothing learned."""
+    variability: float
+    in_flight: float | None
+    late_ratio: float | None
+    gpu_utilization: float | None
+    gpu_replicas: int
+    """Highest number that the accelerators' utilisation asked for in the hold."""
+    urgent: int
+    """Highest number that a backlog or late requests asked for in the hold."""
+    shrinking_believed: bool
+    """Whether all that is expected is seen, and has been for a hold."""
+    blind: bool
+    seconds_since_lowered: float
+    hold_seconds: float
+    horizon_seconds: float
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Replicas, the answer to the share, and why."""
+
+    desired: int
+    target: int
+    """What the evidence asks for, before holds and rates of change."""
+    reason: str
+    sentence: str
+    reserve_replicas: int
+    carries_percent: int
+    reserve_limited: bool
+    limited: bool
+    """Whether maxReplicas cut what the evidence asks for."""
+    infeasible: bool
+    held_by: str | None = None
+
+
+def decide(cases: Sequence[Case]) -> list[Decision]:
+    """One decision per case."""
+    if not cases:
+        return []
+    seconds = np.array([case.service_seconds or 1.0 for case in cases])
+    demand = Demand(
+        seconds,
+        np.array([case.variability for case in cases]),
+        np.array([case.threshold_seconds for case in cases]),
+        np.array([case.late_allowed for case in cases]),
+    )
+    expected = np.array([case.expected for case in cases])
+    weight = np.array([case.weight_percent / 100 for case in cases])
+    reserve = np.array([case.reserve_percent / 100 for case in cases])
+    level = np.array([case.level for case in cases])
+    rates = np.concatenate([expected * weight, expected * reserve, level * weight])
+    now, reserved, justified = np.split(smallest_replicas(rates, demand.repeated(3)), 3)
+    carries = carried_percent(np.array([case.ready for case in cases], dtype=np.int64), expected, demand)
+    infeasible = floor_late(demand) >= demand.late_allowed
+    columns = zip(now, reserved, justified, carries, infeasible, strict=True)
+    models = [_Model(int(n), int(r), int(j), int(c), bool(i)) for n, r, j, c, i in columns]
+    return [_decision(case, model) for case, model in zip(cases, models, strict=True)]
+
+
+def urgent_replicas(case: Case, *, settled: bool) -> int:
+    """Replicas for what the model cannot see: a queue that has formed, or lateness in a settled state."""
+    if case.service_seconds is None or case.ready < 1:
+        return 0
+    asked = 0
+    if backlogged(case):
+        work = (case.in_flight or 0.0) * case.service_seconds
+        drain = max(case.threshold_seconds, case.horizon_seconds / 2)
+        asked = math.ceil(case.own_rate * case.service_seconds + work / drain)
+    if settled and is_late(case) and not not_capacity_bound(case):
+        asked = max(asked, case.ready + 1)
+    return asked
+
+
+def gpu_replicas(case: Case) -> int:
+    """Replicas that bring the accelerators to the utilisation that the user wants."""
+    if case.gpu_target_ratio is None or case.gpu_utilization is None:
+        return 0
+    return math.ceil(case.ready * case.gpu_utilization / case.gpu_target_ratio - 0.05)
+
+
+def backlogged(case: Case) -> bool:
+    """Whether what is in flight takes the ready replicas longer than the threshold."""
+    if case.in_flight is None or case.service_seconds is None or case.ready < 1:
+        return False
+    return case.in_flight * case.service_seconds / case.ready > case.threshold_seconds
+
+
+def is_late(case: Case) -> bool:
+    """Whether clearly more requests are late than the objective allows."""
+    return case.late_ratio is not None and case.late_ratio > LATE_FACTOR * case.late_allowed
+
+
+def not_capacity_bound(case: Case) -> bool:
+    """Whether requests are late although the replicas have little to do."""
+    if not is_late(case) or backlogged(case) or case.ready < 1 or case.service_seconds is None:
+        return False
+    busy = case.own_rate * case.service_seconds / case.ready
+    return max(busy, case.gpu_utilization or 0.0) < IDLE_UTILIZATION
+
+
+@dataclass(frozen=True)
+class _Model:
+    now: int
+    reserve: int
+    justified: int
+    carries: int
+    infeasible: bool
+
+
+def _without_capacity(case: Case, percent: int) -> int:
+    """Need while nothing is learned: the serving revision's replicas in proportion, and one more."""
+    if case.stable_replicas is None:
+        return min(case.maximum, max(1, case.minimum))
+    return min(case.maximum, max(1, math.ceil(percent * case.stable_replicas / 100)) + 1)
+
+
+def _carries_without_capacity(case: Case) -> int:
+    if case.ready < 1:
+        return 0
+    if case.expected <= 0:
+        return 100
+    held = [percent for percent in range(101) if _without_capacity(case, percent) <= case.ready]
+    return held[-1] if held else 0
+
+
+def _decision(case: Case, model: _Model) -> Decision:
+    learned = case.service_seconds is not None
+    if learned:
+        needed, reserve, ceiling = model.now, model.reserve, CEILING_FACTOR * model.justified
+        carries = model.carries
+        if case.ready >= reserve:
+            carries = max(carries, case.reserve_percent)
+        elif case.expected > 0:
+            carries = min(carries, max(case.reserve_percent - 1, 0))
+    else:
+        needed = _without_capacity(case, case.weight_percent)
+        reserve = _without_capacity(case, case.reserve_percent)
+        ceiling = max(needed, case.wanted)
+        carries = _carries_without_capacity(case)
+    reserve_limited = learned and reserve > case.maximum
+    lower = min(case.maximum, max(case.minimum, reserve))
+    raised = {
+        "Demand": needed,
+        "Reserve": reserve,
+        "Backlog": min(case.urgent, ceiling),
+        "GpuUtilization": min(case.gpu_replicas, ceiling),
+        "Minimum": case.minimum,
+    }
+    reason = max(raised, key=lambda name: raised[name])
+    asked = max(raised.values())
+    target = min(max(asked, lower), case.maximum)
+    desired, held_by = _move(case, target, learned=learned)
+    limited = asked > case.maximum
+    if desired == case.wanted:
+        reason = held_by or ("Maximum" if limited else "Steady")
+    elif desired < case.wanted:
+        reason = "Maximum" if case.wanted > case.maximum else "DemandFell"
+    elif limited:
+        reason = "Maximum"
+    return Decision(
+        desired=desired,
+        target=target,
+        reason=reason,
+        sentence=_sentence(case, desired, needed, min(reserve, case.maximum), reason),
+        reserve_replicas=min(reserve, case.maximum),
+        carries_percent=carries,
+        reserve_limited=reserve_limited,
+        limited=limited,
+        infeasible=learned and model.infeasible,
+        held_by=held_by,
+    )
+
+
+def _move(case: Case, target: int, *, learned: bool) -> tuple[int, str | None]:
+    """The next number of replicas on the way to `target`, and what keeps a higher one."""
+    wanted = min(case.wanted, case.maximum)
+    if target >= wanted:
+        return min(target, case.wanted + max(FIRST_STEP_UP, case.wanted)), None
+    if veto := _veto(case, wanted, learned=learned):
+        return wanted, veto
+    low, high = STEP_DOWN_PERIOD_SECONDS
+    if case.seconds_since_lowered < min(max(case.hold_seconds / 3, low), high):
+        return wanted, "RateLimited"
+    return max(target, wanted - max(1, int(STEP_DOWN_FRACTION * wanted))), None
+
+
+def _veto(case: Case, wanted: int, *, learned: bool) -> str | None:
+    """Why no replica is removed now."""
+    busy = case.gpu_utilization
+    crowded = busy is not None and wanted > 1 and busy * wanted / (wanted - 1) > GPU_BUSY
+    late = case.late_ratio is not None and case.late_ratio > case.late_allowed
+    checks = {
+        "Frozen": case.frozen,
+        "Blind": case.blind,
+        "Hold": not case.shrinking_believed,
+        "NothingLearned": not learned and case.expected > 0,
+        "Backlog": backlogged(case),
+        "Late": late and not not_capacity_bound(case),
+        "GpuBusy": crowded and case.late_ratio is not None and case.late_ratio > case.late_allowed / 2,
+        "GpuActive": busy is not None and busy > GPU_IDLE and case.expected <= 0 and case.ready > 0,
+    }
+    return next((reason for reason, holds in checks.items() if holds), None)
+
+
+_WHY: Final = {
+    "Frozen": "scaleDown is Frozen",
+    "Blind": "signals are missing, and no data is not no traffic",
+    "Hold": "signals have not been complete for a hold yet",
+    "NothingLearned": "no capacity is learned yet",
+    "Backlog": "requests queue",
+    "Late": "requests are late",
+    "GpuBusy": "the accelerators would be too busy",
+    "GpuActive": "the accelerators work although no request is seen",
+    "RateLimited": "replicas are removed step by step",
+    "Maximum": "maxReplicas allows no more",
+    "GpuUtilization": "the accelerators are busier than their target",
+    "Minimum": "minReplicas asks for it",
+}
+
+
+def _sentence(case: Case, desired: int, needed: int, reserve: int, reason: str) -> str:
+    forecast = f"{case.expected:.3g} requests/s expected in {case.horizon_seconds:.0f} s"
+    objective = f"{100 * (1 - case.late_allowed):.0f}% within {1000 * case.threshold_seconds:.0f} ms"
+    if case.service_seconds is None:
+        model = f"{forecast}; no capacity learned yet: {needed} for {case.weight_percent}%"
+    else:
+        model = (
+            f"{forecast}, {1000 * case.service_seconds:.0f} ms of work each: {needed} hold {objective} "
+            f"for {case.weight_percent}%"
+        )
+    answer = f"{reserve} for the reserve of {case.reserve_percent}%"
+    change = f"{case.wanted} → {desired}" if desired != case.wanted else f"stays at {desired}"
+    because = f" because {_WHY[reason]}" if reason in _WHY else ""
+    return f"{model}, {answer}; {change}{because}."

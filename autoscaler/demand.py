@@ -1,0 +1,192 @@
+"""Demand of each target and each service: seen, learned from, summed over revisions, looked ahead."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from autoscaler import status as statuses
+from autoscaler.capacity import service_time_from_sojourn
+from autoscaler.forecast import Forecast, forecast
+from autoscaler.learn import FAILED_RATIO_LIMIT, FEWEST_REQUESTS, PRIOR_PESSIMISM, ServiceTime, StartTime
+from autoscaler.observe import Expectation, Observation, Signals, bounds_around, observe
+from autoscaler.queries import Windows
+from autoscaler.state import LoopState, TargetState
+from autoscaler.targets import Target
+
+GATEWAY_MEMORY_SECONDS: Final = 600.0
+"""For which a gateway's account that has vanished is missed; then its route is taken for removed."""
+SATURATED: Final = 0.93
+"""Busy share of the replicas from which completions say nothing about the demand."""
+SATURATED_GROWTH: Final = 1.5
+"""Demand is then taken for so many times the completions."""
+UP_BAND, DOWN_BAND, SERVICE_BAND = 0.03, 0.10, 0.05
+"""Fractions by which demand must rise or fall, and work change, before numbers move."""
+DECISION_SECONDS: Final = 5.0
+"""From a change of demand to the decision that sees it: about a tick."""
+
+
+def first_seen(target: Target, targets: Sequence[Target], state: LoopState, now: float) -> TargetState:
+    """Start from what the status remembers, else from what another revision of the service has learned."""
+    learned = statuses.previous(target).get("learned") or {}
+    siblings = [state.targets[uid] for uid in target.members if uid in state.targets]
+    fresh = TargetState(first_seen=now)
+    if siblings:
+        oldest = siblings[0]
+        fresh = TargetState(
+            first_seen=now,
+            service=ServiceTime.prior(oldest.service.mean_seconds, PRIOR_PESSIMISM),
+            start=StartTime(oldest.start.samples_seconds),
+            history=oldest.history,
+            expected=oldest.expected,
+            level=oldest.level,
+            expected_band=oldest.expected_band,
+            complete_since=oldest.complete_since,
+        )
+    if milliseconds := learned.get("serviceTimeMilliseconds"):
+        known = ServiceTime.prior(milliseconds / 1000)
+        fresh = replace(fresh, service=replace(known, observed=float(FEWEST_REQUESTS)))
+    if started := learned.get("startTimeSeconds"):
+        fresh = replace(fresh, start=StartTime((float(started),)))
+    workload = target.workload
+    if workload is not None and workload.ready < workload.wanted:
+        fresh = replace(fresh, start=fresh.start.waiting_since(workload.created, workload.wanted))
+    return fresh
+
+
+def perceive(
+    target: Target, before: TargetState, signals: Signals, windows: Windows, elapsed: float, now: float
+) -> tuple[TargetState, Observation]:
+    """See one target, and learn from it."""
+    workload = target.workload
+    assert workload is not None
+    ready_since = (
+        None if workload.ready < 1 else before.ready_since if before.ready_since is not None else now
+    )
+    settled = workload.ready == workload.wanted == (before.replicas or workload.wanted) and workload.ready > 0
+    expected = Expectation(
+        ready_replicas=workload.ready,
+        ready_for_seconds=now - ready_since if ready_since is not None else 0.0,
+        gateway=target.weight_percent > 0
+        and before.gateway_seen_at is not None
+        and now - before.gateway_seen_at <= GATEWAY_MEMORY_SECONDS,
+    )
+    threshold = target.spec.objective.threshold_milliseconds / 1000
+    observation = observe(signals, target.key, target.profile, expected, threshold, windows.base)
+    state = replace(
+        before,
+        start=before.start.with_replicas(
+            workload.wanted,
+            before.replicas if before.replicas is not None else workload.wanted,
+            workload.ready,
+            now,
+        ),
+        replicas=workload.wanted,
+        ready_since=ready_since,
+        settled_since=(before.settled_since if before.settled_since is not None else now)
+        if settled
+        else None,
+        gateway_seen_at=now if observation.gateway.sampled_at is not None else before.gateway_seen_at,
+        complete_since=None
+        if observation.blind
+        else (before.complete_since if before.complete_since is not None else now),
+    )
+    state = replace(state, service=_learn(target, state, observation, elapsed))
+    return _with_own_rates(target, state, observation), observation
+
+
+def _learn(target: Target, state: TargetState, observation: Observation, elapsed: float) -> ServiceTime:
+    service = state.service
+    profile = target.profile
+    view = observation.gateway if profile.source == "gateway" else observation.pods
+    workload = target.workload
+    if workload is None or not view.gate.usable or view.work_seconds is None or elapsed <= 0:
+        return service
+    if workload.ready < 1 or observation.failed_ratio > FAILED_RATIO_LIMIT or view.completions <= 0:
+        return service
+    requests = view.completions * elapsed
+    mean = view.work_seconds
+    if profile.durations == "sojourn":
+        if state.settled_since is None:
+            return service  # a queue from the time of fewer replicas is still in the mean
+        mean = float(
+            service_time_from_sojourn(
+                np.array([mean]),
+                np.array([view.completions]),
+                np.array([workload.ready]),
+                np.array([service.variability]),
+            )[0]
+        )
+    if not math.isfinite(mean) or mean <= 0:
+        return service
+    service = service.with_requests(mean, requests, elapsed)
+    threshold = target.spec.objective.threshold_milliseconds / 1000
+    below, _ = bounds_around(view.within, threshold)
+    if profile.durations == "service" and below is not None and view.arrivals_base > 0:
+        beyond = min(max(1 - view.within[below] / view.arrivals_base, 0.0), 1.0)
+        service = service.with_tail(below, beyond, requests)
+    return service
+
+
+def _with_own_rates(target: Target, state: TargetState, observation: Observation) -> TargetState:
+    """This target's requests per second in both windows; while it is blind, the last that were known."""
+    if not observation.usable:
+        return replace(state, own_fast=state.own_base)
+    fast, base = observation.arrivals_now, observation.arrivals_base
+    if not observation.gateway.gate.usable and _saturated(target, fast, state.service.mean_seconds):
+        # The pods alone count what they complete: at saturation that is their capacity, not the demand.
+        fast, base = fast * SATURATED_GROWTH, max(base, fast * SATURATED_GROWTH)
+    if observation.blind:
+        fast, base = max(fast, state.own_base), max(base, state.own_base)
+    return replace(state, own_fast=fast, own_base=base)
+
+
+def _saturated(target: Target, rate: float, service_seconds: float | None) -> bool:
+    """Whether the ready replicas have no time left, as far as pure times of work tell."""
+    workload = target.workload
+    if workload is None or workload.ready < 1 or service_seconds is None:
+        return False
+    return target.profile.durations == "service" and rate * service_seconds / workload.ready > SATURATED
+
+
+def project(
+    target: Target,
+    kept: Mapping[str, TargetState],
+    seen: Mapping[str, Observation],
+    windows: Windows,
+    now: float,
+) -> tuple[TargetState, Forecast]:
+    """Sum the demand of the service's revisions, look ahead, and hold the highest."""
+    state = kept[target.uid]
+    members = [uid for uid in target.members if uid in kept]
+    fast = sum(kept[uid].own_fast for uid in members)
+    base = sum(kept[uid].own_base for uid in members)
+    horizon = horizon_seconds(state)
+    history = state.history.with_rate(now, fast, keep_seconds=3.0 * windows.fast)
+    ahead = forecast(fast, base, history, now, windows.fast, horizon)
+    blind = any(seen[uid].blind for uid in members)
+    # While blind nothing is let go of: the time without data is not time without demand.
+    hold = math.inf if blind else state.start.hold_seconds(target.spec.scale_down_hold_seconds)
+    expected = state.expected.with_value(now, ahead.expected, hold)
+    level = state.level.with_value(now, ahead.level, hold)
+    service_band = state.service_band
+    if state.service.learned and (cautious := state.service.cautious_seconds) is not None:
+        service_band = service_band.following(cautious, SERVICE_BAND, 2 * SERVICE_BAND)
+    projected = replace(
+        state,
+        history=history,
+        expected=expected,
+        level=level,
+        expected_band=state.expected_band.following(expected.highest or 0.0, UP_BAND, DOWN_BAND),
+        service_band=service_band,
+    )
+    return projected, ahead
+
+
+def horizon_seconds(state: TargetState) -> float:
+    """How far ahead a decision must look: the start of a pod, and the tick that decides."""
+    return state.start.seconds + DECISION_SECONDS

@@ -1,0 +1,165 @@
+"""What is measured and kept: time of work per request, time to start a pod, interval of the scrapes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from autoscaler.capacity import PRIOR_VARIABILITY, service_time_tail
+
+FEWEST_REQUESTS: Final = 20
+"""Requests from which a mean counts as learned."""
+EVIDENCE_REQUESTS: Final = 200.0
+"""Requests that the mean remembers at least: a change is noticed within so many."""
+EVIDENCE_SECONDS: Final = 120.0
+"""Time that the mean remembers at least, where so many requests come faster."""
+EVIDENCE_HALF_LIFE_SECONDS: Final = 86400.0
+"""Without requests, evidence halves in a day: old knowledge gives way faster to new."""
+FAILED_RATIO_LIMIT: Final = 0.2
+"""Above it requests say nothing about the work: failing is often quick."""
+PRIOR_REQUESTS: Final = 20.0
+"""What the mean of another revision, or one from before a restart, weighs."""
+PRIOR_PESSIMISM: Final = 1.2
+"""A new revision is taken for costlier than the old one until it has shown otherwise."""
+
+START_PRIOR_SECONDS: Final = 60.0
+STARTS_KEPT: Final = 20
+START_LIMIT_SECONDS: Final = 1800.0
+"""A pod that takes longer is broken, and no measure of starting."""
+HOLD_SECONDS: Final = (180.0, 600.0)
+
+SCRAPE_PRIOR_SECONDS: Final = 15.0
+
+_SHAPES = np.array([0.01, 0.02, 0.05, 0.1, 0.15, 0.25, 0.4, 0.6, 1.0, 1.6, 2.5])
+
+
+@dataclass(frozen=True)
+class ServiceTime:
+    """Mean work per request with the number of requests behind it, and its tail beyond one bound."""
+
+    mean_seconds: float | None = None
+    evidence: float = 0.0
+    observed: float = 0.0
+    """Requests of this very revision since the start of this process, without forgetting."""
+    bound_seconds: float | None = None
+    beyond: float = 0.0
+    """Fraction of the requests whose work took longer than the bound."""
+    tail_evidence: float = 0.0
+
+    @property
+    def learned(self) -> bool:
+        """Whether this revision's own requests suffice to size it."""
+        return self.mean_seconds is not None and self.observed >= FEWEST_REQUESTS
+
+    @property
+    def cautious_seconds(self) -> float | None:
+        """The mean plus its standard error: few requests are believed with a margin."""
+        if self.mean_seconds is None:
+            return None
+        error = math.sqrt(PRIOR_VARIABILITY / max(self.evidence, 1.0))
+        return self.mean_seconds * (1 + error)
+
+    @property
+    def variability(self) -> float:
+        """Squared coefficient of variation: the prior, moved where the tail beyond the bound refutes it."""
+        if self.mean_seconds is None or self.bound_seconds is None or self.tail_evidence < 100:
+            return PRIOR_VARIABILITY
+        error = 2 * math.sqrt(self.beyond * (1 - self.beyond) / self.tail_evidence)
+        low, high = self.beyond - error, self.beyond + error + 3 / self.tail_evidence
+        count = len(_SHAPES)
+        tails = service_time_tail(
+            np.full(count, self.bound_seconds), np.full(count, self.mean_seconds), _SHAPES
+        )
+        prior = float(
+            service_time_tail(
+                np.array([self.bound_seconds]),
+                np.array([self.mean_seconds]),
+                np.array([PRIOR_VARIABILITY]),
+            )[0]
+        )
+        if prior > high:
+            fitting = _SHAPES[(tails <= high) & (_SHAPES <= PRIOR_VARIABILITY)]
+            return float(fitting[-1]) if len(fitting) else float(_SHAPES[0])
+        if prior < low:
+            fitting = _SHAPES[(tails >= low) & (_SHAPES >= PRIOR_VARIABILITY)]
+            return float(fitting[0]) if len(fitting) else float(_SHAPES[-1])
+        return PRIOR_VARIABILITY
+
+    def with_requests(self, mean_seconds: float, requests: float, elapsed_seconds: float) -> ServiceTime:
+        """Add `requests` requests of that mean, seen in the last `elapsed_seconds`."""
+        aged = self.evidence * 0.5 ** (elapsed_seconds / EVIDENCE_HALF_LIFE_SECONDS)
+        rate = requests / elapsed_seconds if elapsed_seconds > 0 else 0.0
+        kept = min(aged, max(EVIDENCE_REQUESTS, rate * EVIDENCE_SECONDS))
+        if self.mean_seconds is None:
+            return replace(self, mean_seconds=mean_seconds, evidence=requests, observed=requests)
+        mean = (self.mean_seconds * kept + mean_seconds * requests) / (kept + requests)
+        return replace(self, mean_seconds=mean, evidence=kept + requests, observed=self.observed + requests)
+
+    def with_tail(self, bound_seconds: float, beyond: float, requests: float) -> ServiceTime:
+        """Add `requests` requests, of which the fraction `beyond` worked longer than the bound."""
+        if bound_seconds != self.bound_seconds:
+            return replace(self, bound_seconds=bound_seconds, beyond=beyond, tail_evidence=requests)
+        kept = min(self.tail_evidence, 20 * EVIDENCE_REQUESTS)
+        mixed = (self.beyond * kept + beyond * requests) / (kept + requests)
+        return replace(self, beyond=mixed, tail_evidence=kept + requests)
+
+    @classmethod
+    def prior(cls, mean_seconds: float | None, pessimism: float = 1.0) -> ServiceTime:
+        """What somebody else measured: it weighs little, and is not learned."""
+        if mean_seconds is None:
+            return cls()
+        return cls(mean_seconds=mean_seconds * pessimism, evidence=PRIOR_REQUESTS)
+
+
+@dataclass(frozen=True)
+class StartTime:
+    """How long replicas take from the write of their number to Ready."""
+
+    samples_seconds: tuple[float, ...] = ()
+    raised_at: float | None = None
+    raised_to: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """The ninth decile of what was measured lately."""
+        if not self.samples_seconds:
+            return START_PRIOR_SECONDS
+        return float(np.quantile(np.array(self.samples_seconds), 0.9))
+
+    @property
+    def measured(self) -> bool:
+        """Whether any start was seen."""
+        return bool(self.samples_seconds)
+
+    def hold_seconds(self, stated: int | None) -> float:
+        """For how long a higher need is held: an idle replica is kept about as long as a new one takes."""
+        return (
+            float(stated) if stated is not None else min(max(self.seconds, HOLD_SECONDS[0]), HOLD_SECONDS[1])
+        )
+
+    def with_replicas(self, wanted: int, before: int, ready: int, now: float) -> StartTime:
+        """See the wanted number change from `before` to `wanted` with `ready` ready."""
+        if wanted > before:
+            return replace(self, raised_at=now, raised_to=wanted)
+        if self.raised_at is None:
+            return self
+        if wanted < self.raised_to or now - self.raised_at > START_LIMIT_SECONDS:
+            return replace(self, raised_at=None)
+        if ready >= self.raised_to:
+            samples = (*self.samples_seconds, now - self.raised_at)[-STARTS_KEPT:]
+            return StartTime(samples)
+        return self
+
+    def waiting_since(self, created: float, wanted: int) -> StartTime:
+        """Take up a start that began with the creation of the Deployment."""
+        return replace(self, raised_at=created, raised_to=wanted)
+
+
+def scrape_seconds(samples_per_minute: Iterable[float]) -> float | None:
+    """Scrape interval from the samples that each settled target got in a minute: that of the slowest."""
+    counts = [count for count in samples_per_minute if count > 0]
+    return min(max(60 / min(counts), 1.0), 120.0) if counts else None

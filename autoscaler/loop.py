@@ -1,0 +1,191 @@
+"""The shell of the policy: list, ask, tick, write, and again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol
+
+from autoscaler.metrics import Metrics
+from autoscaler.observe import AnswerLike, Answers, Failure
+from autoscaler.state import LoopState
+from autoscaler.targets import ApiObjects
+from autoscaler.tick import ask, tick
+from autoscaler.writes import Event, Scale, Write, WriteStatus
+from serving_io.cluster import Cluster
+from serving_io.errors import ApiError, Conflict, NotFound, SignalUnavailable
+from serving_io.events import post_event
+from serving_io.kinds import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, INFERENCE_AUTOSCALER, SCALED_OBJECT
+
+log = logging.getLogger(__name__)
+
+SERVED_SECONDS: Final = 60.0
+"""How often it is asked whether KEDA is installed."""
+WRITES_AT_ONCE: Final = 8
+
+
+class SignalSource(Protocol):
+    """Prometheus, or what stands for it."""
+
+    async def query(self, promql: str, at: float | None = None) -> AnswerLike: ...
+
+
+class Loop:
+    """Ticks against one cluster and one Prometheus. `cluster` guards its writes by leadership."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        prometheus: SignalSource,
+        metrics: Metrics,
+        *,
+        tick_seconds: float = 5.0,
+        namespaces: Sequence[str] = (),
+        matcher: str = "",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._cluster = cluster
+        self._prometheus = prometheus
+        self._metrics = metrics
+        self._tick_seconds = tick_seconds
+        self._namespaces: Sequence[str | None] = namespaces or (None,)
+        self._matcher = matcher
+        self._clock = clock
+        self._state = LoopState()
+        self._keda: tuple[float, bool] | None = None
+        self._unreadable: frozenset[str] = frozenset()
+        self.ticked_at: float | None = None
+        """Monotonic time of the last completed tick."""
+
+    async def run(self) -> None:
+        """Tick until cancelled. An API server that does not answer costs ticks, never the state."""
+        while True:
+            started = asyncio.get_running_loop().time()
+            try:
+                await self.tick()
+                self.ticked_at = asyncio.get_running_loop().time()
+            except ApiError as error:
+                log.warning("this tick is skipped: the API server answered %s", error)
+            spent = asyncio.get_running_loop().time() - started
+            self._metrics.tick_seconds.observe(spent)
+            await asyncio.sleep(max(self._tick_seconds - spent, 0.1))
+
+    async def tick(self) -> None:
+        """One round. Raises `ApiError` if the objects cannot be listed; failed writes are tried next time."""
+        objects = await self._list()
+        now = self._clock()
+        questions = ask(objects, self._state, now, self._matcher)
+        answers = await self._ask(questions, now)
+        result = tick(answers, objects, self._state, now)
+        self._state = result.state
+        for text in frozenset(result.unreadable) - self._unreadable:
+            log.error("%s", text)
+        self._unreadable = frozenset(result.unreadable)
+        limit = asyncio.Semaphore(WRITES_AT_ONCE)
+        await asyncio.gather(*(self._write(write, limit) for write in result.writes))
+        self._metrics.show(result.reports)
+
+    async def _list(self) -> ApiObjects:
+        kinds = [INFERENCE_AUTOSCALER, DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER]
+        if await self._keda_served():
+            kinds.append(SCALED_OBJECT)
+        listings = [
+            [
+                item
+                for listing in await asyncio.gather(*(self._cluster.list(kind, n) for n in self._namespaces))
+                for item in listing.items
+            ]
+            for kind in kinds
+        ]
+        return ApiObjects(*listings)
+
+    async def _keda_served(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if self._keda is None or now - self._keda[0] >= SERVED_SECONDS:
+            self._keda = (now, await self._cluster.served(SCALED_OBJECT))
+        return self._keda[1]
+
+    async def _ask(self, questions: dict[str, str], now: float) -> Answers:
+        async def answer(promql: str) -> AnswerLike | Failure:
+            try:
+                found = await self._prometheus.query(promql, at=now)
+            except SignalUnavailable as error:
+                self._metrics.queries.labels(error.reason).inc()
+                return Failure(error.reason, error.message)
+            self._metrics.queries.labels("Answered").inc()
+            return found
+
+        answers = await asyncio.gather(*(answer(promql) for promql in questions.values()))
+        return dict(zip(questions, answers, strict=True))
+
+    async def _write(self, write: Write, limit: asyncio.Semaphore) -> None:
+        async with limit:
+            try:
+                await (self._scale(write) if isinstance(write, Scale) else self._write_status(write))
+            except (NotFound, Conflict) as error:
+                log.info("%s: changed meanwhile, decided again in the next tick (%s)", _of(write), error)
+            except ApiError as error:
+                log.warning("%s: not written, tried again in the next tick (%s)", _of(write), error)
+
+    async def _scale(self, write: Scale) -> None:
+        workload = write.target.workload
+        if workload is None:
+            return
+        namespace, name = write.target.key
+        await self._cluster.apply_scale(
+            DEPLOYMENT,
+            name,
+            namespace,
+            write.replicas,
+            uid=workload.uid,
+            # A number that is only taken over must still be the one that was read.
+            resource_version=workload.resource_version if write.hand_over else None,
+        )
+        if write.hand_over:
+            log.info("%s/%s: took over spec.replicas at %d", namespace, name, write.replicas)
+            return
+        log.info("%s/%s: %s", namespace, name, write.sentence)
+        reason = "ScaledDown" if write.replicas < workload.wanted else "ScaledUp"
+        await self._tell(write, [Event("Normal", reason, write.sentence)], "Scale")
+
+    async def _write_status(self, write: WriteStatus) -> None:
+        metadata = write.target.manifest["metadata"]
+        await self._cluster.apply_status(
+            {
+                "apiVersion": INFERENCE_AUTOSCALER.api_version,
+                "kind": INFERENCE_AUTOSCALER.name,
+                "metadata": {key: metadata[key] for key in ("name", "namespace", "uid")},
+                "status": write.status,
+            }
+        )
+        await self._tell(write, write.events, "Observe")
+
+    async def _tell(self, write: Write, events: Sequence[Event], action: str) -> None:
+        for event in events:
+            await post_event(
+                self._cluster,
+                dict(write.target.manifest),
+                type=event.type,
+                reason=event.reason,
+                note=event.note,
+                action=action,
+            )
+
+
+def _of(write: Write) -> str:
+    autoscaler = write.target.autoscaler
+    return f"InferenceAutoscaler {autoscaler.namespace}/{autoscaler.name}"
+
+
+async def first_to_end(work: Awaitable[None], lost: asyncio.Task[None]) -> None:
+    """Run `work` until leadership is lost; errors of `work` are raised."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task, lost}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,158 @@
+"""The questions of a tick: one per signal for all services, whatever their number.
+
+Every answer is summed by (namespace, deployment) and says by the labels `profile` and `signal` what it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from autoscaler.profiles import Metric, Profile
+
+PER_TICK: Final = ("now", "base", "late", "gauges", "gpu")
+BOUNDS: Final = "bounds"
+"""The sixth question, asked rarely: which buckets the histograms have."""
+
+DUPLICATES: Final = "job, prometheus, prometheus_replica, replica"
+"""Labels by which the same series of a Prometheus pair, or of two jobs for one target, differ."""
+POD_OF_DEPLOYMENT: Final = "(.+)-(?:[a-z0-9]{1,10}-[a-z0-9]{5}|[a-z0-9]{6,15})"
+"""<deployment>-<hash>-<suffix>; of a long name the API server cuts the hash and the dash after it."""
+CLUSTER_OF_BACKEND: Final = "httproute/([^/]+)/[^/]+/rule/[0-9]+/backend/([^/]+)"
+"""Envoy's name of a backend: its Service, and so its Deployment, has the name at the end."""
+LATENCY_LAG_SECONDS: Final = 10
+"""Arrivals are read so much earlier than responses: Envoy merges its histograms every 5 seconds, and a
+request that has just arrived is not missing yet."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of the rates in seconds, from the measured scrape interval."""
+
+    fast: int
+    base: int
+
+    @classmethod
+    def of(cls, scrape_seconds: float) -> Windows:
+        """At least four samples in each, so that one lost scrape does not blind a rate."""
+        fast = int(min(max(4 * scrape_seconds, 20), 240))
+        return cls(fast, max(60, 3 * fast))
+
+
+def questions(
+    profiles: Sequence[Profile], windows: Windows, bounds: Mapping[str, Iterable[str]], matcher: str = ""
+) -> dict[str, str]:
+    """PromQL by name. `bounds`: the `le` values to read, by profile; `matcher` is added to every selector."""
+    ask = _Asker(matcher)
+    now, base, late, gauges = [], [], [], []
+    for profile in profiles:
+        for signal, metric in profile.counters.items():
+            now.append(ask.rate(profile, signal, metric, windows.fast))
+        for part in ("sum", "count"):
+            metric = Metric(f"{profile.work.name}_{part}", profile.work.matchers)
+            now.append(ask.rate(profile, f"work_{part}", metric, windows.fast))
+        for signal in profile.arrivals:
+            metric = profile.counters[signal]
+            base.append(ask.rate(profile, signal, metric, windows.base))
+            late.append(ask.rate(profile, signal, metric, windows.base, f" offset {LATENCY_LAG_SECONDS}s"))
+        if wanted := sorted(bounds.get(profile.id, ())):
+            choice = "|".join(bound.replace("+", r"\\+").replace(".", r"\\.") for bound in wanted)
+            chosen = _and(profile.buckets.matchers, f'le=~"{choice}"')
+            late.append(
+                ask.rate(
+                    profile, "within", Metric(profile.buckets.name, chosen), windows.base, by="deployment, le"
+                )
+            )
+        if profile.in_flight:
+            gauges.append(ask.gauge(profile, "in_flight", profile.in_flight, windows.fast))
+        gauges.append(ask.newest(profile))
+    gauges += ask.presence()
+    unions = {"now": now, "base": base, "late": late, "gauges": gauges, "gpu": [ask.gpu(windows.fast)]}
+    return {name: "\nor\n".join(parts) for name, parts in unions.items()}
+
+
+def bounds_question(profiles: Sequence[Profile], matcher: str = "") -> str:
+    """Which `le` values exist, per profile."""
+    ask = _Asker(matcher)
+    return "\nor\n".join(
+        ask.tagged(f"count by (le) ({ask.selector(profile.buckets)})", profile.id, "bound")
+        for profile in profiles
+    )
+
+
+class _Asker:
+    def __init__(self, matcher: str) -> None:
+        self._matcher = matcher
+
+    def selector(self, metric: Metric) -> str:
+        return f"{metric.name}{{{_and(metric.matchers, self._matcher)}}}"
+
+    def tagged(self, expression: str, profile: str, signal: str) -> str:
+        named = f'label_replace({expression}, "signal", "{signal}", "", "")'
+        return f'label_replace({named}, "profile", "{profile}", "", "")'
+
+    def rate(
+        self,
+        profile: Profile,
+        signal: str,
+        metric: Metric,
+        seconds: int,
+        offset: str = "",
+        by: str = "deployment",
+    ) -> str:
+        rates = f"max without ({DUPLICATES}) (rate({self.selector(metric)}[{seconds}s]{offset}))"
+        return self.tagged(f"sum by (namespace, {by}) ({_owned(profile, rates)})", profile.id, signal)
+
+    def gauge(self, profile: Profile, signal: str, metric: Metric, seconds: int) -> str:
+        values = f"max without ({DUPLICATES}) (avg_over_time({self.selector(metric)}[{seconds}s]))"
+        return self.tagged(f"sum by (namespace, deployment) ({_owned(profile, values)})", profile.id, signal)
+
+    def newest(self, profile: Profile) -> str:
+        times = f"timestamp({self.selector(profile.counters[profile.presence])})"
+        return self.tagged(
+            f"max by (namespace, deployment) ({_owned(profile, times)})", profile.id, "sampled_at"
+        )
+
+    def presence(self) -> list[str]:
+        """When a pod was scraped last with success, how many pods are, and how often in a minute."""
+        up = self.selector(Metric("up", 'pod!=""'))
+        pods = f"max by (namespace, pod) (timestamp({up}) and ({up} == 1))"
+        owned = f'label_replace({pods}, "deployment", "$1", "pod", "{POD_OF_DEPLOYMENT}")'
+        samples = f"count_over_time({up}[1m])"
+        counted = f'label_replace({samples}, "deployment", "$1", "pod", "{POD_OF_DEPLOYMENT}")'
+        return [
+            self.tagged(f"max by (namespace, deployment) ({owned})", "up", "sampled_at"),
+            self.tagged(f"count by (namespace, deployment) ({owned})", "up", "scraped"),
+            self.tagged(f"max by (namespace, deployment) ({counted})", "up", "samples_per_minute"),
+        ]
+
+    def gpu(self, seconds: int) -> str:
+        """Busy share of the accelerators, 0 to 1: the profiling counter, else the coarse one in percent."""
+        active, coarse = (
+            f"avg_over_time({self.selector(Metric(name))}[{seconds}s])"
+            for name in ("DCGM_FI_PROF_GR_ENGINE_ACTIVE", "DCGM_FI_DEV_GPU_UTIL")
+        )
+        per_pod = f"{_by_pod(active)} or {_by_pod(coarse)} / 100"
+        owned = f'label_replace({per_pod}, "deployment", "$1", "pod", "{POD_OF_DEPLOYMENT}")'
+        return self.tagged(f"avg by (namespace, deployment) ({owned})", "gpu", "utilization")
+
+
+def _by_pod(expression: str) -> str:
+    """By namespace and pod of the workload: without honorLabels they are in the `exported_` labels."""
+    exported = expression
+    for label in ("namespace", "pod"):
+        exported = f'label_replace({exported}, "{label}", "$1", "exported_{label}", "(.+)")'
+    return f"avg by (namespace, pod) ({exported})"
+
+
+def _owned(profile: Profile, expression: str) -> str:
+    if profile.source == "pods":
+        return f'label_replace({expression}, "deployment", "$1", "pod", "{POD_OF_DEPLOYMENT}")'
+    cluster = '"envoy_cluster_name"'
+    owned = f'label_replace({expression}, "deployment", "$2", {cluster}, "{CLUSTER_OF_BACKEND}")'
+    return f'label_replace({owned}, "namespace", "$1", {cluster}, "{CLUSTER_OF_BACKEND}")'
+
+
+def _and(*matchers: str) -> str:
+    return ", ".join(matcher for matcher in matchers if matcher)

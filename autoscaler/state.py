@@ -1,0 +1,69 @@
+"""What the loop remembers from tick to tick: values, no connections. Lost state is learned again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from autoscaler.forecast import Band, Held, RateHistory
+from autoscaler.learn import SCRAPE_PRIOR_SECONDS, ServiceTime, StartTime
+from autoscaler.profiles import Profile
+
+_NO_SERVICE_TIME, _NO_START_TIME = ServiceTime(), StartTime()
+_NO_HISTORY, _NOTHING_HELD, _NO_BAND = RateHistory(), Held(), Band()
+
+
+@dataclass(frozen=True)
+class TargetState:
+    """What is remembered of one InferenceAutoscaler."""
+
+    first_seen: float
+    service: ServiceTime = _NO_SERVICE_TIME
+    start: StartTime = _NO_START_TIME
+    history: RateHistory = _NO_HISTORY
+    own_fast: float = 0.0
+    """Requests per second of this target alone in the fast window."""
+    own_base: float = 0.0
+    """The same in the slow window; stands in while it is blind."""
+    expected: Held = _NOTHING_HELD
+    """Forecasts of the summed demand over the hold."""
+    level: Held = _NOTHING_HELD
+    """Levels of the summed demand over the hold."""
+    expected_band: Band = _NO_BAND
+    service_band: Band = _NO_BAND
+    gpu_replicas: Held = _NOTHING_HELD
+    urgent: Held = _NOTHING_HELD
+    """Replicas asked for by a backlog or by late requests, over the hold."""
+    replicas: int | None = None
+    """Wanted replicas of the Deployment at the last tick."""
+    ready_since: float | None = None
+    gateway_seen_at: float | None = None
+    lowered_at: float | None = None
+    complete_since: float | None = None
+    """Since when no signal that is expected has been missing."""
+    settled_since: float | None = None
+    """Since when all wanted replicas are ready."""
+    numbers_written_at: float | None = None
+
+    @property
+    def gpu_replicas_held(self) -> int:
+        """What the accelerators' utilisation asked for in the hold."""
+        return int(self.gpu_replicas.highest or 0)
+
+
+@dataclass(frozen=True)
+class LoopState:
+    """What is remembered altogether."""
+
+    targets: Mapping[str, TargetState] = field(default_factory=dict)
+    """By uid of the InferenceAutoscaler."""
+    scrape_seconds: float = SCRAPE_PRIOR_SECONDS
+    bounds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The `le` values of the histograms, by profile."""
+    bounds_read_at: float | None = None
+    ticked_at: float | None = None
+
+
+def known_bounds(state: LoopState, profile: Profile) -> dict[float, str]:
+    """Bounds in seconds → `le` as Prometheus spells it."""
+    return {float(le) * profile.buckets.seconds: le for le in state.bounds.get(profile.id, ())}

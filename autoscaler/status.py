@@ -1,0 +1,278 @@
+"""What a decision leaves in the API: status with conditions, written only when it says something new."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from autoscaler.decide import Decision
+from autoscaler.observe import Gate, Observation
+from autoscaler.targets import Target, timestamp_of
+from serving_api.autoscaler import (
+    Condition,
+    InferenceAutoscalerStatus,
+    LastDecision,
+    Learned,
+    Reserve,
+)
+
+NUMBERS_REFRESH_SECONDS: Final = 600.0
+"""A status in which only numbers have moved is written at most so often."""
+CARRIES_STEP_PERCENT: Final = 5
+"""During a rollout, the change of carriesPercent that is worth a write."""
+
+Truth = Literal["True", "False", "Unknown"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A condition before it knows since when it holds."""
+
+    type: str
+    status: Truth
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What was measured, for status."""
+
+    service_seconds: float | None
+    start_seconds: float | None
+    capacity_per_second: float | None
+    arrivals: float
+    forecast: float
+
+
+def findings(
+    target: Target,
+    observation: Observation | None,
+    decision: Decision | None,
+    *,
+    measurable: str | None,
+    idle_but_late: bool,
+) -> list[Finding]:
+    """All conditions that hold. `measurable`: why the objective cannot be measured, if it cannot."""
+    found = [_active(target)]
+    if observation is not None:
+        found.append(_signals(observation))
+    if decision is not None:
+        found.append(_limited(target, decision))
+        if decision.reserve_limited:
+            found.append(
+                Finding(
+                    "ReserveLimited",
+                    "True",
+                    "MaxReplicas",
+                    f"the reserve takes more than maxReplicas ({target.spec.max_replicas}): raise it, or accept "
+                    "late requests while this revision serves alone",
+                )
+            )
+        if decision.infeasible:
+            found.append(
+                Finding(
+                    "ObjectiveInfeasible",
+                    "True",
+                    "WorkTooLong",
+                    f"the work alone takes longer than {target.spec.objective.threshold_milliseconds} ms for more "
+                    "requests than the objective allows, with any number of replicas: relax the objective, or "
+                    "make the model faster; until then only waiting is kept short",
+                )
+            )
+    if measurable is not None:
+        found.append(Finding("ObjectiveNotMeasurable", "True", "NoBucket", measurable))
+    if idle_but_late:
+        found.append(
+            Finding(
+                "NotCapacityBound",
+                "True",
+                "IdleButLate",
+                "requests are late although the replicas have little to do: look at the network, the clients and "
+                "what the model calls; more replicas would not help",
+            )
+        )
+    if target.conflict is not None:
+        found.append(Finding("Conflict", "True", "SecondScaler", target.conflict))
+    return found
+
+
+def status_of(
+    target: Target,
+    decision: Decision | None,
+    found: list[Finding],
+    numbers: Numbers | None,
+    now: float,
+) -> dict[str, Any]:
+    """The whole status as it should be now, as the API has it."""
+    before = previous(target)
+    generation = target.autoscaler.generation
+    held = {condition["type"]: condition for condition in before.get("conditions") or ()}
+    conditions = [
+        Condition(
+            type=finding.type,
+            status=finding.status,
+            reason=finding.reason,
+            message=finding.message,
+            observed_generation=generation,
+            last_transition_time=held[finding.type]["lastTransitionTime"]
+            if finding.type in held and held[finding.type]["status"] == finding.status
+            else timestamp_of(now),
+        )
+        for finding in found
+    ]
+    workload = target.workload
+    status = InferenceAutoscalerStatus(observed_generation=generation, conditions=conditions)
+    if workload is None or decision is None or numbers is None:
+        return status.wire()
+    rescaled = decision.desired != before.get("desiredReplicas") or "lastDecision" not in before
+    last = LastDecision(
+        time=timestamp_of(now),
+        reason=decision.reason,
+        message=decision.sentence,
+        arrivals_per_minute=round(60 * numbers.arrivals),
+        forecast_per_minute=round(60 * numbers.forecast),
+    )
+    return status.model_copy(
+        update={
+            "observed_replicas": workload.observed,
+            "desired_replicas": decision.desired,
+            "reserve": Reserve(
+                reserve_percent=target.reserve_percent,
+                replicas=decision.reserve_replicas,
+                ready_replicas=workload.ready,
+                carries_percent=decision.carries_percent,
+                observed_generation=generation,
+                limited=decision.reserve_limited,
+            ),
+            "last_decision": last if rescaled else LastDecision.model_validate(before["lastDecision"]),
+            "learned": _learned(numbers),
+        }
+    ).wire()
+
+
+def worth_writing(target: Target, status: Mapping[str, Any]) -> bool:
+    """Whether `status` says something that the stored one does not, apart from numbers that have moved."""
+    return _essence(target, status) != _essence(target, previous(target)) or _crossed(target, status)
+
+
+def previous(target: Target) -> Mapping[str, Any]:
+    """The status that is stored."""
+    return target.manifest.get("status") or {}
+
+
+def transitions(target: Target, found: list[Finding]) -> list[Finding]:
+    """Conditions that have come, changed or gone since the stored status: what is worth an event."""
+    held = {c["type"]: c for c in previous(target).get("conditions") or ()}
+    changed = [
+        finding
+        for finding in found
+        if (finding.type in held and held[finding.type]["status"] != finding.status)
+        or (finding.type not in held and finding.type in _NOTEWORTHY)
+    ]
+    present = {finding.type for finding in found}
+    gone = [
+        Finding(kind, "False", f"{kind}Resolved", f"{kind} does not hold any more")
+        for kind, condition in held.items()
+        if kind not in present and kind in _NOTEWORTHY and condition["status"] == "True"
+    ]
+    return changed + gone
+
+
+_NOTEWORTHY = (
+    "ReserveLimited",
+    "ObjectiveInfeasible",
+    "NotCapacityBound",
+    "Conflict",
+    "ObjectiveNotMeasurable",
+)
+
+
+def _active(target: Target) -> Finding:
+    if target.workload is None:
+        name = target.spec.scale_target_ref.name
+        return Finding(
+            "ScalingActive",
+            "False",
+            "TargetMissing",
+            f"there is no Deployment {name} in this namespace: create it",
+        )
+    if target.conflict is not None:
+        return Finding("ScalingActive", "False", "Conflict", target.conflict)
+    if target.spec.mode == "Advise":
+        return Finding(
+            "ScalingActive",
+            "False",
+            "Advise",
+            "mode Advise only says what it would do: set mode Auto to scale",
+        )
+    return Finding("ScalingActive", "True", "Scaling", "the autoscaler sets the replicas")
+
+
+def _signals(observation: Observation) -> Finding:
+    kind = "SignalsAvailable"
+    for view in observation.views:
+        if view.gate in (Gate.MISSING, Gate.STALE, Gate.IMPLAUSIBLE):
+            kept = "; replicas are not reduced meanwhile"
+            return Finding(kind, "False", view.reason, view.message + kept)
+    if observation.partly_scraped:
+        return Finding(kind, "True", "PartlyScraped", "some ready pods are not scraped yet")
+    if not observation.usable:
+        view = observation.pods if observation.pods.reason != "NoProfile" else observation.gateway
+        return Finding(kind, "Unknown", view.reason, view.message)
+    return Finding(kind, "True", "Fresh", "all signals that are expected are fresh")
+
+
+def _limited(target: Target, decision: Decision) -> Finding:
+    if decision.limited:
+        return Finding(
+            "ScalingLimited",
+            "True",
+            "MaxReplicas",
+            f"demand takes more than maxReplicas ({target.spec.max_replicas}): raise it, or expect late requests",
+        )
+    return Finding("ScalingLimited", "False", "WithinBounds", "the bounds leave room for what demand takes")
+
+
+def _learned(numbers: Numbers) -> Learned | None:
+    if numbers.service_seconds is None and numbers.start_seconds is None:
+        return None
+
+    def rounded(value: float | None, factor: float) -> int | None:
+        return None if value is None else max(round(value * factor), 1)
+
+    return Learned(
+        service_time_milliseconds=rounded(numbers.service_seconds, 1000),
+        start_time_seconds=rounded(numbers.start_seconds, 1),
+        capacity_per_replica_per_minute=rounded(numbers.capacity_per_second, 60),
+    )
+
+
+def _essence(target: Target, status: Mapping[str, Any]) -> Any:
+    reserve = dict(status.get("reserve") or {})
+    carries = reserve.pop("carriesPercent", None)
+    if carries is not None and _in_rollout(target):
+        reserve["carried"] = carries // CARRIES_STEP_PERCENT
+    return (
+        status.get("observedGeneration"),
+        status.get("observedReplicas"),
+        status.get("desiredReplicas"),
+        reserve,
+        sorted((c["type"], c["status"], c["reason"]) for c in status.get("conditions") or ()),
+        sorted(status.get("learned") or ()),
+    )
+
+
+def _crossed(target: Target, status: Mapping[str, Any]) -> bool:
+    """Whether what the ready replicas carry has crossed what they must."""
+    sides = [
+        reserve["carriesPercent"] >= reserve["reservePercent"]
+        for reserve in (status.get("reserve"), previous(target).get("reserve"))
+        if reserve
+    ]
+    return len(sides) == 2 and sides[0] != sides[1]
+
+
+def _in_rollout(target: Target) -> bool:
+    return len(target.members) > 1 or target.spec.scale_down == "Frozen"

@@ -1,0 +1,182 @@
+"""InferenceAutoscalers joined with what they scale, and who else claims it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from autoscaler.observe import TargetKey
+from autoscaler.profiles import Profile, profile_of
+from serving_api.autoscaler import InferenceAutoscaler, InferenceAutoscalerSpec
+from serving_api.names import AUTOSCALER, SERVICE_LABEL
+
+Manifest = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ApiObjects:
+    """What the API server holds, as listed in this tick."""
+
+    autoscalers: Sequence[Manifest]
+    deployments: Sequence[Manifest]
+    horizontal_pod_autoscalers: Sequence[Manifest] = ()
+    scaled_objects: Sequence[Manifest] = ()
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A Deployment as far as scaling goes."""
+
+    uid: str
+    resource_version: str
+    created: float
+    wanted: int
+    """`spec.replicas`."""
+    observed: int
+    ready: int
+    ours: bool
+    """Whether `managedFields` shows the autoscaler as the owner of `spec.replicas`."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One InferenceAutoscaler with everything that its decision takes from the API."""
+
+    manifest: Manifest
+    autoscaler: InferenceAutoscaler
+    profile: Profile
+    workload: Workload | None
+    conflict: str | None = None
+    """Who else claims the workload, as a sentence with the remedy."""
+    members: tuple[str, ...] = field(default=())
+    """Uids of the InferenceAutoscalers whose demands are summed, the oldest first; its own among them."""
+
+    @property
+    def uid(self) -> str:
+        return self.autoscaler.uid
+
+    @property
+    def spec(self) -> InferenceAutoscalerSpec:
+        return self.autoscaler.spec
+
+    @property
+    def key(self) -> TargetKey:
+        """Namespace and name of the workload."""
+        return self.autoscaler.namespace, self.spec.scale_target_ref.name
+
+    @property
+    def service(self) -> str:
+        """The InferenceService that it belongs to, by label; empty if none."""
+        return str((self.manifest["metadata"].get("labels") or {}).get(SERVICE_LABEL, ""))
+
+    @property
+    def weight_percent(self) -> int:
+        return self.spec.share.weight_percent if self.spec.share else 100
+
+    @property
+    def reserve_percent(self) -> int:
+        return self.spec.share.reserve_percent if self.spec.share else 100
+
+
+def targets_of(objects: ApiObjects) -> tuple[list[Target], list[str]]:
+    """Every readable InferenceAutoscaler that is not being deleted, and what is wrong with the others."""
+    workloads = {_name(manifest): workload_of(manifest) for manifest in objects.deployments}
+    parsed: list[tuple[Manifest, InferenceAutoscaler]] = []
+    unreadable = []
+    for manifest in objects.autoscalers:
+        if manifest["metadata"].get("deletionTimestamp"):
+            continue
+        try:
+            parsed.append((manifest, InferenceAutoscaler.parse(dict(manifest))))
+        except (ValidationError, KeyError) as error:
+            unreadable.append(f"InferenceAutoscaler {'/'.join(_name(manifest))}: {error}")
+    parsed.sort(key=lambda pair: (pair[1].created, pair[1].uid))
+    foreign = _foreign_claims(objects)
+    oldest: dict[TargetKey, InferenceAutoscaler] = {}
+    for _, autoscaler in parsed:
+        oldest.setdefault((autoscaler.namespace, autoscaler.spec.scale_target_ref.name), autoscaler)
+    age = {autoscaler.uid: rank for rank, (_, autoscaler) in enumerate(parsed)}
+    by_name = {(autoscaler.namespace, autoscaler.name): autoscaler.uid for _, autoscaler in parsed}
+    targets = []
+    for manifest, autoscaler in parsed:
+        key = (autoscaler.namespace, autoscaler.spec.scale_target_ref.name)
+        share = autoscaler.spec.share
+        named = {by_name.get((autoscaler.namespace, name)) for name in share.of} if share else set()
+        members = sorted({autoscaler.uid, *(uid for uid in named if uid)}, key=age.__getitem__)
+        conflict = foreign.get(key)
+        if oldest[key].uid != autoscaler.uid:
+            conflict = (
+                f"InferenceAutoscaler {oldest[key].name} is older and scales Deployment {key[1]}: delete one"
+            )
+        targets.append(
+            Target(
+                manifest,
+                autoscaler,
+                profile_of(autoscaler.spec.signals),
+                workloads.get(key),
+                conflict,
+                tuple(members),
+            )
+        )
+    return targets, unreadable
+
+
+def workload_of(manifest: Manifest) -> Workload:
+    """Read a Deployment."""
+    metadata, spec, status = manifest["metadata"], manifest.get("spec") or {}, manifest.get("status") or {}
+    return Workload(
+        uid=metadata["uid"],
+        resource_version=str(metadata.get("resourceVersion", "")),
+        created=seconds_of(metadata.get("creationTimestamp")),
+        wanted=int(spec.get("replicas", 1)),
+        observed=int(status.get("replicas", 0)),
+        ready=int(status.get("readyReplicas", 0)),
+        ours=any(_owns_replicas(entry) for entry in metadata.get("managedFields") or ()),
+    )
+
+
+def seconds_of(timestamp: str | None) -> float:
+    """Seconds since 1970 of an API timestamp; 0 without one."""
+    return datetime.fromisoformat(timestamp).timestamp() if timestamp else 0.0
+
+
+def timestamp_of(seconds: float) -> str:
+    """API timestamp, to the second."""
+    return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")
+
+
+def _owns_replicas(entry: Manifest) -> bool:
+    spec = (entry.get("fieldsV1") or {}).get("f:spec") or {}
+    return entry.get("manager") == AUTOSCALER and "f:replicas" in spec
+
+
+def _foreign_claims(objects: ApiObjects) -> dict[TargetKey, str]:
+    claims: dict[TargetKey, str] = {}
+    for manifest in _deployment_scalers(objects.horizontal_pod_autoscalers):
+        key = (manifest["metadata"]["namespace"], manifest["spec"]["scaleTargetRef"]["name"])
+        claims[key] = _remedy("HorizontalPodAutoscaler", manifest, key[1])
+    for manifest in _deployment_scalers(objects.scaled_objects):
+        key = (manifest["metadata"]["namespace"], manifest["spec"]["scaleTargetRef"]["name"])
+        claims[key] = _remedy("ScaledObject", manifest, key[1])
+    return claims
+
+
+def _deployment_scalers(manifests: Iterable[Manifest]) -> Iterable[Manifest]:
+    for manifest in manifests:
+        reference = (manifest.get("spec") or {}).get("scaleTargetRef") or {}
+        if reference.get("kind", "Deployment") == "Deployment" and reference.get("name"):
+            yield manifest
+
+
+def _remedy(kind: str, manifest: Manifest, target: str) -> str:
+    name = manifest["metadata"]["name"]
+    return f"{kind} {name} scales Deployment {target} too: delete it, or this InferenceAutoscaler"
+
+
+def _name(manifest: Manifest) -> TargetKey:
+    metadata = manifest["metadata"]
+    return metadata.get("namespace", ""), metadata["name"]

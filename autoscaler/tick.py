@@ -1,0 +1,215 @@
+"""All of the policy as one function of values: (answers, objects, state, now) → (writes, state, reports)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from autoscaler.decide import Case, Decision, decide, gpu_replicas, urgent_replicas
+from autoscaler.demand import first_seen, horizon_seconds, perceive, project
+from autoscaler.forecast import Forecast
+from autoscaler.learn import scrape_seconds
+from autoscaler.observe import Answers, Failure, Freshness, Observation, Signals, bounds_around
+from autoscaler.profiles import ENVOY, in_use
+from autoscaler.queries import BOUNDS, LATENCY_LAG_SECONDS, Windows, bounds_question, questions
+from autoscaler.state import LoopState, TargetState, known_bounds
+from autoscaler.targets import ApiObjects, Target, targets_of
+from autoscaler.writes import Write, conclude, without_decision
+
+BOUNDS_SECONDS: Final = 600.0
+"""How often the bounds of the histograms are read."""
+BOUNDS_RETRY_SECONDS: Final = 30.0
+"""How often while some profile has none: its first series may be minutes away."""
+LONGEST_TICK_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """The numbers of one target in this tick, for metrics."""
+
+    target: Target
+    decision: Decision
+    observation: Observation
+    arrivals: float
+    forecast: float
+    service_seconds: float | None
+    start_seconds: float | None
+    signal_age_seconds: float | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a tick leads to."""
+
+    writes: Sequence[Write]
+    state: LoopState
+    reports: Sequence[Report]
+    unreadable: Sequence[str] = ()
+
+
+def ask(objects: ApiObjects, state: LoopState, now: float, matcher: str = "") -> dict[str, str]:
+    """The questions of the next tick, at most six whatever the number of targets."""
+    targets, _ = targets_of(objects)
+    if not targets:
+        return {}
+    profiles = in_use(target.profile for target in targets)
+    wanted: dict[str, set[str]] = {profile.id: set() for profile in profiles}
+    for target in targets:
+        threshold = target.spec.objective.threshold_milliseconds / 1000
+        for profile in {ENVOY.id: ENVOY, target.profile.id: target.profile}.values():
+            known = known_bounds(state, profile)
+            wanted[profile.id] |= {known[b] for b in bounds_around(known, threshold) if b is not None}
+    asked = questions(profiles, Windows.of(state.scrape_seconds), wanted, matcher)
+    patience = BOUNDS_SECONDS if all(state.bounds.get(p.id) for p in profiles) else BOUNDS_RETRY_SECONDS
+    if state.bounds_read_at is None or now - state.bounds_read_at >= patience:
+        asked[BOUNDS] = bounds_question(profiles, matcher)
+    return asked
+
+
+def tick(answers: Answers, objects: ApiObjects, state: LoopState, now: float) -> Result:
+    """Decide for all targets at once."""
+    targets, unreadable = targets_of(objects)
+    state = _with_bounds(answers, state, now)
+    signals = Signals(answers, now, Freshness(state.scrape_seconds))
+    elapsed = min(max(now - state.ticked_at, 0.0), LONGEST_TICK_SECONDS) if state.ticked_at else 0.0
+    windows = Windows.of(state.scrape_seconds)
+    scaled = [target for target in targets if target.workload is not None and target.conflict is None]
+    kept: dict[str, TargetState] = {}
+    seen: dict[str, Observation] = {}
+    for target in scaled:
+        before = state.targets.get(target.uid) or first_seen(target, targets, state, now)
+        kept[target.uid], seen[target.uid] = perceive(target, before, signals, windows, elapsed, now)
+    forecasts: dict[str, Forecast] = {}
+    for target in scaled:
+        kept[target.uid], forecasts[target.uid] = project(target, kept, seen, windows, now)
+    cases = [_case(target, targets, kept, seen, forecasts, now) for target in scaled]
+    for row, target in enumerate(scaled):
+        kept[target.uid], cases[row] = _with_urgency(target, kept[target.uid], cases[row], seen, windows, now)
+    decisions = decide(cases)
+    writes: list[Write] = []
+    reports = []
+    for target, case, decision in zip(scaled, cases, decisions, strict=True):
+        observation = seen[target.uid]
+        kept[target.uid], found = conclude(
+            target, kept[target.uid], case, decision, observation, forecasts[target.uid], state, now
+        )
+        writes += found
+        reports.append(_report(target, kept[target.uid], decision, observation, forecasts[target.uid], now))
+    for target in targets:
+        if target.uid not in kept:
+            writes += without_decision(target, now)
+    measured = scrape_seconds(
+        count
+        for target in scaled
+        if (since := kept[target.uid].ready_since) is not None and now - since >= 60
+        if (count := signals.samples_per_minute(target.key)) is not None
+    )
+    return Result(
+        writes,
+        replace(state, targets=kept, ticked_at=now, scrape_seconds=measured or state.scrape_seconds),
+        reports,
+        unreadable,
+    )
+
+
+def _case(
+    target: Target,
+    targets: Sequence[Target],
+    kept: Mapping[str, TargetState],
+    seen: Mapping[str, Observation],
+    forecasts: Mapping[str, Forecast],
+    now: float,
+) -> Case:
+    state, observation, spec, workload = kept[target.uid], seen[target.uid], target.spec, target.workload
+    assert workload is not None
+    members = [uid for uid in target.members if uid in kept]
+    stable = next((t for t in targets if t.uid == members[0]), target)
+    hold = state.start.hold_seconds(spec.scale_down_hold_seconds)
+    sure = all(seen[uid].complete for uid in members)
+    since = [kept[uid].complete_since for uid in members]
+    believed = sure and all(moment is not None and now - moment >= hold for moment in since)
+    gpu_target = spec.gpu.target_utilization_percent / 100 if spec.gpu else None
+    return Case(
+        minimum=spec.min_replicas,
+        maximum=spec.max_replicas,
+        weight_percent=target.weight_percent,
+        reserve_percent=target.reserve_percent,
+        threshold_seconds=spec.objective.threshold_milliseconds / 1000,
+        late_allowed=(100 - spec.objective.percent) / 100,
+        frozen=spec.scale_down == "Frozen",
+        gpu_target_ratio=gpu_target,
+        wanted=workload.wanted,
+        ready=workload.ready,
+        stable_replicas=stable.workload.wanted
+        if stable.uid != target.uid and stable.workload is not None
+        else None,
+        expected=state.expected_band.value or 0.0,
+        level=max(state.level.highest or 0.0, forecasts[target.uid].level),
+        own_rate=state.own_fast,
+        service_seconds=state.service_band.value,
+        variability=state.service.variability,
+        in_flight=observation.in_flight,
+        late_ratio=observation.late_ratio,
+        gpu_utilization=observation.gpu_utilization,
+        gpu_replicas=state.gpu_replicas_held,
+        urgent=0,
+        shrinking_believed=believed,
+        blind=any(seen[uid].blind for uid in members),
+        seconds_since_lowered=now - state.lowered_at if state.lowered_at is not None else math.inf,
+        hold_seconds=hold,
+        horizon_seconds=horizon_seconds(state),
+    )
+
+
+def _with_urgency(
+    target: Target,
+    state: TargetState,
+    case: Case,
+    seen: Mapping[str, Observation],
+    windows: Windows,
+    now: float,
+) -> tuple[TargetState, Case]:
+    """Add what a queue, lateness and the accelerators ask for, each held as demand is."""
+    patience = windows.base + LATENCY_LAG_SECONDS
+    settled = state.settled_since is not None and now - state.settled_since >= patience
+    hold = math.inf if case.blind else case.hold_seconds
+    urgent = state.urgent.with_value(now, float(urgent_replicas(case, settled=settled)), hold)
+    busy = state.gpu_replicas.with_value(now, float(gpu_replicas(case)), hold)
+    state = replace(state, urgent=urgent, gpu_replicas=busy)
+    held = int(urgent.highest or 0)
+    return state, replace(case, urgent=held, gpu_replicas=state.gpu_replicas_held)
+
+
+def _with_bounds(answers: Answers, state: LoopState, now: float) -> LoopState:
+    answer = answers.get(BOUNDS)
+    if answer is None or isinstance(answer, Failure):
+        return state
+    bounds: dict[str, set[str]] = {}
+    for sample in answer.samples:
+        le, profile = sample.labels.get("le"), sample.labels.get("profile", "")
+        if le is not None:
+            bounds.setdefault(profile, set()).add(le)
+    found = {profile: tuple(sorted(values)) for profile, values in bounds.items()}
+    return replace(state, bounds={**state.bounds, **found}, bounds_read_at=now)
+
+
+def _report(
+    target: Target,
+    state: TargetState,
+    decision: Decision,
+    observation: Observation,
+    ahead: Forecast,
+    now: float,
+) -> Report:
+    return Report(
+        target=target,
+        decision=decision,
+        observation=observation,
+        arrivals=observation.arrivals_now,
+        forecast=ahead.expected * target.weight_percent / 100,
+        service_seconds=state.service.mean_seconds if state.service.learned else None,
+        start_seconds=state.start.seconds if state.start.measured else None,
+        signal_age_seconds=None if observation.sampled_at is None else max(now - observation.sampled_at, 0.0),
+    )

@@ -1,0 +1,146 @@
+"""What a decision leads to: writes as values, for the shell to send."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from autoscaler import status as statuses
+from autoscaler.decide import Case, Decision, not_capacity_bound
+from autoscaler.demand import GATEWAY_MEMORY_SECONDS
+from autoscaler.forecast import Forecast
+from autoscaler.observe import Observation, bounds_around, exact_bound
+from autoscaler.profiles import BUILT_IN, ENVOY, GATEWAY, Profile
+from autoscaler.state import LoopState, TargetState, known_bounds
+from autoscaler.targets import Target
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Set the replicas of a Deployment; with the number that it has, only take the field over."""
+
+    target: Target
+    replicas: int
+    sentence: str = ""
+    hand_over: bool = False
+
+
+@dataclass(frozen=True)
+class Event:
+    """Tell people what happened to an InferenceAutoscaler."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    note: str
+
+
+@dataclass(frozen=True)
+class WriteStatus:
+    """Replace the status of an InferenceAutoscaler, then tell of the transitions in it."""
+
+    target: Target
+    status: dict[str, Any]
+    events: Sequence[Event] = ()
+
+
+Write = Scale | WriteStatus
+
+_GOOD = ("ScalingActive", "SignalsAvailable")
+
+
+def conclude(
+    target: Target,
+    state: TargetState,
+    case: Case,
+    decision: Decision,
+    observation: Observation,
+    ahead: Forecast,
+    loop: LoopState,
+    now: float,
+) -> tuple[TargetState, list[Write]]:
+    writes: list[Write] = []
+    workload = target.workload
+    assert workload is not None
+    if target.spec.mode == "Auto":
+        if not workload.ours:
+            # The number that is there: taking the field over changes nothing; what follows is a decision.
+            writes.append(Scale(target, workload.wanted, hand_over=True))
+        elif decision.desired != workload.wanted:
+            writes.append(Scale(target, decision.desired, decision.sentence))
+            if decision.desired < workload.wanted:
+                state = replace(state, lowered_at=now)
+    measured = state.service_band.value
+    numbers = statuses.Numbers(
+        service_seconds=state.service.mean_seconds if state.service.learned else None,
+        start_seconds=state.start.seconds if state.start.measured else None,
+        capacity_per_second=case.expected * decision.carries_percent / 100 / case.ready
+        if measured and case.ready and 0 < decision.carries_percent < 100
+        else None,
+        arrivals=observation.arrivals_now,
+        forecast=ahead.expected,
+    )
+    found = statuses.findings(
+        target,
+        observation,
+        decision,
+        measurable=_unmeasurable(target, state, loop, now),
+        idle_but_late=not_capacity_bound(case),
+    )
+    wanted = statuses.status_of(target, decision, found, numbers, now)
+    fresh_until = (state.numbers_written_at or state.first_seen) + statuses.NUMBERS_REFRESH_SECONDS
+    if statuses.worth_writing(target, wanted) or (now >= fresh_until and wanted != statuses.previous(target)):
+        writes.append(WriteStatus(target, wanted, _events(target, found)))
+        state = replace(state, numbers_written_at=now)
+    return state, writes
+
+
+def without_decision(target: Target, now: float) -> list[Write]:
+    found = statuses.findings(target, None, None, measurable=None, idle_but_late=False)
+    wanted = statuses.status_of(target, None, found, None, now)
+    if not statuses.worth_writing(target, wanted):
+        return []
+    return [WriteStatus(target, wanted, _events(target, found))]
+
+
+def _events(target: Target, found: list[statuses.Finding]) -> list[Event]:
+    return [
+        Event(
+            "Normal" if (finding.status == "True") == (finding.type in _GOOD) else "Warning",
+            finding.reason,
+            f"{finding.type} is {finding.status}: {finding.message}",
+        )
+        for finding in statuses.transitions(target, found)
+    ]
+
+
+def _unmeasurable(target: Target, state: TargetState, loop: LoopState, now: float) -> str | None:
+    """Why lateness cannot be counted at the threshold, with the nearest bounds; None where it can."""
+    threshold = target.spec.objective.threshold_milliseconds / 1000
+    sources: list[Profile] = []
+    if target.profile.id == GATEWAY or (
+        state.gateway_seen_at is not None and now - state.gateway_seen_at <= GATEWAY_MEMORY_SECONDS
+    ):
+        sources.append(ENVOY)
+    if target.profile.durations == "sojourn" and target.profile.id != GATEWAY:
+        sources.append(target.profile)
+    known = {source.id: known_bounds(loop, source) for source in sources}
+    if any(exact_bound(bounds, threshold) is not None for bounds in known.values()):
+        return None
+    sized = "; replicas are sized by the model meanwhile"
+    for source in sources:
+        if bounds := known[source.id]:
+            below, above = bounds_around(bounds, threshold)
+            shown = [f"{1000 * b:g} ms" for b in (below, above) if b is not None]
+            return (
+                f"{source.buckets.name} has no bucket at {1000 * threshold:g} ms; the nearest are "
+                f"{' and '.join(shown) or 'none'}: set the objective to one of them, or add the bucket{sized}"
+            )
+    if sources:
+        return None  # its histogram has not been seen yet
+    if target.profile.id in BUILT_IN:
+        return (
+            f"{target.profile.id} does not see requests wait, and no gateway reports this backend: scrape the "
+            f"gateway's statistics{sized}"
+        )
+    return None
