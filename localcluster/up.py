@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -19,7 +18,7 @@ from typing import Any
 
 from localcluster import binaries, controlplane, environments, prometheus, supervise, tether
 from localcluster.cluster import Cluster, ClusterNotFoundError, NodeCapacity
-from localcluster.component import Component
+from localcluster.component import Component, Ready
 from localcluster.lock import exclusive, is_held
 from localcluster.paths import REPOSITORY, cache_dir
 from localcluster.progress import Progress
@@ -78,6 +77,7 @@ def start(run_dir: Path, node: NodeCapacity, progress: Progress) -> Cluster:
             cluster = Cluster.load(run_dir)
             progress.say(f"already running in {run_dir}")
             _wait_ready(cluster, progress)
+            _wait_for_objects(cluster, progress)
             return cluster
         cache = cache_dir()
         with _model_server(cache, progress):
@@ -90,7 +90,10 @@ def start(run_dir: Path, node: NodeCapacity, progress: Progress) -> Cluster:
             try:
                 _wait_ready(cluster, progress, ("kube-apiserver",))
                 _install_basics(cluster, crds, progress)
+                for mark in (run_dir / "halted").iterdir():
+                    mark.unlink()
                 _wait_ready(cluster, progress)
+                _wait_for_objects(cluster, progress)
             except BaseException:
                 stop(run_dir, progress)
                 raise
@@ -153,6 +156,10 @@ def _prepare(run_dir: Path, cache: Path, node: NodeCapacity, programs: dict[str,
     components.append(prometheus.component(cluster, programs["prometheus"]))
     components += _own_components(cluster)
     supervise.write_components(run_dir, components)
+    (run_dir / "halted").mkdir()
+    for component in components:
+        if component.name not in binaries.PROGRAMS:  # these find what they need once the basics are installed
+            (run_dir / "halted" / component.name).touch()
     cluster.save()
     return cluster
 
@@ -165,14 +172,21 @@ def _minor(api_server: Path) -> int:
 
 
 def _own_components(cluster: Cluster) -> list[Component]:
-    found = []
-    for name, module in (("node", "node.__main__"), ("gateway", "gateway.__main__"), ("dcgm", "dcgm")):
-        if importlib.util.find_spec(f"localcluster.{module}") is None:
-            continue
-        argv = (sys.executable, "-m", f"localcluster.{name}", "--run-dir", str(cluster.run_dir))
-        environment = {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"}
-        found.append(Component(name, argv, None, ("kube-apiserver",), environment))
-    return found
+    """The node agent, Envoy with its controller, and the GPU exporter: modules of this package."""
+    ready = {
+        "gateway.envoy": Ready(f"http://127.0.0.1:{cluster.envoy_admin_port}/ready"),
+        "dcgm": Ready(f"http://127.0.0.1:{cluster.dcgm_port}/metrics"),
+    }
+    return [
+        Component(
+            name=module.rpartition(".")[2],
+            argv=(sys.executable, "-m", f"localcluster.{module}", "--run-dir", str(cluster.run_dir)),
+            ready=ready.get(module),
+            after=("kube-apiserver",),
+            environment={"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"},
+        )
+        for module in ("gateway.envoy", "gateway", "node", "dcgm")
+    ]
 
 
 def _launch(cluster: Cluster) -> None:
@@ -202,9 +216,15 @@ def _wait_ready(cluster: Cluster, progress: Progress, names: tuple[str, ...] = (
             waiting = {
                 name: entry["state"]
                 for name, entry in components.items()
-                if entry["state"] not in ("Ready", "Halted") and (not names or name in names)
+                if entry["state"] != "Ready"
+                and (not names or name in names)
+                and not _is_halted(cluster, name)
             }
             progress.update("waiting for " + ", ".join(waiting))
+
+
+def _is_halted(cluster: Cluster, name: str) -> bool:
+    return (cluster.run_dir / "halted" / name).exists()
 
 
 def _explain(cluster: Cluster, waiting: dict[str, str]) -> str:
@@ -235,6 +255,20 @@ def _install_basics(cluster: Cluster, crds: Path, progress: Progress) -> None:
     kubectl(cluster, "apply", "--server-side", "-f", "-", stdin=json.dumps(listing))
     kubectl(cluster, "apply", "--server-side", "-f", str(crds))
     kubectl(cluster, "wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
+
+
+def _wait_for_objects(cluster: Cluster, progress: Progress) -> None:
+    """Until a pod can be made, placed and reached: service accounts, the node, the gateway."""
+    waits = [
+        (f"--namespace={namespace}", "--for=create", "serviceaccount/default") for namespace in NAMESPACES
+    ]
+    waits += [("--namespace=gateway-system", "--for=create", "gateway/local")]
+    waits += [("--namespace=gateway-system", "--for=condition=Programmed", "gateway/local")]
+    waits += [("--namespace=default", "--for=create", "node/local")]
+    waits += [("--namespace=default", "--for=condition=Ready", "node/local")]
+    for wait in waits:
+        progress.update(f"waiting for {wait[-1]}")
+        kubectl(cluster, "wait", "--timeout=60s", *wait)
 
 
 def stop(run_dir: Path, progress: Progress) -> bool:
