@@ -13,9 +13,11 @@ import signal
 from pathlib import Path
 from zlib import crc32
 
-import aiohttp
+import httpx
+import yaml
 
 from localcluster.cluster import DEFAULT_RUN_DIR, Cluster, ClusterNotFoundError
+from localcluster.gateway.api import client_from
 
 from . import cgroups, processes, provisioner
 from .addresses import Addresses
@@ -30,41 +32,34 @@ log = logging.getLogger("localcluster.node")
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m localcluster.node", description=__doc__)
-    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    parser.add_argument(
-        "--run-dir", type=Path, default=DEFAULT_RUN_DIR, help="the cluster's directory (%(default)s)"
+    add = parser.add_argument
+    add("--run-dir", type=Path, default=DEFAULT_RUN_DIR, help="the cluster's directory (%(default)s)")
+    add("--node-name", default="local", help="name of the first node (%(default)s)")
+    add(
+        "--nodes",
+        type=int,
+        default=1,
+        help="number of nodes; further ones are NAME-2, NAME-3 … (%(default)s)",
     )
-    parser.add_argument("--kubeconfig", type=Path, help="credentials (default: those of the run directory)")
-    parser.add_argument("--node-name", default="local", help="name of the first node (%(default)s)")
-    parser.add_argument(
-        "--nodes", type=int, default=1, help="how many nodes; the others are NAME-2 … (%(default)s)"
-    )
-    parser.add_argument(
-        "--cpu", default=str(os.cpu_count()), help="allocatable CPU of each node (%(default)s)"
-    )
-    parser.add_argument(
-        "--memory", default=f"{memory_bytes // 2**20}Mi", help="allocatable memory (%(default)s)"
-    )
-    parser.add_argument("--gpus", type=int, default=0, help="allocatable nvidia.com/gpu (%(default)s)")
-    parser.add_argument("--pods", type=int, default=250, help="allocatable pods (%(default)s)")
-    parser.add_argument(
-        "--restart-backoff-seconds", type=float, default=10.0, help="first delay (%(default)s)"
-    )
-    parser.add_argument(
-        "--sweep", action="store_true", help="only kill what a killed agent left running, and exit"
-    )
+    add("--cpu", help="allocatable CPU of each node (default: the cluster's)")
+    add("--memory", help="allocatable memory of each node (default: the cluster's)")
+    add("--gpus", type=int, help="allocatable nvidia.com/gpu of each node (default: the cluster's)")
+    add("--pods", type=int, default=250, help="allocatable pods of each node (%(default)s)")
+    add("--restart-backoff-seconds", type=float, default=10.0, help="first restart delay (%(default)s)")
+    add("--sweep", action="store_true", help="only end what a killed agent left running, and exit")
     return parser
 
 
-def allocatable(options: argparse.Namespace, run_dir: Path) -> dict[str, str]:
+def allocatable(options: argparse.Namespace, cluster: Cluster) -> dict[str, str]:
     """What each node offers to the scheduler."""
-    offered = {
-        "cpu": options.cpu,
-        "memory": options.memory,
+    gpus = cluster.node.gpus if options.gpus is None else options.gpus
+    return {
+        "cpu": options.cpu or cluster.node.cpu,
+        "memory": options.memory or cluster.node.memory,
         "pods": str(options.pods),
-        "ephemeral-storage": f"{shutil.disk_usage(run_dir).free // 2**20}Mi",
+        "ephemeral-storage": f"{shutil.disk_usage(cluster.run_dir).free // 2**20}Mi",
+        **({"nvidia.com/gpu": str(gpus)} if gpus else {}),
     }
-    return offered | ({"nvidia.com/gpu": str(options.gpus)} if options.gpus else {})
 
 
 def last_address(run_dir: Path) -> int | None:
@@ -78,36 +73,31 @@ def clean(run_dir: Path, group: str) -> None:
     """Remove the processes and cgroups of an agent that was killed."""
     if killed := processes.sweep(run_dir):
         log.warning("ended %d processes that an earlier agent left: %s", len(killed), killed)
-    found = cgroups.find(group)
-    if isinstance(found, cgroups.CpuLimits):
+    if isinstance(found := cgroups.find(group), cgroups.CpuLimits):
         found.close()
 
 
-async def serve(options: argparse.Namespace, run_dir: Path, group: str) -> None:
+async def serve(options: argparse.Namespace, cluster: Cluster, group: str) -> None:
     """Run the agent until SIGINT or SIGTERM."""
-    model_server, kubeconfig = None, run_dir / "kubeconfig"
-    with contextlib.suppress(ClusterNotFoundError):
-        cluster = Cluster.load(run_dir)
-        model_server, kubeconfig = cluster.model_server_python, cluster.kubeconfig
-        kubeconfig = cluster.kubeconfig_of("node")
     limits = cgroups.find(group)
     refusal = limits if isinstance(limits, str) else None
     if refusal:
         log.warning("CPU limits are not enforced, cgroups cannot be written (%s)", refusal)
     processes.adopt_orphans()
-    timeout = aiohttp.ClientTimeout(total=None)
-    connector = aiohttp.TCPConnector(force_close=True, limit=0)
+    kubeconfig = cluster.kubeconfig_of("node")
+    server = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))["clusters"][0]["cluster"]
+    one_each = httpx.Limits(max_keepalive_connections=0)
     async with (
-        Api(options.kubeconfig or kubeconfig) as api,
-        aiohttp.ClientSession(timeout=timeout, connector=connector) as http,
+        client_from(kubeconfig) as client,
+        httpx.AsyncClient(verify=False, trust_env=False, timeout=None, limits=one_each) as http,
     ):
         host = Host(
-            api=api,
-            run_dir=run_dir,
-            addresses=Addresses(run_dir, last_address(run_dir)),
-            catalogue=images(model_server),
+            api=Api(client, server),
+            run_dir=cluster.run_dir,
+            addresses=Addresses(cluster.run_dir, last_address(cluster.run_dir)),
+            catalogue=images(cluster.model_server_python),
             cpu_limits=None if isinstance(limits, str) else limits,
-            allocatable=allocatable(options, run_dir),
+            allocatable=allocatable(options, cluster),
             backoff_base_seconds=options.restart_backoff_seconds,
             http=http,
         )
@@ -117,12 +107,12 @@ async def serve(options: argparse.Namespace, run_dir: Path, group: str) -> None:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         work = [
             host.spawn(Agent(host, names, refusal).run()),
-            host.spawn(provisioner.run(api, run_dir / "volumes")),
+            host.spawn(provisioner.run(host.api, cluster.run_dir / "volumes")),
+            host.spawn(stop.wait()),
         ]
-        log.info("agent of %s runs, CPU limits %s", ", ".join(names), "on" if not refusal else "off")
-        stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait([*work, stopped], return_when=asyncio.FIRST_COMPLETED)
-        for task in [*work, stopped]:
+        log.info("agent of %s runs, CPU limits %s", ", ".join(names), "off" if refusal else "on")
+        await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+        for task in work:
             task.cancel()
         await asyncio.gather(*work, return_exceptions=True)
 
@@ -131,18 +121,18 @@ def main() -> None:
     """Entry point."""
     options = arguments().parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    run_dir = options.run_dir.resolve()
-    if not run_dir.is_dir():
-        raise SystemExit(
-            f"--run-dir: {run_dir} does not exist; start a cluster with `python -m localcluster up`"
-        )
-    group = f"serving-operator-{crc32(str(run_dir).encode()):08x}-{options.node_name}"
-    clean(run_dir, group)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        cluster = Cluster.load(options.run_dir)
+    except ClusterNotFoundError as error:
+        raise SystemExit(f"--run-dir: {error}") from None
+    group = f"serving-operator-{crc32(os.fsencode(cluster.run_dir)):08x}-{options.node_name}"
+    clean(cluster.run_dir, group)
     if not options.sweep:
         try:
-            asyncio.run(serve(options, run_dir, group))
+            asyncio.run(serve(options, cluster, group))
         finally:
-            clean(run_dir, group)
+            clean(cluster.run_dir, group)
 
 
 if __name__ == "__main__":

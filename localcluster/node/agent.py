@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from . import processes
-from .api import MERGE, STRATEGIC_MERGE, UNREACHABLE, ApiError, Object
+from .api import MERGE, STRATEGIC_MERGE, ApiError, Object
 from .environment import every_container
 from .host import Host, now
 from .pod import Pod
@@ -122,7 +122,7 @@ class Agent:
                 current = await self._host.api.call("GET", f"/api/v1/nodes/{name}")
                 lost = (current["metadata"].get("annotations") or {}).get(LOSS) == "true"
                 await (self._lose(name) if lost else self._beat(name, current))
-            except (ApiError, *UNREACHABLE) as error:
+            except ApiError as error:
                 registered = False
                 log.warning("heartbeat of node %s failed: %s", name, error)
                 await asyncio.sleep(1)

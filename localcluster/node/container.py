@@ -13,7 +13,7 @@ from localcluster.tether import MARK
 
 from . import environment, volumes
 from .addresses import conflict, listen_address
-from .api import UNREACHABLE, ApiError, Object
+from .api import ApiError, Object
 from .catalogue import LISTEN, ImageError, ProgramError, find
 from .environment import ConfigError, Lookup
 from .host import Host, now
@@ -87,7 +87,7 @@ class Container:
             except AddressInUseError as error:
                 await self._wait("RunContainerError", str(error))
                 continue
-            except (ApiError, *UNREACHABLE) as error:
+            except ApiError as error:
                 log.warning("container %s not started, trying again: %s", self._group, error)
                 await asyncio.sleep(1)
                 continue

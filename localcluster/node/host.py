@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import aiohttp
+import httpx
 
 from .addresses import Addresses
-from .api import MERGE, UNREACHABLE, Api, ApiError, Object
+from .api import MERGE, Api, ApiError, Object
 from .catalogue import Image
 from .cgroups import CpuLimits
 
@@ -39,7 +39,7 @@ class Host:
     cpu_limits: CpuLimits | None
     allocatable: Mapping[str, str]
     backoff_base_seconds: float
-    http: aiohttp.ClientSession
+    http: httpx.AsyncClient
     describe: Callable[[], Object] = dict
     """The present content of the state file; set by the agent."""
     _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -109,5 +109,5 @@ class Host:
                     raise
                 changes = {"count": count, "lastTimestamp": now()}
                 await self.api.call("PATCH", f"{path}/{name}", changes, MERGE)
-        except (ApiError, *UNREACHABLE) as error:
+        except ApiError as error:
             log.info("event %s about pod %s not written: %s", reason, metadata["name"], error)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import volumes
 from .addresses import listen_address
-from .api import STRATEGIC_MERGE, UNREACHABLE, ApiError, Object
+from .api import STRATEGIC_MERGE, ApiError, Object
 from .container import Container
 from .environment import ConfigError, Lookup, Reference
 from .host import Host, now
@@ -168,8 +168,6 @@ class Pod:
                 if error.code in (404, 409):
                     return
                 log.warning("pod %s not removed, trying again: %s", self.path, error)
-            except UNREACHABLE as error:
-                log.warning("pod %s not removed, trying again: %s", self.path, error)
             await asyncio.sleep(1)
 
     async def _publish(self) -> None:
@@ -178,8 +176,8 @@ class Pod:
             self._dirty.clear()
             try:
                 await self._send()
-            except (ApiError, *UNREACHABLE) as error:
-                if isinstance(error, ApiError) and error.code in (404, 409):
+            except ApiError as error:
+                if error.code in (404, 409):
                     continue
                 log.warning("status of %s not written, trying again: %s", self.path, error)
                 await asyncio.sleep(1)
@@ -219,7 +217,7 @@ class Pod:
                     self._directories[volume["name"]] = volumes.directory(volume, own, claims)
                 await self._write_volumes()
                 return
-            except (ConfigError, ApiError, *UNREACHABLE) as error:
+            except (ConfigError, ApiError) as error:
                 self._host.event(self._seen(), "FailedMount", str(error))
                 for each in self._all():
                     each.state.waiting("ContainerCreating", str(error))
@@ -280,5 +278,5 @@ class Pod:
             await asyncio.sleep(REFRESH_SECONDS)
             try:
                 await self._write_volumes()
-            except (ConfigError, ApiError, *UNREACHABLE) as error:
+            except (ConfigError, ApiError) as error:
                 log.warning("volumes of %s not brought up to date: %s", self.path, error)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiohttp
+import httpx
 
 from .addresses import listen_address
 
@@ -79,7 +79,7 @@ async def ask(
     pod_ip: str,
     timeout_seconds: float,
     run: Exec,
-    session: aiohttp.ClientSession,
+    session: httpx.AsyncClient,
 ) -> tuple[bool, str]:
     """Ask once, by HTTP, TCP or a command; the answer and, if it is a failure, why."""
     try:
@@ -100,21 +100,17 @@ async def ask(
             return False, "gRPC probes are not supported by the local cluster: use httpGet, tcpSocket or exec"
     except TimeoutError:
         return False, f"no answer within {timeout_seconds:g} s"
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        return False, str(error)
+    except (httpx.HTTPError, OSError, ValueError) as error:
+        return False, str(error) or type(error).__name__
 
 
-async def _http(
-    get: Object, container: Object, pod_ip: str, session: aiohttp.ClientSession
-) -> tuple[bool, str]:
+async def _http(get: Object, container: Object, pod_ip: str, session: httpx.AsyncClient) -> tuple[bool, str]:
     host = listen_address(get.get("host") or pod_ip)
     path = "/" + (get.get("path") or "").lstrip("/")
     url = f"{(get.get('scheme') or 'HTTP').lower()}://{host}:{port_number(container, get['port'])}{path}"
     headers = {item["name"]: item["value"] for item in get.get("httpHeaders") or []}
-    async with session.get(url, headers=headers, allow_redirects=False, ssl=False) as answer:
-        if 200 <= answer.status < 400:
-            return True, ""
-        return False, f"HTTP probe failed with statuscode: {answer.status}"
+    answer = await session.get(url, headers=headers)
+    return answer.status_code < 400, f"HTTP probe failed with statuscode: {answer.status_code}"
 
 
 async def watch(

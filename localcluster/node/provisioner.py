@@ -7,7 +7,7 @@ import logging
 import shutil
 from pathlib import Path
 
-from .api import UNREACHABLE, Api, ApiError, Object
+from .api import Api, ApiError, Object
 
 log = logging.getLogger(__name__)
 CLASS = "local-path"
@@ -55,7 +55,7 @@ async def run(api: Api, directory: Path) -> None:
         try:
             await api.create_or_ignore("/apis/storage.k8s.io/v1/storageclasses", storage_class())
             break
-        except (ApiError, *UNREACHABLE) as error:
+        except ApiError as error:
             log.warning("storage class not created, trying again: %s", error)
             await asyncio.sleep(1)
     async with asyncio.TaskGroup() as group:
@@ -71,7 +71,7 @@ async def _provide(api: Api, directory: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
         try:
             await api.create_or_ignore(_VOLUMES, volume(claim, path))
-        except (ApiError, *UNREACHABLE) as error:
+        except ApiError as error:
             log.error("no volume for claim %s: %s", claim["metadata"]["name"], error)
 
 
@@ -84,5 +84,5 @@ async def _reclaim(api: Api, directory: Path) -> None:
             await asyncio.to_thread(shutil.rmtree, directory / name, True)
             try:
                 await api.call("DELETE", f"{_VOLUMES}/{name}")
-            except (ApiError, *UNREACHABLE) as error:
+            except ApiError as error:
                 log.warning("volume %s not removed: %s", name, error)
