@@ -57,17 +57,20 @@ def decide(world: World, settings: Settings, now: datetime) -> Plan:
     rest = cleanup.Cleanup((), ()) if move.writes or adopting else cleanup.clean_up(observed, state)
     writes = _without_twins((*decided.writes, *drift.writes, *rest.writes))
     conflicts = tuple(dict.fromkeys((*decided.conflicts, *drift.conflicts)))
-    status = report.status(
-        report.Report(observed, state, move, heard.ignored, conflicts, leaving=rest.leaving)
-    )
+    status = report.status(report.Report(observed, move, heard.ignored, conflicts))
     return _plan(world, writes, status, (*move.look_again, *rest.look_again), now)
 
 
 def _move(observed: Observed, heard: Heard, state: State) -> Move:
     """Return the next move of the rollout: record a command, or act on the state as it was recorded."""
     if heard.accepted:
-        said = ", ".join(f"{command.kind} {command.id}" for command in heard.accepted)
-        return Move(heard.state, "CommandAccepted", f"Accepted: {said}.")
+        # Recorded first, in a write of its own: what follows can neither be lost nor happen twice.
+        reasons = {"Promote": promote.PROMOTING, "Abort": abort.BY_LABEL, "Retry": steps.PREPARING}
+        command = heard.accepted[0]
+        message = f"{command.kind} {command.id} is accepted."
+        if command.kind == "Promote" and state.canary is not None:
+            message = capacity.preparing(state.canary.revision, 100)
+        return Move(heard.state, reasons[command.kind], message)
     lost = [revision for revision in capacity.live_revisions(state) if is_lost(observed, state, revision)]
     if lost:
         return Move(state, "RevisionLost", _lost_message(lost), stalled=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from serving_api.names import Attempt
+from serving_api.names import STABLE_LABEL, Attempt
 from serving_operator.children.autoscaler import inference_autoscaler
 from serving_operator.children.deployment import deployment
 from serving_operator.children.disruption import disruption_budget
@@ -28,6 +28,7 @@ def repair(observed: Observed, state: State) -> Iterator[Ensured]:
         if seen.record is not None:
             yield from _children(observed, state, seen, seen.record)
     if state.stable is not None:
+        yield from _unmarked(observed, state)
         yield from _stable_service(observed, state.stable.revision)
         yield from route(observed, state)
 
@@ -117,6 +118,20 @@ def autoscaler(observed: Observed, state: State, revision: str, recorded: Manife
         scale_down="Frozen" if in_rollout else "Allowed",
         revision_object=recorded,
     )
+
+
+def _unmarked(observed: Observed, state: State) -> Iterator[Ensured]:
+    """Take the mark of the committed revision from those that were it once, after the new one has it."""
+    assert state.stable is not None
+    if observed.marked_stable() != state.stable.revision:
+        return
+    live = capacity.live_revisions(state)
+    for revision, found in observed.records.items():
+        if revision not in live and found["metadata"]["labels"].get(STABLE_LABEL):
+            wanted = restated(
+                observed.service, found, int(found.get("revision", 1)), attempt_of(found), False
+            )
+            yield ensure(observed, wanted, f"revision {revision} is stable no more")
 
 
 def _stable_service(observed: Observed, revision: str) -> Iterator[Ensured]:

@@ -56,6 +56,13 @@ def settled_at(observed: Observed, *, draining: bool = False) -> datetime:
     return observed.first_seen(fact) + timedelta(seconds=observed.settings.propagation_delay_seconds)
 
 
+def overdue_at(observed: Observed) -> datetime:
+    """Return when the present generation has been there for so long that its acknowledgement is missed."""
+    assert observed.route is not None
+    seen = observed.first_seen(generation_fact(observed.route, "generation"))
+    return seen + timedelta(seconds=observed.settings.propagation_delay_seconds)
+
+
 def settled(observed: Observed, *, draining: bool = False) -> bool:
     """Whether the present generation is acknowledged and has had the time to reach every proxy."""
     answer = drained(observed) if draining else raised(observed)

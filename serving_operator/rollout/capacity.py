@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from serving_api.autoscaler import Reserve
 from serving_operator.rollout.observed import Observed, Revision
-from serving_operator.rollout.state import OPEN, Gate, State
+from serving_operator.rollout.state import OPEN, Gate, State, Wait
 from serving_operator.status.diagnosis import diagnose
 
 WAITING_FOR_CAPACITY = "WaitingForCapacity"
@@ -89,7 +89,7 @@ def autoscaler_gate(observed: Observed) -> Gate:
         f"The autoscaler has not renewed its Lease for {int(limit.total_seconds())} s; the rollout holds until it "
         f"does. See: kubectl -n {namespace} get pods,lease"
     )
-    return Gate(False, AUTOSCALER_UNAVAILABLE, message, lost=True)
+    return Gate(False, AUTOSCALER_UNAVAILABLE, message, Wait.LOST)
 
 
 def capacity_gate(observed: Observed, state: State, revision: str, percent: int) -> Gate:
@@ -103,12 +103,11 @@ def capacity_gate(observed: Observed, state: State, revision: str, percent: int)
         return gate
     said = answer(seen, percent)
     if said is None:
-        message = f"The autoscaler has yet to say how many replicas {percent}% of the demand takes."
-        return Gate(False, "WaitingForReserve", message, lost=True)
+        return Gate(False, "WaitingForReserve", preparing(revision, percent), Wait.BRIEF)
     need = said.replicas
     if said.limited:
         if not _stable_is_limited(observed, state, revision):
-            return Gate(False, RESERVE_LIMITED, reserve_limited_message(observed, seen), lost=True)
+            return Gate(False, RESERVE_LIMITED, reserve_limited_message(observed, seen), Wait.LOST)
         need = min(need, observed.max_replicas)
     return _ready_gate(seen, need, percent)
 
@@ -127,14 +126,19 @@ def stable_gate(observed: Observed, state: State, percent: int) -> Gate:
         said = answer(seen)
         if said is None:
             message = "The autoscaler has yet to say what share the stable revision carries."
-            return Gate(False, "WaitingForReserve", message, lost=True)
+            return Gate(False, "WaitingForReserve", message, Wait.BRIEF)
         at_most = said.limited and seen.available >= observed.max_replicas
         enough, has = said.carries_percent >= percent or at_most, f"capacity for {said.carries_percent}%"
         enough = enough and seen.available > 0
     if enough:
         return OPEN
     message = f"Revision {seen.revision} (stable) has {has}, and {percent}% of the demand is to stay with it."
-    return Gate(False, "StableNotReady", message, lost=True)
+    return Gate(False, "StableNotReady", message, Wait.LOST)
+
+
+def preparing(revision: str, percent: int) -> str:
+    """Say that a revision waits for its own capacity."""
+    return f"Revision {revision} gets its replicas for {percent}% of the demand before it gets the traffic."
 
 
 def reserve_limited_message(observed: Observed, seen: Revision) -> str:
@@ -165,6 +169,8 @@ def _ready_gate(seen: Revision, need: int, percent: int) -> Gate:
         return OPEN
     cause = diagnose(seen.pods, seen.deployment)
     if cause is not None and cause.wants_nodes:
-        return Gate(False, WAITING_FOR_CAPACITY, cause.message, lost=True)
-    message = f"Revision {seen.revision} needs {need} ready replicas for {percent}% of the demand."
-    return Gate(False, "WaitingForReplicas", f"{message} {cause.message}" if cause else message)
+        return Gate(False, WAITING_FOR_CAPACITY, cause.message, Wait.LOST)
+    message = preparing(seen.revision, percent)
+    return Gate(
+        False, "WaitingForReplicas", f"{message} {cause.message}" if cause and cause.final else message
+    )

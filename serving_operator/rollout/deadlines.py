@@ -7,12 +7,16 @@ from datetime import datetime, timedelta
 from serving_api.status import CanaryStatus, Hold
 from serving_operator.rollout.capacity import WAITING_FOR_CAPACITY
 from serving_operator.rollout.observed import Observed
-from serving_operator.rollout.state import Gate, Move, State, moment_of, text_of
+from serving_operator.rollout.state import Gate, Move, State, Wait, moment_of, text_of
 
 
-def waiting(observed: Observed, state: State, gate: Gate) -> Move:
-    """Wait at a closed gate: a lost wait stops the clock, and want of nodes has a deadline of its own."""
-    held = accounted(state, gate if gate.lost else None, observed.now)
+def waiting(observed: Observed, state: State, gate: Gate, stage: str) -> Move:
+    """Wait at a closed gate of a stage: a lost wait stops the clock, want of nodes has a deadline of its own.
+
+    Only a lost wait is named as the reason: the others belong to the stage and pass without a word.
+    """
+    is_lost = gate.wait is Wait.LOST
+    held = accounted(state, gate if is_lost else None, observed.now)
     stalled, overdue, look_again = False, False, []
     assert held.canary is not None
     if gate.reason == WAITING_FOR_CAPACITY and held.canary.hold is not None:
@@ -20,17 +24,17 @@ def waiting(observed: Observed, state: State, gate: Gate) -> Move:
         ends = moment_of(held.canary.hold.since) + patience
         stalled = observed.now >= ends
         look_again.append(ends)
-    elif not gate.lost:
+    elif gate.wait is Wait.OWN:
         ends = deadline(observed, held)
         overdue = observed.now >= ends
         look_again.append(ends)
     return Move(
         state=held,
-        reason="Unschedulable" if stalled else gate.reason,
+        reason="Unschedulable" if stalled else gate.reason if is_lost else stage,
         message=gate.message,
         stalled=stalled,
         overdue=overdue,
-        look_again=tuple(look_again),
+        look_again=(*gate.look_again, *look_again),
     )
 
 

@@ -6,33 +6,35 @@ from dataclasses import replace
 
 from serving_api.names import Attempt
 from serving_operator.children.services import stable_service
-from serving_operator.rollout import abort, attempts, capacity, deadlines, routing, steps
+from serving_operator.rollout import abort, attempts, capacity, deadlines, promote, routing, steps
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import Move, State
 from serving_operator.world import Write
+
+OPENING = "Opening"
 
 
 def serve(observed: Observed, state: State) -> Move:
     """Bring the newest spec into service; an older candidate gives way to it."""
     canary = state.canary
     if canary is None or canary.revision != observed.wanted:
-        return attempts.begin(observed, state, f"Revision {observed.wanted} is to be the first one.")
+        return attempts.begin(observed, state, capacity.preparing(observed.wanted, 100))
     gate = capacity.capacity_gate(observed, state, canary.revision, 100)
     if not gate.open:
-        return _waiting(observed, deadlines.waiting(observed, state, gate))
+        return _waiting(observed, deadlines.waiting(observed, state, gate, steps.PREPARING))
     writes = _opening(observed, canary.revision)
     if writes:
         ready = deadlines.accounted(state, None, observed.now)
-        return Move(
-            ready, "Opening", f"Revision {canary.revision} is ready and gets all traffic.", writes=writes
-        )
+        return Move(ready, OPENING, steps.TRAVELLING, writes=writes)
     if observed.world.routes_served:
-        unfinished = steps.arrived(observed, state, 100)
-        if unfinished is not None and unfinished.reason != "WeightReached":
-            return unfinished
+        gate = steps.route_gate(observed)
+        if not gate.open:
+            return deadlines.waiting(observed, state, gate, OPENING)
     attempt = Attempt.parse(canary.id)
     assert attempt is not None
-    return Move(state.committed(attempt), "Committed", f"Revision {attempt.revision} is the stable revision.")
+    return Move(
+        state.committed(attempt), promote.COMMITTED, f"Revision {attempt.revision} is the stable revision."
+    )
 
 
 def _waiting(observed: Observed, waiting: Move) -> Move:

@@ -9,6 +9,9 @@ from serving_operator.rollout import capacity, deadlines, routing, steps
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import Move, State, moment_of
 
+PROMOTING = "Promoting"
+COMMITTED = "Committed"
+
 
 def promote(observed: Observed, state: State) -> Move:
     """Take the canary to 100 percent and commit it. Steps and evidence are skipped, capacity and soak are not."""
@@ -16,17 +19,20 @@ def promote(observed: Observed, state: State) -> Move:
     assert state.stable is not None
     canary, stable = state.canary, state.stable
     if observed.weights.get(canary.revision, 0) >= 100:
-        return steps.arrived(observed, state, 100) or _soak(observed, state)
+        gate = steps.arrival_gate(observed, state, 100)
+        if not gate.open:
+            return deadlines.waiting(observed, state, gate, PROMOTING)
+        return _soak(observed, steps.arrived(observed, state, 100))
     gate = capacity.capacity_gate(observed, state, canary.revision, 100)
     if gate.open:
         gate = steps.route_gate(observed)
     if not gate.open:
-        return deadlines.waiting(observed, state, gate)
+        return deadlines.waiting(observed, state, gate, PROMOTING)
     forward = steps.stable_is_broken(observed)
     return Move(
         state=deadlines.accounted(state, None, observed.now),
-        reason=steps.ROLL_FORWARD if forward else "Promoting",
-        message=f"Revision {canary.revision} has the capacity for all of the traffic and gets it.",
+        reason=steps.ROLL_FORWARD if forward else PROMOTING,
+        message=steps.TRAVELLING,
         writes=(
             routing.write(
                 observed,
@@ -42,9 +48,10 @@ def _soak(observed: Observed, state: State) -> Move:
     assert state.canary.step_started_at is not None
     seconds = observed.rollout_of(state.canary.revision).soak_seconds
     ends = moment_of(state.canary.step_started_at) + timedelta(seconds=seconds)
-    if observed.now < ends:
+    recorded = State.of(observed.world.service.get("status") or {}).canary
+    if observed.now < ends or recorded is None or recorded.weight != 100:
         message = f"Revision {state.canary.revision} has all of the traffic; it is committed after {seconds} s of it."
         return Move(state, "Soaking", message, look_again=(ends,))
     attempt = Attempt.parse(state.canary.id)
     assert attempt is not None
-    return Move(state.committed(attempt), "Committed", f"Revision {attempt.revision} is the stable revision.")
+    return Move(state.committed(attempt), COMMITTED, f"Revision {attempt.revision} is the stable revision.")

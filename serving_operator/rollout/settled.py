@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from serving_operator.rollout import attempts
+from serving_operator.rollout import attempts, capacity
 from serving_operator.rollout.commands import label_command
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import Move, State
@@ -35,5 +35,5 @@ def begin_if_asked(observed: Observed, state: State) -> Move:
     if refused is not None:
         return Move(state, "QuotaExceeded", refused, stalled=True)
     return attempts.begin(
-        observed, state, f"Revision {observed.wanted} becomes a canary; capacity comes first."
+        observed, state, capacity.preparing(observed.wanted, observed.service.spec.rollout.steps[0].weight)
     )

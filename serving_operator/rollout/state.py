@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -85,15 +86,27 @@ class State:
         )
 
 
+class Wait(enum.Enum):
+    """Whose a wait is, and with that what it does to the attempt's deadline."""
+
+    OWN = "Own"
+    """The attempt's own: its clock runs."""
+    BRIEF = "Brief"
+    """A step of the protocol that takes seconds: the clock runs, but nobody is rejected for it."""
+    LOST = "Lost"
+    """Somebody else's: the clock stands still, and the status names for whom it waits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Whether something may happen now; if not, why, and whether the wait is the canary's own fault."""
+    """Whether something may happen now; if not, why, and whose the wait is."""
 
     open: bool
     reason: str = ""
     message: str = ""
-    lost: bool = False
-    """The wait is for somebody else: it counts towards no deadline."""
+    wait: Wait = Wait.OWN
+    look_again: tuple[datetime, ...] = ()
+    """Moments at which time alone may open it."""
 
 
 OPEN = Gate(open=True)

@@ -9,8 +9,11 @@ from serving_operator.rollout import acknowledge, capacity, deadlines, routing
 from serving_operator.rollout.commands import label_command
 from serving_operator.rollout.first_seen import STABLE_BROKEN
 from serving_operator.rollout.observed import Observed
-from serving_operator.rollout.state import Gate, Move, State, text_of
+from serving_operator.rollout.state import OPEN, Gate, Move, State, Wait, text_of
 
+PREPARING = "Preparing"
+ADVANCING = "Advancing"
+TRAVELLING = "New weights are in the route; every Gateway and its proxies are given time to follow."
 WAITING_FOR_PROMOTION = "WaitingForPromotion"
 ROLL_FORWARD = "RollForward"
 
@@ -22,23 +25,26 @@ def advance(observed: Observed, state: State) -> Move:
     canary, stable = state.canary, state.stable
     target = capacity.next_weight(observed, state)
     if observed.weights.get(canary.revision, 0) >= target:
-        return arrived(observed, state, target) or verdict(observed, state)
+        gate = arrival_gate(observed, state, target)
+        if gate.open:
+            return verdict(observed, arrived(observed, state, target))
+        return deadlines.waiting(observed, state, gate, ADVANCING)
     gate = capacity.capacity_gate(observed, state, canary.revision, target)
     if not gate.open:
-        return deadlines.waiting(observed, state, gate)
+        return deadlines.waiting(observed, state, gate, PREPARING)
     if stable_is_broken(observed):
         return roll_forward(observed, state)
     gate = capacity.stable_gate(observed, state, 100 - target)
     if gate.open:
         gate = route_gate(observed)
     if not gate.open:
-        waiting = deadlines.waiting(observed, state, gate)
+        waiting = deadlines.waiting(observed, state, gate, PREPARING)
         return replace(waiting, look_again=(*waiting.look_again, *_broken_at(observed)))
     weights = {stable.revision: 100 - target, canary.revision: target}
     return Move(
         state=deadlines.accounted(state, None, observed.now),
-        reason="Advancing",
-        message=f"Revision {canary.revision} has the capacity for {target}% of the traffic and gets it.",
+        reason=ADVANCING,
+        message=TRAVELLING,
         writes=(
             routing.write(
                 observed,
@@ -49,37 +55,39 @@ def advance(observed: Observed, state: State) -> Move:
     )
 
 
-def arrived(observed: Observed, state: State, weight: int) -> Move | None:
-    """Return what is left to do until a weight in the route is also the weight of the traffic; None if nothing is.
+def arrival_gate(observed: Observed, state: State, weight: int) -> Gate:
+    """Hold until a weight in the route is also the weight of the traffic.
 
-    The moment is kept in the status, so that a restart neither waits again nor counts time twice.
+    Once that is so it is kept in the status, so that a restart does not wait again.
     """
     assert state.canary is not None
-    if state.canary.weight == weight and state.canary.step_started_at and acknowledge.raised(observed).given:
-        return None
-    gate = route_gate(observed)
-    if not gate.open:
-        answer = acknowledge.raised(observed)
-        waiting = deadlines.waiting(observed, state, gate)
-        moments = (acknowledge.settled_at(observed),) if answer.given else ()
-        return replace(waiting, look_again=(*waiting.look_again, *moments))
-    reached = deadlines.accounted(state, None, observed.now)
-    return Move(
-        state=reached.with_canary(weight=weight, step_started_at=text_of(observed.now)),
-        reason="WeightReached",
-        message=f"Revision {state.canary.revision} has {weight}% of the traffic.",
-    )
+    known = state.canary.weight == weight and state.canary.step_started_at is not None
+    if known and acknowledge.raised(observed).given:
+        return OPEN
+    return route_gate(observed)
+
+
+def arrived(observed: Observed, state: State, weight: int) -> State:
+    """Return the state in which the traffic has the weight, since now if that is news."""
+    assert state.canary is not None
+    settled = deadlines.accounted(state, None, observed.now)
+    if state.canary.weight == weight and state.canary.step_started_at is not None:
+        return settled
+    return settled.with_canary(weight=weight, step_started_at=text_of(observed.now))
 
 
 def route_gate(observed: Observed) -> Gate:
-    """Hold until every Gateway carries out the route as it is; the wait is the gateway's."""
+    """Hold until every Gateway carries out the route as it is, and its proxies have had the time to follow."""
     answer = acknowledge.raised(observed)
-    if not answer.given:
-        return Gate(False, "RouteNotAcknowledged", answer.message, lost=True)
-    if not acknowledge.settled(observed):
-        message = "Every Gateway has acknowledged the route; its proxies are given time to follow."
-        return Gate(False, "Propagating", message, lost=True)
-    return Gate(open=True)
+    if answer.given:
+        settles = acknowledge.settled_at(observed)
+        if observed.now >= settles:
+            return OPEN
+        return Gate(False, "Propagating", TRAVELLING, Wait.BRIEF, (settles,))
+    overdue = acknowledge.overdue_at(observed)
+    if observed.now < overdue:
+        return Gate(False, "Propagating", TRAVELLING, Wait.BRIEF, (overdue,))
+    return Gate(False, "RouteNotAcknowledged", answer.message, Wait.LOST)
 
 
 def verdict(observed: Observed, state: State) -> Move:
@@ -87,7 +95,7 @@ def verdict(observed: Observed, state: State) -> Move:
     assert state.canary is not None
     gate = capacity.autoscaler_gate(observed)
     if not gate.open:
-        return deadlines.waiting(observed, state, gate)
+        return deadlines.waiting(observed, state, gate, ADVANCING)
     weight = observed.weights.get(state.canary.revision, 0)
     message = (
         f"Revision {state.canary.revision} has {weight}% of the traffic and waits for a verdict. "

@@ -8,6 +8,7 @@ from typing import Literal
 from serving_api.names import ServiceKey
 from serving_operator.rollout import acknowledge, capacity
 from serving_operator.rollout.observed import Observed, Revision
+from serving_operator.rollout.promote import COMMITTED
 from serving_operator.rollout.settled import GATEWAY_API_MISSING, REJECTED, SETTLED
 from serving_operator.rollout.state import Move, State
 from serving_operator.status.diagnosis import diagnose
@@ -67,7 +68,7 @@ def ready(observed: Observed, state: State, is_servable: Said) -> Said:
         )
     cause = diagnose(seen.pods, seen.deployment)
     short = f"Revision {seen.revision} (stable) has fewer ready replicas than it needs."
-    return Said("Ready", "False", "BelowNeed", f"{short} {cause.message}" if cause else short)
+    return Said("Ready", "False", "BelowNeed", f"{short} {cause.message}" if cause and cause.final else short)
 
 
 def need_of(observed: Observed, state: State, seen: Revision) -> int:
@@ -107,6 +108,12 @@ def route_programmed(observed: Observed) -> Said:
         )
         return Said("RouteProgrammed", "False", GATEWAY_API_MISSING, message)
     answer = acknowledge.raised(observed)
+    if not answer.given and observed.route is not None and observed.now < acknowledge.overdue_at(observed):
+        # A Gateway takes a moment after every write; only a missed acknowledgement is news.
+        before = (observed.world.service.get("status") or {}).get("conditions") or ()
+        for entry in before:
+            if entry["type"] == "RouteProgrammed":
+                return Said("RouteProgrammed", entry["status"], entry["reason"], entry["message"])
     return Said("RouteProgrammed", "True" if answer.given else "False", answer.reason, answer.message)
 
 
@@ -123,11 +130,14 @@ def canary_healthy(observed: Observed, state: State) -> Said | None:
     return Said("CanaryHealthy", "Unknown", "Starting", f"No pod of revision {seen.revision} is ready yet.")
 
 
-def progress(observed: Observed, state: State, move: Move, leaving: tuple[str, ...]) -> Said | None:
+def progress(observed: Observed, state: State, move: Move) -> Said | None:
     """Reconciling or Stalled, as kstatus reads them; neither where all is done or a person is waited for."""
+    if observed.world.refused:
+        return Said("Stalled", "True", "Refused", refusals(observed))
     if move.stalled:
         return Said("Stalled", "True", move.reason, move.message)
-    if move.reason == SETTLED and state.stable is not None:
+    if move.reason in (SETTLED, COMMITTED) and state.stable is not None:
+        leaving = [entry for entry in observed.populated if entry not in capacity.live_revisions(state)]
         seen = observed.revision(state.stable.revision)
         cause = diagnose(seen.pods, seen.deployment)
         if cause is not None and cause.final and not seen.has_ready_pod:
@@ -136,9 +146,17 @@ def progress(observed: Observed, state: State, move: Move, leaving: tuple[str, .
             message = f"Revision {', '.join(leaving)} finishes its last requests and is removed then."
             return Said("Reconciling", "True", "Draining", message)
         return None
-    if move.waits_for_person or move.reason == SETTLED:
+    if move.waits_for_person:
         return None
     return Said("Reconciling", "True", move.reason, move.message)
+
+
+def refusals(observed: Observed) -> str:
+    """Quote what the API server said to writes that it refuses."""
+    said = [f"{kind} {name}: {message}" for (kind, name), message in sorted(observed.world.refused.items())]
+    return (
+        f"The API server refuses what is to be written; change the spec, or what forbids it. {' '.join(said)}"
+    )
 
 
 def reserve_limited(observed: Observed, state: State) -> Said | None:

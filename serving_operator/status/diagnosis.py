@@ -84,9 +84,7 @@ def _of_containers(pod: str, see: str, containers: Iterable[Manifest]) -> Iterat
         restarts = int(container.get("restartCount", 0))
         if reason in _PULL:
             image = container.get("image", "")
-            yield Cause(
-                "ImagePullFailed", f"Pod {pod}: image {image} cannot be pulled ({reason}: {said}). {see}"
-            )
+            yield Cause("ImagePullFailed", f"Pod {pod}: image {image} cannot be pulled. {see}")
         elif reason in _CONFIG:
             remedy = "create the Secret, ConfigMap or key that is named, or correct the reference"
             yield Cause("ConfigError", f"Pod {pod}: {reason}: {said}; {remedy}.")

@@ -9,7 +9,7 @@ from serving_api.names import REVISION_LABEL, SERVICE_LABEL
 from serving_operator.rollout import capacity
 from serving_operator.rollout.commands import Ignored
 from serving_operator.rollout.observed import Observed
-from serving_operator.rollout.state import Move, State, text_of
+from serving_operator.rollout.state import Move, text_of
 from serving_operator.status import conditions
 from serving_operator.status.address import url
 from serving_operator.status.conditions import Said
@@ -18,14 +18,12 @@ from serving_operator.world import Manifest
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Everything that a status is made of. `before` decided; `move.state` is what is to be remembered."""
+    """Everything that a status is made of; `move.state` is what is to be remembered."""
 
     observed: Observed
-    before: State
     move: Move
     ignored: tuple[Ignored, ...]
     conflicts: tuple[str, ...]
-    leaving: tuple[str, ...]
 
 
 def status(report: Report) -> Manifest:
@@ -88,7 +86,7 @@ def _said(report: Report) -> list[Said]:
         conditions.up_to_date(observed, state, move),
         conditions.route_programmed(observed),
         conditions.canary_healthy(observed, state),
-        conditions.progress(observed, state, move, report.leaving),
+        conditions.progress(observed, state, move),
         conditions.only_if("CommandIgnored", report.ignored[0].reason if ignored else "", ignored),
         conditions.only_if("NameConflict", "NotOurs", report.conflicts),
         conditions.reserve_limited(observed, state),

@@ -1,0 +1,550 @@
+"""A small cluster in memory: the API server's part, and a kubelet, a gateway and an autoscaler that act when told to.
+
+Every write is checked against the invariants of a rollout at the moment at which it takes effect.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from serving_api.names import (
+    ABORT_LABEL,
+    AUTOSCALER,
+    AUTOSCALER_KIND,
+    OPERATOR,
+    PROMOTE_LABEL,
+    RETRY_LABEL,
+    REVISION_LABEL,
+    ServiceKey,
+)
+from serving_operator.children.route import weights
+from serving_operator.decide import decide
+from serving_operator.ownership import controller_of
+from serving_operator.rollout import facts
+from serving_operator.world import EventNote, Manifest, ObjectId, Plan, Settings, World, Write
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+KEY = ServiceKey("demo", "digits")
+SETTINGS = Settings(propagation_delay_seconds=2, stable_broken_seconds=30)
+NEVER_READY = ("broken", "unpullable", "unschedulable", "crashing")
+
+
+def inference_service(image: str = "a", **spec: Any) -> Manifest:
+    """Return a stored service whose revision follows from `image`; pods of some images never become ready."""
+    made: Manifest = {
+        "apiVersion": "serving-operator.dev/v1alpha1",
+        "kind": "InferenceService",
+        "metadata": {"name": KEY.name, "namespace": KEY.namespace, "uid": "service-1", "generation": 1},
+        "spec": {
+            "predictor": {"container": {"image": image}, "minReplicas": 1, "maxReplicas": 8, "timeout": 5},
+            "objective": {"indicator": "RequestLatency", "thresholdMilliseconds": 300, "percent": 99},
+            "scaling": {"class": "Auto"},
+            "rollout": {
+                "steps": [{"weight": 20}],
+                "progressDeadlineSeconds": 120,
+                "capacityDeadlineSeconds": 240,
+                "soakSeconds": 10,
+            },
+            "route": {
+                "parentRefs": [{"name": "local", "namespace": "gateway"}],
+                "hostnames": ["digits.test"],
+            },
+        },
+    }
+    made["spec"] |= spec
+    return made
+
+
+class Crash(Exception):  # noqa: N818
+    """The operator is killed between two of its writes."""
+
+
+class Simulation:
+    """The cluster; `now` moves only when told to."""
+
+    def __init__(
+        self, service: Manifest | None = None, *, demand: int = 3, routes_served: bool = True
+    ) -> None:
+        self.service = service or inference_service()
+        self.objects: dict[ObjectId, Manifest] = {}
+        self.pods: dict[str, Manifest] = {}
+        self.now = START
+        self.demand = demand
+        self.routes_served = routes_served
+        self.renewed: datetime | None = START
+        self.autoscaler_alive = True
+        self.since: dict[str, datetime] = {}
+        self.last_replicas: dict[str, int] = {}
+        self.last_revisions: dict[str, Manifest] = {}
+        self.quotas: tuple[Manifest, ...] = ()
+        self.refused: dict[ObjectId, str] = {}
+        self.writes: list[Write] = []
+        self.events: list[EventNote] = []
+        self.status_writes = 0
+        self.given_labels: set[tuple[str, str]] = set()
+        self.history: list[tuple[str, dict[str, int]]] = []
+        self.peak: dict[str, int] = {}
+        self.aborted: set[str] = set()
+        self._version = 100
+        self._uid = 0
+
+    # What the API server does
+
+    @property
+    def status(self) -> Manifest:
+        """Status of the service."""
+        return dict(self.service.get("status") or {})
+
+    @property
+    def route(self) -> Manifest | None:
+        """The route, if there is one."""
+        return self.objects.get(ObjectId("HTTPRoute", KEY.name))
+
+    def condition(self, kind: str) -> Manifest | None:
+        """Return a condition of the service."""
+        return next((entry for entry in self.status.get("conditions") or () if entry["type"] == kind), None)
+
+    def of_kind(self, kind: str) -> dict[str, Manifest]:
+        """Return the objects of a kind by name."""
+        return {name: found for (of, name), found in self.objects.items() if of == kind}
+
+    def world(self) -> World:
+        """Return what the operator sees, with its own facts about it."""
+        uid = self.service["metadata"]["uid"]
+        ours = {
+            key: found
+            for key, found in self.objects.items()
+            if (controller_of(found) or {}).get("uid") == uid
+        }
+        world = World(
+            key=KEY,
+            service=copy.deepcopy(self.service),
+            objects=copy.deepcopy(ours),
+            pods=tuple(copy.deepcopy(list(self.pods.values()))),
+            endpoint_slices=tuple(self._slices()),
+            quotas=self.quotas,
+            strangers=copy.deepcopy({key: found for key, found in self.objects.items() if key not in ours}),
+            routes_served=self.routes_served,
+            autoscaler_renewed=self.renewed,
+            since=self.since,
+            last_replicas=dict(self.last_replicas),
+            last_revisions=copy.deepcopy(self.last_revisions),
+            refused=dict(self.refused),
+        )
+        self.since = facts(world, self.now)
+        return replace(world, since=self.since)
+
+    def decide(self) -> Plan:
+        """Ask the operator what it would do."""
+        return decide(self.world(), SETTINGS, self.now)
+
+    def reconcile(self, *, crash_after: int | None = None) -> int:
+        """Let the operator look once and carry out its plan; returns the writes that changed something."""
+        plan = self.decide()
+        changed = 0
+        for index, write in enumerate(plan.writes):
+            if crash_after == index:
+                self.restart()
+                raise Crash
+            self._write(write)
+            changed += 1
+        if crash_after == len(plan.writes):
+            self.restart()
+            raise Crash
+        if plan.status is not None and plan.status != self.service.get("status"):
+            self._write_status(plan.status)
+            changed += 1
+        self.events += plan.events
+        return changed
+
+    def restart(self) -> None:
+        """Forget what only the operator's memory holds."""
+        self.since, self.last_replicas, self.last_revisions = {}, {}, {}
+
+    def _write(self, write: Write) -> None:
+        manifest = write.manifest
+        key = ObjectId(manifest["kind"], manifest["metadata"]["name"])
+        live = self.objects.get(key)
+        self.writes.append(write)
+        if write.verb == "create":
+            assert live is None, f"S8: {key} is created over another"
+        else:
+            assert live is not None, f"{key} is not there"
+            assert write.uid == live["metadata"]["uid"], f"S8: {write.verb} of {key} without its uid"
+            owner = controller_of(live)
+            assert owner is None or owner["uid"] == self.service["metadata"]["uid"], f"S8: {key} is foreign"
+            if write.resource_version is not None:
+                assert write.resource_version == live["metadata"]["resourceVersion"]
+        if key.kind == "HTTPRoute" and write.verb != "delete":
+            self._check_route(manifest)
+        if write.verb == "delete":
+            self._check_deletion(key)
+            self.remove(key)
+        else:
+            self._put(key, manifest, live)
+        self._check_bounds()
+
+    def _put(self, key: ObjectId, manifest: Manifest, live: Manifest | None) -> None:
+        made = copy.deepcopy(manifest)
+        metadata, spec = made["metadata"], made.get("spec")
+        known = (live or {}).get("metadata") or {}
+        if key.kind == "ControllerRevision" and live is not None:
+            assert live["data"] == made["data"], f"{key}: data is immutable"
+        if key.kind == "Deployment":
+            assert spec is not None
+            stated = "replicas" in spec
+            owned_by_autoscaler = any(
+                entry["manager"] == AUTOSCALER for entry in known.get("managedFields") or ()
+            )
+            if not stated:
+                spec["replicas"] = live["spec"]["replicas"] if live and owned_by_autoscaler else 1
+                if live is not None:
+                    assert spec["replicas"] == live["spec"]["replicas"], (
+                        "S9: leaving replicas out changed them"
+                    )
+            metadata["managedFields"] = [
+                entry for entry in known.get("managedFields") or () if entry["manager"] != OPERATOR
+            ]
+            if stated and live is not None and live["spec"]["replicas"] != spec["replicas"]:
+                metadata["managedFields"] = []
+            if live is not None:
+                assert live["spec"]["template"] == spec["template"] or live.get("edited"), (
+                    "S7: template changed"
+                )
+        owned = {"manager": OPERATOR, "operation": "Apply", "fieldsV1": _fields_of(manifest)}
+        metadata["managedFields"] = [*metadata.get("managedFields", ()), owned]
+        self._version += 1
+        self._uid += 1
+        changed = live is None or live.get("spec") != spec
+        metadata |= {
+            "uid": known.get("uid") or f"uid-{self._uid}",
+            "resourceVersion": str(self._version),
+            "generation": int(known.get("generation", 0)) + (1 if changed else 0),
+        }
+        if live is not None and "status" in live:
+            made["status"] = live["status"]
+        self.objects[key] = made
+        if key.kind == "ControllerRevision":
+            self.last_revisions.pop(key.name, None)
+
+    def _write_status(self, status: Manifest) -> None:
+        self.status_writes += 1
+        before = self.status
+        self._check_status(before, status)
+        self.service["status"] = json.loads(json.dumps(status))
+
+    def remove(self, key: ObjectId) -> None:
+        """Delete an object; the operator remembers what it last saw of it."""
+        gone = self.objects.pop(key)
+        if key.kind == "Deployment":
+            self.last_replicas[key.name] = gone["spec"]["replicas"]
+            self.pods = {
+                name: pod for name, pod in self.pods.items() if not name.startswith(f"{key.name}-pod")
+            }
+        if key.kind == "ControllerRevision":
+            self.last_revisions[key.name] = gone
+
+    def edit(self, key: ObjectId, **fields: Any) -> None:
+        """Edit an object's spec as a stranger would."""
+        live = self.objects[key]
+        for name, value in fields.items():
+            live["spec"][name] = value
+        self._version += 1
+        live["edited"] = True
+        live["metadata"]["resourceVersion"] = str(self._version)
+        live["metadata"]["generation"] += 1
+
+    # What the others do
+
+    def kubelet(self) -> None:
+        """Start and stop pods, and let those of the last time become ready."""
+        for name, deployment in self.of_kind("Deployment").items():
+            image = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+            mine = sorted(pod for pod in self.pods if pod.startswith(f"{name}-pod"))
+            for pod in mine:
+                if image not in NEVER_READY and not self.pods[pod].get("killed"):
+                    self.pods[pod]["status"] = _pod_status(ready=True)
+                elif image in NEVER_READY:
+                    self.pods[pod]["status"] = _pod_status(ready=False, image=image)
+            for index in range(len(mine), deployment["spec"]["replicas"]):
+                self.pods[f"{name}-pod{index}"] = {
+                    "metadata": {
+                        "name": f"{name}-pod{index}",
+                        "namespace": KEY.namespace,
+                        "labels": deployment["metadata"]["labels"],
+                    },
+                    "status": _pod_status(ready=False, image=image),
+                }
+            for pod in mine[deployment["spec"]["replicas"] :]:
+                del self.pods[pod]
+            self._count(name)
+
+    def _count(self, name: str) -> None:
+        mine = [pod for pod in self.pods if pod.startswith(f"{name}-pod")]
+        ready = sum(_is_ready(self.pods[pod]) for pod in mine)
+        self.objects[ObjectId("Deployment", name)]["status"] = {
+            "replicas": len(mine),
+            "readyReplicas": ready,
+            "availableReplicas": ready,
+        }
+
+    def break_pods(self, revision: str, broken: bool = True) -> None:
+        """Let the running pods of a revision fail, or get well."""
+        for pod in self.pods.values():
+            if pod["metadata"]["labels"][REVISION_LABEL] == revision:
+                pod["killed"] = broken
+                pod["status"] = _pod_status(ready=not broken, image="crashing")
+        self._count(f"{KEY.name}-{revision}")
+
+    def gateway(self) -> None:
+        """Acknowledge the route as it is."""
+        route = self.route
+        if route is not None:
+            route["status"] = {
+                "parents": [
+                    {
+                        "parentRef": parent,
+                        "conditions": [
+                            {
+                                "type": kind,
+                                "status": "True",
+                                "observedGeneration": route["metadata"]["generation"],
+                            }
+                            for kind in ("Accepted", "ResolvedRefs")
+                        ],
+                    }
+                    for parent in route["spec"]["parentRefs"]
+                ]
+            }
+
+    def autoscaler(self) -> None:
+        """Renew the Lease, answer every share, and scale every target that is not only advised."""
+        if not self.autoscaler_alive:
+            return
+        self.renewed = self.now
+        for name, found in self.of_kind(AUTOSCALER_KIND).items():
+            spec, target = found["spec"], self.objects.get(ObjectId("Deployment", name))
+            ready = int(((target or {}).get("status") or {}).get("readyReplicas", 0))
+            reserve = spec["share"]["reservePercent"]
+            need = max(1, -(-self.demand * reserve // 100))
+            found["status"] = {
+                "reserve": {
+                    "reservePercent": reserve,
+                    "replicas": need,
+                    "readyReplicas": ready,
+                    "carriesPercent": min(100, 100 * ready // self.demand),
+                    "observedGeneration": found["metadata"]["generation"],
+                    "limited": need > spec["maxReplicas"],
+                },
+                "observedReplicas": target["spec"]["replicas"] if target else 0,
+            }
+            if target is not None and spec.get("mode", "Auto") == "Auto":
+                wanted = min(spec["maxReplicas"], max(spec["minReplicas"], need))
+                if spec["scaleDown"] == "Frozen":
+                    wanted = max(wanted, target["spec"]["replicas"])
+                self._scale(target, wanted)
+
+    def _scale(self, target: Manifest, replicas: int) -> None:
+        entries = target["metadata"].setdefault("managedFields", [])
+        if target["spec"]["replicas"] != replicas:
+            target["spec"]["replicas"] = replicas
+            target["metadata"]["generation"] += 1
+            entries[:] = []
+        if not any(entry["manager"] == AUTOSCALER for entry in entries):
+            entries.append(_owns_replicas(AUTOSCALER) | {"subresource": "scale"})
+        self._version += 1
+        target["metadata"]["resourceVersion"] = str(self._version)
+
+    def tick(self, seconds: float = 1.0) -> None:
+        """Let time pass."""
+        self.now += timedelta(seconds=seconds)
+
+    def round(self, seconds: float = 1.0) -> int:
+        """Let everybody act once; returns the operator's writes."""
+        self.tick(seconds)
+        self.autoscaler()
+        self.kubelet()
+        self.gateway()
+        return self.reconcile()
+
+    def run(self, seconds: int = 120) -> int:
+        """Let everybody act for a while; returns the operator's writes."""
+        return sum(self.round() for _ in range(seconds))
+
+    # What the user does
+
+    def apply(self, service: Manifest) -> None:
+        """Apply a spec; labels, uid and status stay."""
+        if self.service["spec"] != service["spec"]:
+            self.service["spec"] = service["spec"]
+            self.service["metadata"]["generation"] += 1
+
+    def label(self, kind: str, value: str | None) -> None:
+        """Set or remove a command label."""
+        label = {"Promote": PROMOTE_LABEL, "Abort": ABORT_LABEL, "Retry": RETRY_LABEL}[kind]
+        labels = self.service["metadata"].setdefault("labels", {})
+        if value is None:
+            labels.pop(label, None)
+        else:
+            labels[label] = value
+            self.given_labels.add((kind, value))
+
+    # What must hold
+
+    def _slices(self) -> list[Manifest]:
+        made = []
+        for name, service in self.of_kind("Service").items():
+            revision = service["spec"]["selector"][REVISION_LABEL]
+            pods = [
+                pod for pod in self.pods.values() if pod["metadata"]["labels"][REVISION_LABEL] == revision
+            ]
+            made.append(
+                {
+                    "metadata": {"name": f"{name}-x", "labels": {"kubernetes.io/service-name": name}},
+                    "endpoints": [
+                        {
+                            "conditions": {"ready": _is_ready(pod)},
+                            "targetRef": {"name": pod["metadata"]["name"]},
+                        }
+                        for pod in pods
+                    ],
+                }
+            )
+        return made
+
+    def ready(self, revision: str) -> int:
+        """Return how many pods of a revision answer."""
+        return sum(
+            _is_ready(pod)
+            for pod in self.pods.values()
+            if pod["metadata"]["labels"][REVISION_LABEL] == revision
+        )
+
+    def _check_route(self, manifest: Manifest) -> None:
+        before, after = weights(self.route) if self.route else {}, weights(manifest)
+        assert sum(after.values()) == 100, f"S4: {after}"
+        status = self.status
+        stable, canary = status.get("stable") or {}, status.get("canary") or {}
+        drifted = bool(self.route and self.route.get("edited"))
+        for revision in after:
+            assert ObjectId("Service", f"{KEY.name}-{revision}") in self.objects, (
+                f"S1: {revision} has no Service"
+            )
+        if canary and stable and not drifted:
+            revision, id_ = canary["revision"], canary["id"]
+            had, has = before.get(revision, 0), after.get(revision, 0)
+            if has > had:
+                assert id_ not in self.aborted, "S4: an aborted attempt is raised"
+                assert self.ready(revision) >= 1, "S1: weight for a revision that does not answer"
+                if not self._external():
+                    need = -(-self.demand * has // 100)
+                    most = self.service["spec"]["predictor"]["maxReplicas"]
+                    assert self.ready(revision) >= min(need, most), "S2: canary below its need"
+                    rest = -(-self.demand * (100 - has) // 100)
+                    assert has == 100 or self.ready(stable["revision"]) >= min(rest, most), (
+                        "S2: stable below need"
+                    )
+                assert has < 100 or ("Promote", id_) in self.given_labels, "S5: promoted without a label"
+                assert ("Abort", id_) not in self.given_labels or not any(
+                    command["kind"] == "Abort" and command["id"] == id_
+                    for command in status.get("commands") or ()
+                ), "S14: an abort was accepted"
+                self.peak[id_] = has
+            elif has < had:
+                assert has == 0, "S4: lowered to something else than 0"
+                self.aborted.add(id_)
+                label_given = any(
+                    command["kind"] == "Abort" and command["id"] == id_
+                    for command in status.get("commands") or ()
+                )
+                dark = self.ready(stable["revision"]) == 0 and self.ready(revision) > 0
+                assert label_given or not dark, "an automatic abort moved traffic onto a dead stable"
+        self.history.append((canary.get("id", ""), after))
+
+    def _check_deletion(self, key: ObjectId) -> None:
+        revision = key.name.removeprefix(f"{KEY.name}-")
+        if key.kind in ("Deployment", "Service") and self.route is not None:
+            assert revision not in weights(self.route), f"S3: {key} is still in the route"
+        assert revision != (self.status.get("stable") or {}).get("revision") or key.kind == AUTOSCALER_KIND, (
+            "S3"
+        )
+
+    def _check_bounds(self) -> None:
+        status = self.status
+        live = {(status.get(role) or {}).get("revision") for role in ("stable", "canary")} - {None}
+        assert len(live) <= 2
+        running = {
+            found["metadata"]["labels"][REVISION_LABEL]
+            for found in self.of_kind("Deployment").values()
+            if found["spec"]["replicas"] > 0
+        }
+        weighted = {
+            revision for revision, weight in (weights(self.route) if self.route else {}).items() if weight
+        }
+        assert len(running & (live | weighted)) <= 3, f"S6: {running}"
+
+    def _check_status(self, before: Manifest, after: Manifest) -> None:
+        was, is_ = before.get("stable") or {}, after.get("stable") or {}
+        if was and is_ != was:
+            assert is_, "the stable revision was forgotten"
+            assert ("Promote", is_["id"]) in self.given_labels, f"S5: {is_['id']} committed without its label"
+            assert not any(
+                c["kind"] == "Abort" and c["id"] == is_["id"] for c in before.get("commands") or ()
+            ), "S14"
+            assert weights(self.route or {"metadata": {"name": ""}}).get(is_["revision"]) == 100
+        assert after["observedGeneration"] <= self.service["metadata"]["generation"], "S11"
+        assert after["observedGeneration"] >= before.get("observedGeneration", 0), "S11"
+        types = {entry["type"] for entry in after["conditions"]}
+        assert not {"Reconciling", "Stalled"} <= types
+        for entry in after["conditions"]:
+            assert entry["reason"], entry
+            assert entry["message"], entry
+
+    def _external(self) -> bool:
+        return bool(self.service["spec"]["scaling"].get("class") == "External")
+
+
+def _fields_of(manifest: Any) -> Manifest:
+    """Return the fields that a manifest states, as the API server notes them; lists are taken as one field."""
+    if not isinstance(manifest, dict):
+        return {}
+    identity = (
+        ("apiVersion", "kind", "name", "namespace") if "kind" in manifest and "metadata" in manifest else ()
+    )
+    fields = {f"f:{key}": _fields_of(value) for key, value in manifest.items() if key not in identity}
+    if "f:metadata" in fields:
+        fields["f:metadata"] = {
+            key: value for key, value in fields["f:metadata"].items() if key in ("f:labels", "f:annotations")
+        }
+    return fields
+
+
+def _owns_replicas(manager: str) -> Manifest:
+    return {"manager": manager, "operation": "Apply", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+
+
+def _is_ready(pod: Manifest) -> bool:
+    return any(
+        entry["type"] == "Ready" and entry["status"] == "True" for entry in pod["status"]["conditions"]
+    )
+
+
+def _pod_status(*, ready: bool, image: str = "") -> Manifest:
+    made: Manifest = {"conditions": [{"type": "Ready", "status": "True" if ready else "False"}]}
+    waiting = {"crashing": "CrashLoopBackOff", "unpullable": "ImagePullBackOff"}.get(image)
+    if image == "unschedulable":
+        said = "0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
+        made["conditions"].append(
+            {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": said}
+        )
+    elif waiting and not ready:
+        container = {"name": "model", "image": image, "restartCount": 3, "ready": False}
+        made["containerStatuses"] = [container | {"state": {"waiting": {"reason": waiting, "message": "no"}}}]
+    elif image == "broken":
+        container = {"name": "model", "image": image, "restartCount": 0, "ready": False}
+        made["containerStatuses"] = [container | {"state": {"running": {}}}]
+    return made
