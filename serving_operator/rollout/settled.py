@@ -24,7 +24,7 @@ def begin_if_asked(observed: Observed, state: State) -> Move:
             f"{rejection.message or rejection.reason} Change the spec, or try the same again: "
             f"{label_command(observed, 'Retry', rejection.id)}"
         )
-        return Move(state, REJECTED, message, stalled=True)
+        return Move(state, REJECTED, message, stalled=True, cause=rejection.reason)
     if not observed.world.routes_served:
         message = (
             "A new revision gets its traffic by weights, which need the CustomResourceDefinition "

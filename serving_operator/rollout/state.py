@@ -124,6 +124,8 @@ class Move:
     """Nothing is wrong, and nothing happens until somebody says so."""
     stalled: bool = False
     """Something is wrong, and nothing will change until somebody acts."""
+    cause: str | None = None
+    """What Stalled says, where `reason` only says what follows from it."""
     overdue: bool = False
     """The attempt's time is up."""
     look_again: tuple[datetime, ...] = ()

@@ -135,7 +135,7 @@ def progress(observed: Observed, state: State, move: Move) -> Said | None:
     if observed.world.refused:
         return Said("Stalled", "True", "Refused", refusals(observed))
     if move.stalled:
-        return Said("Stalled", "True", move.reason, move.message)
+        return Said("Stalled", "True", move.cause or move.reason, move.message)
     if move.reason in (SETTLED, COMMITTED) and state.stable is not None:
         leaving = [entry for entry in observed.populated if entry not in capacity.live_revisions(state)]
         seen = observed.revision(state.stable.revision)

@@ -21,6 +21,8 @@ from serving_api.names import (
     REVISION_LABEL,
     ServiceKey,
 )
+from serving_api.revision import revision_of
+from serving_api.service import InferenceService
 from serving_operator.children.route import weights
 from serving_operator.decide import decide
 from serving_operator.ownership import controller_of
@@ -122,17 +124,17 @@ class Simulation:
         }
         world = World(
             key=KEY,
-            service=copy.deepcopy(self.service),
-            objects=copy.deepcopy(ours),
-            pods=tuple(copy.deepcopy(list(self.pods.values()))),
+            service=self.service,
+            objects=ours,
+            pods=tuple(self.pods.values()),
             endpoint_slices=tuple(self._slices()),
             quotas=self.quotas,
-            strangers=copy.deepcopy({key: found for key, found in self.objects.items() if key not in ours}),
+            strangers={key: found for key, found in self.objects.items() if key not in ours},
             routes_served=self.routes_served,
             autoscaler_renewed=self.renewed,
             since=self.since,
             last_replicas=dict(self.last_replicas),
-            last_revisions=copy.deepcopy(self.last_revisions),
+            last_revisions=dict(self.last_revisions),
             refused=dict(self.refused),
         )
         self.since = facts(world, self.now)
@@ -548,3 +550,25 @@ def _pod_status(*, ready: bool, image: str = "") -> Manifest:
         container = {"name": "model", "image": image, "restartCount": 0, "ready": False}
         made["containerStatuses"] = [container | {"state": {"running": {}}}]
     return made
+
+
+def settled(image: str = "a", **spec: Any) -> Simulation:
+    """Return a cluster with a committed first revision."""
+    made = Simulation(inference_service(image, **spec))
+    made.run(30)
+    assert "stable" in made.status, made.status
+    return made
+
+
+def at_step(image: str = "b", **spec: Any) -> Simulation:
+    """Return a cluster whose canary has the step's weight and waits for its label."""
+    made = settled(**spec)
+    made.apply(inference_service(image, **spec))
+    made.run(30)
+    assert made.status["canary"]["verdict"] == "WaitingForPromotion", made.status
+    return made
+
+
+def revision(image: str) -> str:
+    """Return the revision that an image makes."""
+    return revision_of(InferenceService.parse(inference_service(image)).spec.predictor)

@@ -1,0 +1,244 @@
+"""A changed predictor: capacity, the step's weight, the label, 100 percent, soak, commit, cleaning up."""
+
+import pytest
+
+from serving_api.names import AUTOSCALER_KIND, STABLE_LABEL
+from serving_operator.children.route import weights
+from serving_operator.world import ObjectId
+from tests.operator.rollout.simulation import (
+    KEY,
+    SETTINGS,
+    at_step,
+    inference_service,
+    revision,
+    settled,
+)
+
+A, B, C = revision("a"), revision("b"), revision("c")
+
+
+def test_gets_capacity_before_traffic_and_waits_for_its_label() -> None:
+    """The canary has the step's weight, the stable one the rest, and nothing more happens by itself."""
+    cluster = at_step()
+    assert weights(cluster.route or {}) == {A: 80, B: 20}
+    assert cluster.status["canary"]["weight"] == 20
+    assert cluster.run(100) == 0
+    assert cluster.condition("Reconciling") is None
+    assert cluster.condition("Stalled") is None
+    up_to_date = cluster.condition("UpToDate")
+    assert up_to_date is not None
+    assert f"serving-operator.dev/promote={B}-2" in up_to_date["message"]
+    assert "--overwrite" in up_to_date["message"]
+
+
+def test_is_promoted_by_its_label_and_the_old_one_goes() -> None:
+    """100 percent, soak, commit; the stable Service switches; the old revision's objects go, its record stays."""
+    cluster = at_step()
+    cluster.label("Promote", f"{B}-2")
+    cluster.run(60)
+    assert cluster.status["stable"] == {"id": f"{B}-2", "revision": B}
+    assert weights(cluster.route or {}) == {B: 100}
+    service = cluster.objects[ObjectId("Service", KEY.name)]
+    assert service["spec"]["selector"]["serving-operator.dev/revision"] == B
+    assert [name for (_, name) in cluster.objects if name == f"{KEY.name}-{A}"] == [f"{KEY.name}-{A}"]
+    marks = {
+        name: found["metadata"]["labels"].get(STABLE_LABEL)
+        for name, found in cluster.of_kind("ControllerRevision").items()
+    }
+    assert marks == {f"{KEY.name}-{A}": None, f"{KEY.name}-{B}": "true"}
+    assert cluster.run(100) == 0
+
+
+def test_order_of_a_whole_rollout() -> None:
+    """The sacred order: record, capacity, 20, 100, commit, stable Service, route without the old one, deletion."""
+    cluster = settled()
+    cluster.writes.clear()
+    cluster.apply(inference_service("b"))
+    cluster.run(30)
+    cluster.label("Promote", f"{B}-2")
+    cluster.run(60)
+    order = [
+        (write.verb, write.manifest["kind"], write.manifest["metadata"]["name"]) for write in cluster.writes
+    ]
+    old, new, name = f"{KEY.name}-{A}", f"{KEY.name}-{B}", KEY.name
+
+    def at(*entry: str, nth: int = 0) -> int:
+        return [index for index, found in enumerate(order) if found == entry][nth]
+
+    assert (
+        at("create", "ControllerRevision", new)
+        < at("create", "Deployment", new)
+        < at("apply", "HTTPRoute", name, nth=0)
+        < at("apply", "HTTPRoute", name, nth=1)
+        < at("apply", "Service", name)
+        < at("apply", "HTTPRoute", name, nth=2)
+        < at("delete", AUTOSCALER_KIND, old)
+        < at("delete", "Deployment", old)
+        < at("delete", "Service", old)
+    )
+    assert [seen for _, seen in cluster.history][-3:] == [{A: 80, B: 20}, {A: 0, B: 100}, {B: 100}]
+
+
+def test_costs_few_writes() -> None:
+    """A whole rollout stays below a fixed number of writes, and none follows."""
+    cluster = settled()
+    before = len(cluster.writes) + cluster.status_writes
+    cluster.apply(inference_service("b"))
+    cluster.run(30)
+    cluster.label("Promote", f"{B}-2")
+    cluster.run(60)
+    assert len(cluster.writes) + cluster.status_writes - before <= 36
+    assert cluster.run(100) == 0
+
+
+def test_each_rollout_write_is_a_plan_of_its_own() -> None:
+    """No plan holds two writes of the route, nor a commit together with a write of the route."""
+    cluster = settled()
+    cluster.apply(inference_service("b"))
+    cluster.round()
+    cluster.label("Promote", f"{B}-2")
+    for _ in range(120):
+        cluster.tick()
+        cluster.autoscaler()
+        cluster.kubelet()
+        cluster.gateway()
+        plan = cluster.decide()
+        routes = [write for write in plan.writes if write.manifest["kind"] == "HTTPRoute"]
+        assert len(routes) <= 1
+        committed = (plan.status or {}).get("stable", {}) != cluster.status.get("stable", {})
+        assert not (routes and plan.status and committed)
+        cluster.reconcile()
+    assert cluster.status["stable"]["revision"] == B
+
+
+def test_a_label_given_early_skips_the_step_but_not_capacity() -> None:
+    """Promoted before it is ready, a canary goes straight to 100 once its need for 100 is ready."""
+    cluster = settled()
+    cluster.apply(inference_service("b"))
+    cluster.round()
+    cluster.label("Promote", f"{B}-2")
+    cluster.run(60)
+    assert {A: 80, B: 20} not in [seen for _, seen in cluster.history]
+    assert cluster.status["stable"]["revision"] == B
+
+
+def test_shares_follow_the_rollout() -> None:
+    """Each InferenceAutoscaler is told what its revision gets now and must be ready for."""
+    cluster = at_step()
+
+    def shares() -> dict[str, tuple[int, int, str]]:
+        return {
+            name.removeprefix(f"{KEY.name}-"): (
+                found["spec"]["share"]["weightPercent"],
+                found["spec"]["share"]["reservePercent"],
+                found["spec"]["scaleDown"],
+            )
+            for name, found in cluster.of_kind(AUTOSCALER_KIND).items()
+        }
+
+    assert shares() == {A: (80, 100, "Frozen"), B: (20, 20, "Frozen")}
+    for found in cluster.of_kind(AUTOSCALER_KIND).values():
+        assert found["spec"]["share"]["of"] == [f"{KEY.name}-{A}", f"{KEY.name}-{B}"]
+    cluster.label("Promote", f"{B}-2")
+    cluster.round()
+    cluster.round()
+    assert shares()[B] == (20, 100, "Frozen")
+    cluster.run(60)
+    assert shares() == {B: (100, 100, "Allowed")}
+
+
+def test_a_canary_has_its_part_of_the_minimum() -> None:
+    """minReplicas of a canary is the reserve's part of the user's, rounded up; maxReplicas is copied."""
+    cluster = settled()
+    service = inference_service("b")
+    service["spec"]["predictor"] |= {"minReplicas": 6, "maxReplicas": 9}
+    cluster.apply(service)
+    cluster.run(5)
+    found = cluster.of_kind(AUTOSCALER_KIND)
+    spec = found[f"{KEY.name}-{B}"]["spec"]
+    assert (spec["minReplicas"], spec["maxReplicas"]) == (2, 9)
+    spec = found[f"{KEY.name}-{A}"]["spec"]
+    assert (spec["minReplicas"], spec["maxReplicas"]) == (6, 9)
+
+
+@pytest.mark.parametrize(
+    ("edit", "why"),
+    [
+        ({"predictor": {"minReplicas": 2}}, "bounds shape no pod"),
+        ({"predictor": {"maxReplicas": 5}}, "bounds shape no pod"),
+        ({"predictor": {"timeout": 9}}, "a timeout shapes no pod"),
+        ({"objective": {"thresholdMilliseconds": 250}}, "an objective shapes no pod"),
+        ({"route": {"hostnames": ["other.test"]}}, "a route shapes no pod"),
+        ({"rollout": {"soakSeconds": 1}}, "a rollout shapes no pod"),
+    ],
+)
+def test_other_fields_make_no_revision(edit: dict[str, dict[str, object]], why: str) -> None:
+    """Editing bounds, timeout, objective, route or rollout starts no attempt."""
+    cluster = settled()
+    service = inference_service("a")
+    for part, fields in edit.items():
+        service["spec"][part] |= fields
+    cluster.apply(service)
+    cluster.run(20)
+    assert set(cluster.of_kind("ControllerRevision")) == {f"{KEY.name}-{A}"}, why
+    assert cluster.status["observedGeneration"] == 2
+    assert cluster.run(20) == 0
+
+
+def test_a_rollout_uses_the_rollout_and_objective_of_its_start() -> None:
+    """Edits of rollout and objective wait for the next rollout; bounds and hostnames apply at once."""
+    cluster = settled()
+    cluster.apply(inference_service("b"))
+    cluster.run(2)
+    edited = inference_service("b")
+    edited["spec"]["rollout"] = {"steps": [{"weight": 50}], "soakSeconds": 900}
+    edited["spec"]["objective"]["thresholdMilliseconds"] = 111
+    edited["spec"]["predictor"]["maxReplicas"] = 12
+    edited["spec"]["route"]["hostnames"] = ["other.test"]
+    cluster.apply(edited)
+    cluster.run(30)
+    assert weights(cluster.route or {}) == {A: 80, B: 20}
+    assert (cluster.route or {})["spec"]["hostnames"] == ["other.test"]
+    for found in cluster.of_kind(AUTOSCALER_KIND).values():
+        assert found["spec"]["objective"]["thresholdMilliseconds"] == 300
+        assert found["spec"]["maxReplicas"] == 12
+    cluster.label("Promote", f"{B}-2")
+    cluster.run(60)
+    assert cluster.status["stable"]["revision"] == B
+    spec = cluster.of_kind(AUTOSCALER_KIND)[f"{KEY.name}-{B}"]["spec"]
+    assert spec["objective"]["thresholdMilliseconds"] == 111
+
+
+def test_a_restart_at_any_moment_writes_nothing_that_was_not_due() -> None:
+    """An operator that starts anew at a step repeats no wait and writes nothing."""
+    cluster = at_step()
+    cluster.restart()
+    assert cluster.run(30) == 0
+
+
+def test_old_records_are_kept_up_to_the_limit() -> None:
+    """Records of former revisions stay, the oldest go beyond the limit."""
+    cluster = settled()
+    for index in range(SETTINGS.revision_history_limit + 2):
+        cluster.apply(inference_service(f"image{index}"))
+        cluster.run(25)
+        cluster.label("Promote", cluster.status["canary"]["id"])
+        cluster.run(40)
+    records = cluster.of_kind("ControllerRevision")
+    assert len(records) == SETTINGS.revision_history_limit
+    assert f"{KEY.name}-{A}" not in records
+
+
+def test_a_new_spec_after_an_accepted_promotion_waits_for_the_commit() -> None:
+    """The promoted revision is committed first; then the newest spec becomes the canary."""
+    cluster = at_step()
+    cluster.label("Promote", f"{B}-2")
+    cluster.round()
+    cluster.apply(inference_service("c"))
+    seen = []
+    for _ in range(90):
+        cluster.round()
+        seen.append((cluster.status.get("stable") or {}).get("revision"))
+    assert B in seen
+    assert cluster.status["stable"]["revision"] == B
+    assert cluster.status["canary"]["revision"] == C
