@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,15 +152,14 @@ class Api:
             "widgets": WIDGETS,
             "deployments": "/apis/apps/v1",
             "controllerrevisions": "/apis/apps/v1",
+            "endpointslices": "/apis/discovery.k8s.io/v1",
             "leases": "/apis/coordination.k8s.io/v1",
             "poddisruptionbudgets": "/apis/policy/v1",
         }
         parts = [roots.get(plural, "/api/v1"), "namespaces", self.namespace, plural, name, subresource]
         return "/".join(part for part in parts if part)
 
-    async def ask(
-        self, method: str, path: str, body: Any = None, content: str = "", **query: str
-    ) -> Reply:
+    async def ask(self, method: str, path: str, body: Any = None, content: str = "", **query: str) -> Reply:
         """One request as it is on the wire."""
         headers = {"Content-Type": CONTENT.get(content, "application/json")}
         data = None if body is None else json.dumps(body)
@@ -166,8 +167,30 @@ class Api:
         is_json = answer.headers.get("Content-Type", "").startswith("application/json")
         return Reply(answer.status_code, answer.json() if is_json else {"message": answer.text})
 
+    async def until(
+        self, what: str, ask: Callable[[], Awaitable[Reply]], holds: Callable[[Reply], bool]
+    ) -> Reply:
+        """Ask again until the answer is as expected: for what a controller does in its own time."""
+        async with asyncio.timeout(30):
+            while not holds(reply := await ask()):  # noqa: ASYNC110  (what is awaited is elsewhere)
+                await asyncio.sleep(0.1)
+        return reply
+
+    async def watched(self, path: str, seconds: int = 1, **query: str) -> list[tuple[str, Manifest]]:
+        """The events of a watch that the server ends after some seconds."""
+        params = {"watch": "1", "timeoutSeconds": str(seconds), **query}
+        async with self.http.stream("GET", path, params=params) as stream:
+            events = [json.loads(line) async for line in stream.aiter_lines() if line]
+        return [(event["type"], event["object"]) for event in events]
+
     async def apply(
-        self, plural: str, body: Manifest, manager: str = "alpha", *, subresource: str = "", force: bool = True
+        self,
+        plural: str,
+        body: Manifest,
+        manager: str = "alpha",
+        *,
+        subresource: str = "",
+        force: bool = True,
     ) -> Reply:
         """Server-side apply."""
         path = self.path(plural, body["metadata"]["name"], subresource)
@@ -198,7 +221,10 @@ def deployment(name: str = "d", /, **spec: Any) -> Manifest:
             "selector": {"matchLabels": {"app": name}},
             "template": {
                 "metadata": {"labels": {"app": name}},
-                "spec": {"containers": [{"name": "model", "image": "example.org/model:1"}]},
+                "spec": {
+                    "schedulerName": "nobody",  # a real cluster starts none of its pods
+                    "containers": [{"name": "model", "image": "example.org/model:1"}],
+                },
             },
             **spec,
         },
@@ -220,7 +246,9 @@ def scale(name: str, replicas: int, **metadata: str) -> Manifest:
     }
 
 
-def owned(manifest: Manifest, manager: str, operation: str = "Apply", subresource: str = "") -> Manifest | None:
+def owned(
+    manifest: Manifest, manager: str, operation: str = "Apply", subresource: str = ""
+) -> Manifest | None:
     """The fields (FieldsV1) that a manager owns, or None."""
     for entry in manifest["metadata"].get("managedFields", ()):
         if (entry["manager"], entry["operation"], entry.get("subresource", "")) == (
