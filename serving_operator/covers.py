@@ -78,8 +78,8 @@ def _same_list(live: Any, wanted: Any, name: str) -> bool:
     return len(live) == len(wanted) and all(_same(a, b, "") for a, b in zip(live, wanted, strict=True))
 
 
-def _identity(item: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]:
-    return tuple(item.get(key, "TCP" if key == "protocol" else None) for key in keys)
+def _identity(item: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(str(item.get(key, "TCP" if key == "protocol" else "")) for key in keys)
 
 
 def _same_amount(live: Any, wanted: Any) -> bool:
