@@ -49,7 +49,7 @@ class EnvoyAdmin:
         """Envoy's message for every listener that it refused."""
         answer = await self._get("/config_dump", resource="dynamic_listeners")
         return {
-            item["name"]: str(item["error_state"]["details"])
+            item["error_state"]["failed_configuration"]["name"]: str(item["error_state"]["details"])
             for item in answer.get("configs", [])
             if "error_state" in item
         }
@@ -62,7 +62,7 @@ class EnvoyAdmin:
                 found = _REFUSAL.findall(log.read().decode("utf-8", "replace"))
         except FileNotFoundError:
             found = []
-        return found[-1].strip().splitlines()[-1][:1000] if found else "see Envoy's log"
+        return found[-1].strip().splitlines()[-1].lstrip(": ")[:1000] if found else "see Envoy's log"
 
     async def _get(self, path: str, **params: str) -> Any:
         try:

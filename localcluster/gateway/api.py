@@ -65,7 +65,7 @@ def _content(holder: Object, name: str, kubeconfig: Path) -> str | None:
     if f"{name}-data" in holder:
         return base64.b64decode(holder[f"{name}-data"]).decode()
     if name in holder:
-        return (kubeconfig.parent / holder[name]).read_text(encoding="utf-8")
+        return Path(kubeconfig.parent, holder[name]).read_text(encoding="utf-8")
     return None
 
 

@@ -26,12 +26,14 @@ def buckets(added: Iterable[int]) -> list[int]:
 
 async def objectives_milliseconds(kubeconfig: Path) -> set[int]:
     """Thresholds of the InferenceServices that exist now; none if the API server cannot say."""
-    async with client_from(kubeconfig) as client:
-        try:
+    try:
+        async with client_from(kubeconfig) as client:
             response = await client.get("/apis/serving-operator.dev/v1alpha1/inferenceservices")
+            if response.status_code == httpx.codes.NOT_FOUND:  # the resource is not installed yet
+                return set()
             response.raise_for_status()
-        except httpx.HTTPError as error:
-            logger.info("no objectives added to the latency buckets: %s", error or type(error).__name__)
-            return set()
+    except httpx.HTTPError as error:
+        logger.warning("objectives unknown, the usual latency buckets have to do: %r", error)
+        return set()
     objectives = [item.get("spec", {}).get("objective") or {} for item in response.json()["items"]]
     return {int(item["thresholdMilliseconds"]) for item in objectives if item.get("thresholdMilliseconds")}

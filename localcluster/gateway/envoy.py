@@ -28,11 +28,6 @@ def layout_of(cluster: Cluster, naming: ClusterNaming = ClusterNaming.PER_BACKEN
     return Layout(cluster.run_dir / "gateway", cluster.log_dir / "envoy-access.log", naming)
 
 
-def argv(cluster: Cluster) -> list[str]:
-    """Command line with which a supervisor starts Envoy."""
-    return [sys.executable, "-m", "localcluster.gateway.envoy", "--run-dir", str(cluster.run_dir)]
-
-
 def bootstrap(files: XdsFiles, admin_port: int, buckets_milliseconds: Iterable[int]) -> dict[str, Any]:
     """Envoy's static configuration; everything else arrives by files."""
     histogram = {"match": {"suffix": "_rq_time"}, "buckets": list(buckets_milliseconds)}
@@ -45,6 +40,13 @@ def bootstrap(files: XdsFiles, admin_port: int, buckets_milliseconds: Iterable[i
         },
         "stats_config": {"histogram_bucket_settings": [histogram]},
     }
+
+
+def command_line(binary: Path, bootstrap_file: Path, concurrency: int) -> list[str]:
+    """How Envoy is run; a field that it does not know is an error instead of a warning."""
+    command = [str(binary), "--config-path", str(bootstrap_file), "--concurrency", str(concurrency)]
+    command += ["--reject-unknown-dynamic-fields", "--disable-hot-restart"]
+    return [*command, "--file-flush-interval-msec", "1000", "--log-level", "warning"]
 
 
 def main() -> int:
@@ -63,6 +65,7 @@ def main() -> int:
     parser.add_argument("--concurrency", type=int, default=1, help="worker threads (default: %(default)s)")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     if any(edge <= 0 for edge in arguments.latency_bucket_milliseconds):
         parser.error("--latency-bucket-milliseconds: must be a positive number of milliseconds")
     try:
@@ -80,10 +83,7 @@ def main() -> int:
     path = files.layout.directory / "bootstrap.json"
     replace_file(path, json.dumps(bootstrap(files, cluster.envoy_admin_port, buckets(added)), indent=1))
     sys.stdout.flush()
-    command = [str(binary), "--config-path", str(path), "--concurrency", str(arguments.concurrency)]
-    # A field that Envoy does not know would otherwise be ignored with a warning.
-    command += ["--reject-unknown-dynamic-fields", "--disable-hot-restart"]
-    command += ["--file-flush-interval-msec", "1000", "--log-level", "warning"]
+    command = command_line(binary, path, arguments.concurrency)
     os.execv(binary, command)
 
 

@@ -93,7 +93,7 @@ class Pods:
     async def start(self, revision: str) -> str:
         """Start a pod, and once it answers, list it as ready."""
         self._count += 1
-        ip = f"10.244.9.{self._count % 250 + 1}"
+        ip = f"10.244.255.{self._count % 250 + 1}"
 
         async def handle(_: web.Request) -> web.Response:
             await asyncio.sleep(0.01)
