@@ -67,7 +67,7 @@ class Operator:
                 ready=self.unready,
             ) as self.port,
             await Cluster.connect(
-                field_manager=OPERATOR, instance=config.identity, on_request=self.metrics.requested
+                field_manager=OPERATOR, instance=config.identity, on_request=self.requested
             ) as cluster,
         ):
             log.info("listening on %s:%d as %s", config.host, self.port, config.identity)
@@ -167,6 +167,12 @@ class Operator:
                 await asyncio.sleep(error.retry_after or RETRY_SECONDS)
             else:
                 return resync
+
+    def requested(self, method: str, code: str, seconds: float) -> None:
+        """Take note of a request to the API server that has ended."""
+        self.metrics.requested(method, code, seconds)
+        if self._resync is not None:
+            self._resync.request_ended(code)
 
     def unhealthy(self) -> str | None:
         """Say that the work has stopped although it could go on; None if all is well."""

@@ -1,8 +1,13 @@
-"""Reads everything anew: what no event told, the cache learns here."""
+"""Reads everything anew: what no event told, the cache learns here.
+
+At the start, every few minutes, and after the API server was away. An outage that is longer than the Lease's renew
+deadline ends the process instead, and the next one starts with a resync.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +21,7 @@ from serving_operator.workqueue import WorkQueue
 
 JITTER = 0.1
 RETRY_SECONDS = 5.0
+OUTAGE_SECONDS = 3.0
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +48,8 @@ class Resync:
         self._period_seconds = period_seconds
         self._on_result = on_result
         self._succeeded_at: float | None = None
+        self._failing_since: float | None = None
+        self._recovered = asyncio.Event()
 
     async def once(self) -> None:
         """Replace the cache by what the API server lists, and let every service be looked at. Raises `ApiError`.
@@ -66,7 +74,9 @@ class Resync:
         """Resync for ever; after a failure soon again. Ends when the kinds that are served are others than before."""
         pause_seconds = self._jittered()
         while True:
-            await asyncio.sleep(pause_seconds)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._recovered.wait(), pause_seconds)
+            self._recovered.clear()
             try:
                 if await gateway_api_served(self._cluster) != self.watches(HTTP_ROUTE):
                     return
@@ -76,6 +86,19 @@ class Resync:
                 self._on_result("error")
                 log.warning("resync failed, again in %.0f s: %s", RETRY_SECONDS, error)
                 pause_seconds = RETRY_SECONDS
+
+    def request_ended(self, code: str) -> None:
+        """Take note of how a request ended; the first success after an outage brings the next resync forward."""
+        now = asyncio.get_running_loop().time()
+        if not code.isdecimal() or code.startswith("5"):
+            self._failing_since = now if self._failing_since is None else self._failing_since
+            return
+        if self._failing_since is not None and now - self._failing_since >= OUTAGE_SECONDS:
+            log.info(
+                "the API server is back after %.0f s: reading everything anew", now - self._failing_since
+            )
+            self._recovered.set()
+        self._failing_since = None
 
     def watches(self, kind: Kind) -> bool:
         """Whether the kind is among those that are read."""

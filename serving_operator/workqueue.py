@@ -12,7 +12,7 @@ from serving_api.names import ServiceKey
 from serving_io.errors import ServingIOError
 
 BACKOFF_BASE_SECONDS = 0.2
-BACKOFF_CAP_SECONDS = 120.0
+BACKOFF_CAP_SECONDS = 60.0
 
 Reconcile = Callable[[ServiceKey], Awaitable[float | None]]
 """Works on one key; returns the seconds after which it wants to run again, if it does. Raises to back off."""

@@ -1,0 +1,78 @@
+"""The command line of the operator."""
+
+from __future__ import annotations
+
+import pytest
+
+from serving_operator.config import parse
+
+
+def test_defaults() -> None:
+    """Without flags and environment everything has a value."""
+    config = parse([], {})
+
+    assert (config.host, config.port) == ("0.0.0.0", 8080)
+    assert config.lease_namespace == "serving-system"
+    assert config.namespaces == ()
+    assert config.workers == 8
+    assert config.resync_seconds == 600
+
+
+def test_flags_go_before_the_environment() -> None:
+    """A flag holds against its environment variable, which holds against the default."""
+    environ = {
+        "WORKERS": "3",
+        "RESYNC_SECONDS": "60",
+        "LISTEN_ADDRESS": "127.244.1.2",
+        "POD_NAME": "operator-0",
+    }
+
+    config = parse(["--workers", "2", "--namespace", "a, b", "--drain-seconds", "9"], environ)
+
+    assert config.workers == 2
+    assert config.resync_seconds == 60
+    assert (config.host, config.port) == ("127.244.1.2", 8080)
+    assert config.namespaces == ("a", "b")
+    assert config.settings.drain_seconds == 9
+    assert config.identity.startswith("operator-0_")
+
+
+def test_two_processes_of_one_pod_are_two_candidates() -> None:
+    """The identity is unique to the process, or a restarted container would think it still led."""
+    assert parse([], {"POD_NAME": "p"}).identity != parse([], {"POD_NAME": "p"}).identity
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "message"),
+    [
+        (["--workers", "0"], {}, "--workers '0': expected a whole number from 1 to 64"),
+        (["--workers", "2.5"], {}, "--workers '2.5': expected a whole number"),
+        ([], {"RESYNC_SECONDS": "soon"}, "RESYNC_SECONDS 'soon': expected a number from 10 to 86400"),
+        (["--resync-seconds", "nan"], {}, "--resync-seconds 'nan': expected a number"),
+        (["--lease-namespace", "A_B"], {}, "--lease-namespace 'A_B': expected the name of a namespace"),
+        (["--namespace", "a,B"], {}, "--namespace 'a,B': expected names of namespaces"),
+        (["--log-level", "loud"], {}, "--log-level 'loud': expected one of debug"),
+        (["--listen", "8080"], {}, "--listen '8080': expected ADDRESS:PORT"),
+        (["--name", "x"], {}, "unrecognized arguments"),
+    ],
+)
+def test_bad_input_is_named(
+    arguments: list[str], environ: dict[str, str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A value that cannot be used ends the program with where it stood and what is expected."""
+    with pytest.raises(SystemExit) as ended:
+        parse(arguments, environ)
+
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_help_tells_of_every_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    """--help names the flags, their defaults and the environment."""
+    with pytest.raises(SystemExit) as ended:
+        parse(["--help"], {})
+
+    shown = capsys.readouterr().out
+    assert ended.value.code == 0
+    for text in ("--listen", "--lease-namespace", "--namespace", "--workers", "KUBECONFIG", "RESYNC_SECONDS"):
+        assert text in shown
