@@ -88,7 +88,7 @@ def _up(options: argparse.Namespace, progress: Progress) -> int:
     cluster = up.start(options.run_dir, node, progress)
     flag = "" if options.run_dir == DEFAULT_RUN_DIR else f" --run-dir {shlex.quote(str(options.run_dir))}"
     progress.say(
-        f"ready: API server {cluster.api_url}, gateway {cluster.gateway_url}, {cluster.prometheus_url}"
+        f"ready: API server {cluster.api_url}, gateway {cluster.gateway_url}, Prometheus {cluster.prometheus_url}"
     )
     print(f'next: eval "$(python -m localcluster env{flag})" && kubectl get nodes')
     print(f"stop: python -m localcluster down{flag}")

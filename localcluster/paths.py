@@ -7,6 +7,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 GO_MODULE = Path(__file__).resolve().parent / "go"
+CONFIG = Path(__file__).resolve().parent / "config"
 MANIFESTS = REPOSITORY / "manifests"
 REQUIREMENTS = REPOSITORY / "requirements"
 

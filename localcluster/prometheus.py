@@ -9,7 +9,6 @@ from typing import Any
 import yaml
 
 from localcluster.cluster import Cluster
-from localcluster.component import Component, Ready
 from localcluster.paths import MANIFESTS
 
 SCRAPE_CONFIG = MANIFESTS / "prometheus" / "scrape-config.yaml"
@@ -22,29 +21,6 @@ POD_ADDRESS_RULE = {
     "replacement": "127.244.$1",
 }
 """Pods report 10.244.a.b and listen on 127.244.a.b: the one rule that only this cluster needs."""
-
-RBAC: list[dict[str, Any]] = [
-    {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRole",
-        "metadata": {"name": "local-cluster:prometheus"},
-        "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}],
-    },
-    {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": "local-cluster:prometheus"},
-        "roleRef": {
-            "apiGroup": "rbac.authorization.k8s.io",
-            "kind": "ClusterRole",
-            "name": "local-cluster:prometheus",
-        },
-        "subjects": [
-            {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "local-cluster:prometheus"}
-        ],
-    },
-]
-"""What Prometheus may read: pods, nothing else."""
 
 
 def configuration(
@@ -81,18 +57,3 @@ def prepare(cluster: Cluster) -> None:
     content = configuration(cluster, recommended, RULES if RULES.is_file() else None)
     target = cluster.run_dir / "prometheus.yaml"
     target.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-
-
-def component(cluster: Cluster, program: Path) -> Component:
-    """Prometheus, its storage in the run directory."""
-    argv = (
-        str(program),
-        f"--config.file={cluster.run_dir / 'prometheus.yaml'}",
-        f"--storage.tsdb.path={cluster.run_dir / 'prometheus'}",
-        f"--web.listen-address=127.0.0.1:{cluster.prometheus_port}",
-        "--web.enable-lifecycle",
-        "--log.level=warn",
-    )
-    return Component(
-        "prometheus", argv, Ready(f"{cluster.prometheus_url}/-/ready"), after=("kube-apiserver",)
-    )

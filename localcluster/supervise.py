@@ -16,15 +16,14 @@ import ssl
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localcluster import tether
-from localcluster.component import Component, Ready
+from localcluster import component, tether
+from localcluster.component import Component
 
 _TICK_SECONDS = 0.5
 _FIRST_RESTART_SECONDS = 0.25
@@ -33,47 +32,22 @@ _STEADY_SECONDS = 30.0
 """A component that lived so long is restarted without a delay inherited from earlier failures."""
 
 
-def write_components(run_dir: Path, components: Sequence[Component]) -> None:
-    """Store what the supervisor is to run."""
-    text = json.dumps([asdict(component) for component in components], indent=1, default=str)
-    (run_dir / "components.json").write_text(text, encoding="utf-8")
-
-
-def read_components(run_dir: Path) -> list[Component]:
-    """What `write_components` stored."""
-    raw: list[dict[str, Any]] = json.loads((run_dir / "components.json").read_text(encoding="utf-8"))
-    return [_component(entry) for entry in raw]
-
-
-def _component(entry: dict[str, Any]) -> Component:
-    ready = entry["ready"]
-    if ready is not None:
-        ready = Ready(ready["url"], *(Path(ready[k]) if ready[k] else None for k in list(ready)[1:]))
-    return Component(
-        **{
-            **entry,
-            "argv": tuple(entry["argv"]),
-            "after": tuple(entry["after"]),
-            "ready": ready,
-            "stop_signal": signal.Signals(entry["stop_signal"]),
-        }
-    )
-
-
-def answers(ready: Ready, timeout_seconds: float = 2.0) -> bool:
-    """Whether the ready address answers 2xx now."""
+def answers(component: Component, timeout_seconds: float = 2.0) -> bool:
+    """Whether the component's ready address answers 2xx now."""
+    if component.ready is None:
+        return True
     context = None
-    if ready.url.startswith("https:"):
-        context = ssl.create_default_context(cafile=str(ready.authority) if ready.authority else None)
-        if ready.client_certificate and ready.client_key:
-            context.load_cert_chain(ready.client_certificate, ready.client_key)
+    if component.ready.startswith("https:"):
+        context = ssl.create_default_context(cafile=component.trust)
+        if component.identify:
+            context.load_cert_chain(f"{component.identify}.crt", f"{component.identify}.key")
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
     )
     try:
-        with opener.open(ready.url, timeout=timeout_seconds) as response:
-            return 200 <= int(response.status) < 300
-    except (OSError, urllib.error.URLError):
+        with opener.open(component.ready, timeout=timeout_seconds):
+            return True
+    except OSError:
         return False
 
 
@@ -159,9 +133,7 @@ class Supervisor:
             process.state = "Waiting"
         if process.state in ("Waiting", "Backoff") and self._may_start(process, now):
             self._start(process, now)
-        if process.state == "Starting" and (
-            process.component.ready is None or answers(process.component.ready)
-        ):
+        if process.state == "Starting" and answers(process.component):
             process.state = "Ready"
 
     def _may_start(self, process: _Process, now: float) -> bool:
@@ -171,7 +143,7 @@ class Supervisor:
 
     def _start(self, process: _Process, now: float) -> None:
         component = process.component
-        environment = {**os.environ, **component.environment, tether.MARK: str(self._run_dir)}
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", tether.MARK: str(self._run_dir)}
         with (self._log_dir / f"{component.name}.log").open("ab") as log:
             try:
                 process.child = subprocess.Popen(
@@ -193,7 +165,7 @@ class Supervisor:
         child = process.child
         if child is None:
             return
-        child.send_signal(process.component.stop_signal)
+        child.terminate()
         try:
             child.wait(process.component.stop_seconds)
         except subprocess.TimeoutExpired:
@@ -230,7 +202,7 @@ def main(arguments: Sequence[str]) -> int:
     if os.fork() != 0:  # the caller goes on; the lock lives on in the child
         return 0
     os.setsid()
-    Supervisor(run_dir, read_components(run_dir)).run()
+    Supervisor(run_dir, component.load(run_dir)).run()
     return 0
 
 

@@ -16,11 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from localcluster import binaries, controlplane, environments, prometheus, supervise, tether
+from localcluster import binaries, component, controlplane, environments, prometheus, tether
 from localcluster.cluster import Cluster, ClusterNotFoundError, NodeCapacity
-from localcluster.component import Component, Ready
 from localcluster.lock import exclusive, is_held
-from localcluster.paths import REPOSITORY, cache_dir
+from localcluster.paths import CONFIG, REPOSITORY, cache_dir
 from localcluster.progress import Progress
 from localcluster.versions import version_of
 
@@ -152,14 +151,11 @@ def _prepare(run_dir: Path, cache: Path, node: NodeCapacity, programs: dict[str,
     prometheus.prepare(cluster)
     (run_dir / "bin").mkdir()
     (run_dir / "bin" / "kubectl").symlink_to(programs["kubectl"])
-    components = controlplane.components(cluster, programs)
-    components.append(prometheus.component(cluster, programs["prometheus"]))
-    components += _own_components(cluster)
-    supervise.write_components(run_dir, components)
+    components = component.components_of(cluster, programs)
+    component.save(run_dir, components)
     (run_dir / "halted").mkdir()
-    for component in components:
-        if component.name not in binaries.PROGRAMS:  # these find what they need once the basics are installed
-            (run_dir / "halted" / component.name).touch()
+    for waiting in (each.name for each in components if each.needs_basics):
+        (run_dir / "halted" / waiting).touch()
     cluster.save()
     return cluster
 
@@ -169,24 +165,6 @@ def _minor(api_server: Path) -> int:
     if version is None:
         raise StartError(f"{api_server} does not say its version; delete it and run `up` again")
     return version.minor
-
-
-def _own_components(cluster: Cluster) -> list[Component]:
-    """The node agent, Envoy with its controller, and the GPU exporter: modules of this package."""
-    ready = {
-        "gateway.envoy": Ready(f"http://127.0.0.1:{cluster.envoy_admin_port}/ready"),
-        "dcgm": Ready(f"http://127.0.0.1:{cluster.dcgm_port}/metrics"),
-    }
-    return [
-        Component(
-            name=module.rpartition(".")[2],
-            argv=(sys.executable, "-m", f"localcluster.{module}", "--run-dir", str(cluster.run_dir)),
-            ready=ready.get(module),
-            after=("kube-apiserver",),
-            environment={"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"},
-        )
-        for module in ("gateway.envoy", "gateway", "node", "dcgm")
-    ]
 
 
 def _launch(cluster: Cluster) -> None:
@@ -248,11 +226,7 @@ def kubectl(cluster: Cluster, *arguments: str, stdin: str | None = None) -> str:
 
 def _install_basics(cluster: Cluster, crds: Path, progress: Progress) -> None:
     progress.update("installing namespaces and Gateway API")
-    objects: list[dict[str, Any]] = [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in NAMESPACES
-    ]
-    listing = {"apiVersion": "v1", "kind": "List", "items": objects + prometheus.RBAC}
-    kubectl(cluster, "apply", "--server-side", "-f", "-", stdin=json.dumps(listing))
+    kubectl(cluster, "apply", "--server-side", "-f", str(CONFIG / "basics.yaml"))
     kubectl(cluster, "apply", "--server-side", "-f", str(crds))
     kubectl(cluster, "wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
 
@@ -304,14 +278,14 @@ def _eventually(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def switch(cluster: Cluster, component: str, halted: bool) -> None:
+def switch(cluster: Cluster, name: str, halted: bool) -> None:
     """Halt a component, or let it run again; returns when that is so."""
     components = read_status(cluster.run_dir).get("components", {})
-    if component not in components or not is_running(cluster.run_dir):
+    if name not in components or not is_running(cluster.run_dir):
         raise ClusterNotFoundError(
-            f"no running component {component!r}; there are: {', '.join(components) or 'none'}"
+            f"no running component {name!r}; there are: {', '.join(components) or 'none'}"
         )
-    mark = cluster.run_dir / "halted" / component
+    mark = cluster.run_dir / "halted" / name
     if halted:
         mark.touch()
     else:
@@ -319,7 +293,7 @@ def switch(cluster: Cluster, component: str, halted: bool) -> None:
     wanted = "Halted" if halted else "Ready"
 
     def reached() -> bool:
-        return bool(read_status(cluster.run_dir)["components"][component]["state"] == wanted)
+        return bool(read_status(cluster.run_dir)["components"][name]["state"] == wanted)
 
     if not _eventually(reached, _READY_SECONDS):
-        raise StartError(f"{component} is not {wanted} after {_READY_SECONDS:.0f} s")
+        raise StartError(f"{name} is not {wanted} after {_READY_SECONDS:.0f} s")
