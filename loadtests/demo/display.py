@@ -104,9 +104,9 @@ class Display:
     def say(self, sentence: str) -> None:
         """Print one line: a command as it is typed, or what happens and why."""
         if sentence.startswith("$ "):
-            self._console.print(Text(sentence, style="bold cyan"))
+            self._console.print(Text(sentence, style="bold cyan"), soft_wrap=True)
         else:
-            self._console.print(Text(sentence))
+            self._console.print(Text(sentence), soft_wrap=True)
 
     def show(
         self, source: Callable[[], tuple[Snapshot, Sequence[Record], float, float]], threshold_seconds: float
@@ -143,7 +143,7 @@ class Display:
             if self._live:
                 self._live.update(table(snapshot, recent, rate_wanted, seconds), refresh=True)
             else:
-                self._console.print(line(snapshot, recent, seconds))
+                self._console.print(line(snapshot, recent, seconds), soft_wrap=True, markup=False)
 
 
 def _tone(name: str, status: str) -> str:

@@ -131,14 +131,12 @@ def summarise(run: Run) -> dict[str, object]:
         "late_fraction_settled": late_fraction_settled(
             run.records, run.objective_seconds, run.load_changes, start_seconds, own_responses
         ),
-        "replicas_max": max(
-            (one.ready for _, snapshot in run.samples for one in snapshot.replicas.values()), default=0
-        ),
+        "replicas_max": max((snapshot.ready_of_stable for _, snapshot in run.samples), default=0),
         "seconds_at_3_or_more": round(
             seconds_while(
                 run.samples,
                 run.seconds_run,
-                lambda snapshot: any(one.ready >= PEAK_REPLICAS for one in snapshot.replicas.values()),
+                lambda snapshot: snapshot.ready_of_stable >= PEAK_REPLICAS,
             ),
             1,
         ),

@@ -86,19 +86,24 @@ def start_time_seconds(samples: Samples) -> float:
 
 
 def was_scaled(samples: Samples, *, up_to: int) -> tuple[bool, bool]:
-    """Return whether some revision's wanted replicas rose to at least `up_to`, and whether they fell afterwards.
+    """Return whether a stable revision's wanted replicas rose to at least `up_to`, and whether they then fell.
 
-    A revision that is removed with its replicas has not been scaled down.
+    Only what happens to a revision while it is stable counts: a canary that is given capacity, or a revision
+    that is removed with its replicas, has not been scaled.
     """
     first: dict[str, int] = {}
     highest: dict[str, int] = {}
-    went_down = False
+    went_up = went_down = False
     for _, snapshot in samples:
-        for revision, replicas in snapshot.replicas.items():
-            first.setdefault(revision, replicas.desired)
-            top = highest[revision] = max(highest.get(revision, 0), replicas.desired)
-            went_down |= top >= up_to > first[revision] and 0 < replicas.desired < top
-    return any(top >= up_to > first[revision] for revision, top in highest.items()), went_down
+        wanted, stable = snapshot.desired_of_stable, snapshot.stable
+        if not wanted:
+            continue
+        first.setdefault(stable, wanted)
+        highest[stable] = max(highest.get(stable, 0), wanted)
+        has_risen = highest[stable] >= up_to > first[stable]
+        went_up |= has_risen
+        went_down |= has_risen and wanted < highest[stable]
+    return went_up, went_down
 
 
 def series(samples: Samples, value: Callable[[Snapshot], float | None], end_seconds: float) -> list[Point]:

@@ -53,7 +53,6 @@ async def train(commands: Commands, say: Callable[[str], None]) -> None:
     await commands.kubectl("apply -k manifests/demo/train")
     say("A Job trains three versions of a digit classifier into a volume. Version 3 has a mistake in it.")
     await commands.kubectl(f"-n {NAMESPACE} wait --for=condition=Complete --timeout=240s job/train-digits")
-    say(await commands.kubectl(f"-n {NAMESPACE} logs job/train-digits"))
 
 
 async def controllers_ready(commands: Commands) -> None:

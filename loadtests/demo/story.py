@@ -16,13 +16,14 @@ from loadtests.generator import LoadGenerator
 from loadtests.plot import Event
 from serving_api.names import ABORT_LABEL, PROMOTE_LABEL
 
-LOW_RATE, MIDDLE_RATE, PEAK_RATE = 6.0, 14.0, 26.0
+LOW_RATE, MIDDLE_RATE, PEAK_RATE = 5.0, 12.0, 24.0
 """Requests per second. A replica answers 15 a second at the most, so the peak needs three."""
 RUN_SECONDS = 292.0
 """When the story ends, wherever it is: the run with its summary takes at most 300 s."""
-WARM_SECONDS = 12.0
+WARM_SECONDS = 10.0
+MIDDLE_SECONDS = 25.0
 PEAK_SECONDS = 63.0
-STEP_SECONDS = 14.0
+STEP_SECONDS = 10.0
 BAD_RESPONSES = 8
 
 
@@ -72,12 +73,12 @@ class Story:
         await asyncio.sleep(WARM_SECONDS)
 
     async def _rise(self) -> None:
-        before = self._watcher.now.desired_of_stable
+        before = self._watcher.now.ready_of_stable
         self._rate(MIDDLE_RATE)
         self._say(
             f"The load rises, to {MIDDLE_RATE:g} and then to {PEAK_RATE:g} a second. The autoscaler must notice."
         )
-        await self._wait(lambda now: now.ready_of_stable > before, "the first replica is added and ready", 60)
+        await self._watcher.until(lambda now: now.ready_of_stable > before, MIDDLE_SECONDS)
         self._rate(PEAK_RATE)
         await self._wait(
             lambda now: now.ready_of_stable >= PEAK_REPLICAS, f"{PEAK_REPLICAS} replicas are ready", 60

@@ -1,5 +1,7 @@
 """Questions asked of the history of a run."""
 
+from dataclasses import replace
+
 from loadtests.demo.history import (
     Exposure,
     exposure,
@@ -13,7 +15,9 @@ from loadtests.demo.observation import RevisionReplicas, Snapshot
 
 
 def replicas(seconds: float, desired: int, ready: int, start: int | None = None) -> tuple[float, Snapshot]:
-    return seconds, Snapshot(replicas={"a": RevisionReplicas(desired, ready)}, start_time_seconds=start)
+    return seconds, Snapshot(
+        replicas={"a": RevisionReplicas(desired, ready)}, stable="a", start_time_seconds=start
+    )
 
 
 def weights(seconds: float, canary: float, acknowledged: bool) -> tuple[float, Snapshot]:
@@ -50,12 +54,19 @@ def test_the_autoscalers_measure_goes_before_ours() -> None:
 
 
 def test_scaled_up_and_down() -> None:
-    """Up means from below the wanted number to it; down means lower afterwards, but not removed."""
+    """Up means from below the number asked about to it; down means lower afterwards, but not removed."""
     assert was_scaled(SCALED, up_to=3) == (True, True)
     assert was_scaled(SCALED[:-1], up_to=3) == (True, False)
     assert was_scaled([*SCALED[:-1], replicas(80, 0, 0)], up_to=3) == (True, False)
     assert was_scaled([replicas(0, 3, 3), replicas(9, 1, 1)], up_to=3) == (False, False)
     assert was_scaled(SCALED, up_to=4) == (False, False)
+
+
+def test_a_canarys_capacity_is_no_scaling() -> None:
+    """Replicas that a revision gets before it is stable, or loses when it no longer is, do not count."""
+    growing = [(now, replace(snapshot, stable="b")) for now, snapshot in SCALED]
+    assert was_scaled(growing, up_to=3) == (False, False)
+    assert was_scaled([*SCALED[:-1], *growing[-1:]], up_to=3) == (True, False)
 
 
 def test_exposure_is_wide_by_writes_and_narrow_by_acknowledgements() -> None:
