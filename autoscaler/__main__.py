@@ -28,7 +28,7 @@ from serving_io.prometheus import Prometheus, PrometheusAccess
 
 log = logging.getLogger(__name__)
 
-DEFAULT_PORT = 8081
+DEFAULT_PORT = 8080
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,10 @@ def arguments() -> argparse.ArgumentParser:
         "latency objective.",
     )
     parser.add_argument(
-        "--prometheus-url", required=True, metavar="URL", help="where Prometheus is, http://HOST:PORT"
+        "--prometheus-url",
+        default=os.environ.get("PROMETHEUS_URL", ""),
+        metavar="URL",
+        help="where Prometheus is, http://HOST:PORT (default: $PROMETHEUS_URL)",
     )
     parser.add_argument(
         "--prometheus-bearer-token-file",
@@ -114,7 +117,8 @@ def settings_of(parsed: argparse.Namespace) -> Settings:
         raise ValueError(f"--tick-seconds {parsed.tick_seconds:g}: must be from 1 to 60")
     if not parsed.prometheus_url.startswith(("http://", "https://")):
         raise ValueError(
-            f"--prometheus-url {parsed.prometheus_url!r}: must be http://HOST:PORT or https://HOST:PORT"
+            f"--prometheus-url {parsed.prometheus_url!r}: must be http://HOST:PORT or https://HOST:PORT; "
+            "give the option or set PROMETHEUS_URL"
         )
     headers = {}
     for stated in parsed.prometheus_header:

@@ -76,7 +76,8 @@ def service_time_tail(seconds: Floats, mean_seconds: Floats, variability: Floats
 
 def floor_late(demand: Demand) -> Floats:
     """Late fraction with any number of replicas: the work alone takes longer than the threshold."""
-    return service_time_tail(demand.threshold_seconds, demand.service_seconds, demand.variability)
+    too_long = _work(demand) >= demand.threshold_seconds[:, None]
+    return np.asarray(too_long.astype(np.float64) @ _WEIGHTS)
 
 
 def late_fraction(replicas: Ints, rate: Floats, demand: Demand) -> Floats:
@@ -112,20 +113,25 @@ def smallest_replicas(rate: Floats, demand: Demand, limit: int = REPLICAS_LIMIT)
     return found
 
 
-def carried_percent(replicas: Ints, total_rate: Floats, demand: Demand) -> Ints:
-    """Highest whole percent of `total_rate` that `replicas` hold; 100 without demand, 0 without replicas."""
+def largest_rate(replicas: Ints, demand: Demand) -> Floats:
+    """Most requests per second that `replicas` hold within the objective; 0 without replicas."""
     slack, allowed = _slack(demand), _allowed(demand)
-    low = np.zeros(total_rate.shape, dtype=np.int64)
-    high = np.full(total_rate.shape, 101, dtype=np.int64)  # low holds, high does not
     counted = np.maximum(replicas, 1)
-    for _ in range(7):
-        middle = (low + high) // 2
-        rate = total_rate * middle / 100
-        waiting = _erlang_c(counted, _effective(rate, counted) * demand.service_seconds)
-        holds = (_late(waiting, counted, rate, demand, slack) <= allowed) | (rate <= 0)
+    low = np.zeros(replicas.shape)
+    high = counted / demand.service_seconds  # saturation: low holds, high does not
+    for _ in range(24):
+        middle = (low + high) / 2
+        waiting = _erlang_c(counted, _effective(middle, counted) * demand.service_seconds)
+        holds = _late(waiting, counted, middle, demand, slack) <= allowed
         low, high = np.where(holds, middle, low), np.where(holds, high, middle)
-    low = np.where(total_rate <= 0, 100, np.minimum(low, 100))
-    return np.where(replicas < 1, 0, low)
+    return np.where(replicas < 1, 0.0, low)
+
+
+def carried_percent(replicas: Ints, carried_rate: Floats, total_rate: Floats) -> Ints:
+    """Whole percent of `total_rate` that `carried_rate` is, at most 100; without demand any replica carries it."""
+    percent = np.floor(100 * carried_rate / np.maximum(total_rate, 1e-12) + 1e-6)
+    known = np.where(total_rate > 0, np.minimum(percent, 100), 100)
+    return np.where(replicas < 1, 0, known).astype(np.int64)
 
 
 def service_time_from_sojourn(sojourn: Floats, rate: Floats, replicas: Ints, variability: Floats) -> Floats:
@@ -159,12 +165,16 @@ def _allowed(demand: Demand) -> Floats:
 
 def _slack(demand: Demand) -> Floats:
     """Seconds that a request may wait, per service and kind of request; at most 0 where it is late anyway."""
-    spread = np.sqrt(np.log1p(np.maximum(demand.variability, 1e-9)))[:, None]
-    shape = np.exp(spread * _DEVIATES[None, :])
-    work = demand.service_seconds[:, None] * shape / (shape @ _WEIGHTS)[:, None]
-    slack = demand.threshold_seconds[:, None] - work
+    slack = demand.threshold_seconds[:, None] - _work(demand)
     infeasible = floor_late(demand) >= demand.late_allowed
     return np.where(infeasible[:, None], WAIT_SHARE * demand.threshold_seconds[:, None], slack)
+
+
+def _work(demand: Demand) -> Floats:
+    """Seconds of work, per service and kind of request: log-normal, in the weights' steps."""
+    spread = np.sqrt(np.log1p(np.maximum(demand.variability, 1e-9)))[:, None]
+    shape = np.exp(spread * _DEVIATES[None, :])
+    return np.asarray(demand.service_seconds[:, None] * shape / (shape @ _WEIGHTS)[:, None])
 
 
 def _late(waiting: Floats, replicas: Ints, rate: Floats, demand: Demand, slack: Floats) -> Floats:

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from autoscaler.capacity import Demand, carried_percent, floor_late, smallest_replicas
+from autoscaler.capacity import Demand, carried_percent, floor_late, largest_rate, smallest_replicas
 
 CEILING_FACTOR: Final = 2
 """No evidence but a user's bound raises the replicas above this multiple of what arrivals justify."""
@@ -82,6 +82,8 @@ class Decision:
     limited: bool
     """Whether maxReplicas cut what the evidence asks for."""
     infeasible: bool
+    next_carries: float | None = None
+    """Requests per second that one more replica carries; None while nothing is learned."""
     held_by: str | None = None
 
 
@@ -102,10 +104,13 @@ def decide(cases: Sequence[Case]) -> list[Decision]:
     level = np.array([case.level for case in cases])
     rates = np.concatenate([expected * weight, expected * reserve, level * weight])
     now, reserved, justified = np.split(smallest_replicas(rates, demand.repeated(3)), 3)
-    carries = carried_percent(np.array([case.ready for case in cases], dtype=np.int64), expected, demand)
+    ready = np.array([case.ready for case in cases], dtype=np.int64)
+    carried, with_next = np.split(largest_rate(np.concatenate([ready, ready + 1]), demand.repeated(2)), 2)
+    carries = carried_percent(ready, carried, expected)
+    next_carries = with_next - carried
     infeasible = floor_late(demand) >= demand.late_allowed
-    columns = zip(now, reserved, justified, carries, infeasible, strict=True)
-    models = [_Model(int(n), int(r), int(j), int(c), bool(i)) for n, r, j, c, i in columns]
+    columns = zip(now, reserved, justified, carries, next_carries, infeasible, strict=True)
+    models = [_Model(int(n), int(r), int(j), int(c), float(x), bool(i)) for n, r, j, c, x, i in columns]
     return [_decision(case, model) for case, model in zip(cases, models, strict=True)]
 
 
@@ -156,6 +161,7 @@ class _Model:
     reserve: int
     justified: int
     carries: int
+    next_carries: float
     infeasible: bool
 
 
@@ -194,7 +200,7 @@ def _decision(case: Case, model: _Model) -> Decision:
     raised = {
         "Demand": needed,
         "Reserve": reserve,
-        "Backlog": min(case.urgent, ceiling),
+        "Backlog" if backlogged(case) else "LateRequests": min(case.urgent, ceiling),
         "GpuUtilization": min(case.gpu_replicas, ceiling),
         "Minimum": case.minimum,
     }
@@ -219,6 +225,7 @@ def _decision(case: Case, model: _Model) -> Decision:
         reserve_limited=reserve_limited,
         limited=limited,
         infeasible=learned and model.infeasible,
+        next_carries=model.next_carries if learned else None,
         held_by=held_by,
     )
 
@@ -261,6 +268,7 @@ _WHY: Final = {
     "NothingLearned": "no capacity is learned yet",
     "Backlog": "requests queue",
     "Late": "requests are late",
+    "LateRequests": "requests were late with fewer",
     "GpuBusy": "the accelerators would be too busy",
     "GpuActive": "the accelerators work although no request is seen",
     "RateLimited": "replicas are removed step by step",

@@ -13,9 +13,11 @@ from autoscaler.capacity import PRIOR_VARIABILITY, service_time_tail
 
 FEWEST_REQUESTS: Final = 20
 """Requests from which a mean counts as learned."""
-EVIDENCE_REQUESTS: Final = 200.0
-"""Requests that the mean remembers at least: a change is noticed within so many."""
-EVIDENCE_SECONDS: Final = 120.0
+EVIDENCE_REQUESTS: Final = 150.0
+"""Requests that the mean remembers at least: a change is noticed within 200."""
+TAIL_REQUESTS: Final = 4000.0
+"""The same for the tail, which takes more."""
+EVIDENCE_SECONDS: Final = 60.0
 """Time that the mean remembers at least, where so many requests come faster."""
 EVIDENCE_HALF_LIFE_SECONDS: Final = 86400.0
 """Without requests, evidence halves in a day: old knowledge gives way faster to new."""
@@ -103,7 +105,7 @@ class ServiceTime:
         """Add `requests` requests, of which the fraction `beyond` worked longer than the bound."""
         if bound_seconds != self.bound_seconds:
             return replace(self, bound_seconds=bound_seconds, beyond=beyond, tail_evidence=requests)
-        kept = min(self.tail_evidence, 20 * EVIDENCE_REQUESTS)
+        kept = min(self.tail_evidence, TAIL_REQUESTS)
         mixed = (self.beyond * kept + beyond * requests) / (kept + requests)
         return replace(self, beyond=mixed, tail_evidence=kept + requests)
 
@@ -159,7 +161,11 @@ class StartTime:
         return replace(self, raised_at=created, raised_to=wanted)
 
 
-def scrape_seconds(samples_per_minute: Iterable[float]) -> float | None:
-    """Scrape interval from the samples that each settled target got in a minute: that of the slowest."""
-    counts = [count for count in samples_per_minute if count > 0]
-    return min(max(60 / min(counts), 1.0), 120.0) if counts else None
+def scrape_seconds(settled: Iterable[float], young: Iterable[float], before: float) -> float:
+    """Scrape interval from the samples that targets got in the last minute: that of the slowest settled one.
+
+    A target that is younger than the minute can only prove that scrapes are more frequent.
+    """
+    if counts := [count for count in settled if count > 0]:
+        return min(max(60 / min(counts), 1.0), 120.0)
+    return min(before, max(60 / max(young, default=0.5), 1.0))

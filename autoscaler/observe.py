@@ -15,6 +15,11 @@ TargetKey = tuple[str, str]
 
 CREDIBLE_RATE_PER_SECOND: Final = 1e6
 """No single service of ours gets more; a larger number is a fault of the data."""
+LATENCY_LAG_SECONDS: Final = 10
+"""Arrivals of so many seconds may have no entry in a histogram yet: Envoy merges its own every 5 seconds,
+and requests take their time."""
+DIRECT_RATIO: Final = 1.2
+"""Pods must complete so many times what the gateway passed on before some callers are taken to pass it by."""
 FEWEST_FOR_LATE: Final = 50
 """Requests in the window from which a late fraction is taken seriously."""
 
@@ -74,7 +79,10 @@ class View:
     message: str = ""
     arrivals_now: float = 0.0
     arrivals_base: float = 0.0
-    arrivals_before: float | None = None
+    unanswered: float = 0.0
+    """Arrivals of the slow window that were seen to end without a response in the histogram."""
+    responses: float | None = None
+    """Responses in the slow window, as the histogram counts them."""
     failures_now: float = 0.0
     completions: float = 0.0
     work_seconds: float | None = None
@@ -121,6 +129,7 @@ class Signals:
         self._not_finite = 0
         self._values: dict[TargetKey, dict[tuple[str, str, str], float]] = {}
         self._within: dict[tuple[TargetKey, str], dict[float, float]] = {}
+        self._bounds: dict[str, set[float]] = {}
         for question, answer in answers.items():
             if isinstance(answer, Failure):
                 continue
@@ -135,6 +144,7 @@ class Signals:
             self._not_finite += 1
         elif bound is not None:
             self._within.setdefault((key, profile), {})[float(bound)] = value
+            self._bounds.setdefault(profile, set()).add(float(bound))
         else:
             self._values.setdefault(key, {})[question, profile, signal] = value
 
@@ -226,17 +236,21 @@ class Signals:
             Gate.ZERO if quiet else Gate.OK,
             arrivals_now=now,
             arrivals_base=base,
-            arrivals_before=rate("late", profile.arrivals),
+            unanswered=rate("late", profile.unanswered) or 0.0,
+            responses=self.value(key, "late", profile.id, "responses"),
             failures_now=failures,
             completions=count or 0.0,
             work_seconds=total / count * profile.work.seconds if total and count else None,
             in_flight=in_flight,
-            within={
-                bound * profile.buckets.seconds: value
-                for bound, value in self._within.get((key, profile.id), {}).items()
-            },
+            within=self._responses(key, profile),
             sampled_at=sampled_at,
         )
+
+    def _responses(self, key: TargetKey, profile: Profile) -> dict[float, float]:
+        """By bound in seconds; none yet of a target, where others have some, are none within any bound."""
+        own = self._within.get((key, profile.id), {})
+        bounds = self._bounds.get(profile.id, set())
+        return {bound * profile.buckets.seconds: own.get(bound, 0.0) for bound in bounds}
 
     def scraped_pods(self, key: TargetKey) -> int | None:
         """Pods of the target that Prometheus scrapes with success."""
@@ -278,13 +292,28 @@ class Observation:
 
     @property
     def arrivals_now(self) -> float:
-        """Requests per second in the fast window: the larger account, for some callers pass no gateway."""
-        return max((view.arrivals_now for view in self.views if view.gate.usable), default=0.0)
+        """Requests per second in the fast window."""
+        return self._arrivals(self.gateway.arrivals_now, self.pods.arrivals_now)
 
     @property
     def arrivals_base(self) -> float:
         """Requests per second in the slow window."""
-        return max((view.arrivals_base for view in self.views if view.gate.usable), default=0.0)
+        return self._arrivals(self.gateway.arrivals_base, self.pods.arrivals_base)
+
+    def _arrivals(self, at_gateway: float, at_pods: float) -> float:
+        """The gateway's account, and what reaches the pods past it.
+
+        Not simply the larger of both: while a queue drains, pods complete more than arrives.
+        """
+        if not self.gateway.gate.usable:
+            return at_pods if self.pods.gate.usable else 0.0
+        if not self.pods.gate.usable:
+            return at_gateway
+        passed = self.gateway.responses
+        if passed is None:
+            return max(at_gateway, at_pods)
+        direct = self.pods.arrivals_base - passed
+        return at_gateway + (direct if direct > (DIRECT_RATIO - 1) * max(passed, 1.0) else 0.0)
 
     @property
     def in_flight(self) -> float | None:
@@ -345,16 +374,23 @@ def bounds_around(bounds: Iterable[float], threshold_seconds: float) -> tuple[fl
 def _late(
     sources: Iterable[tuple[Profile, View]], threshold_seconds: float, base_seconds: float
 ) -> tuple[float | None, float]:
-    """Late = arrivals - responses within the threshold; never interpolated, never from work alone."""
+    """Late = arrivals - responses within the threshold; never interpolated, never from work alone.
+
+    What left no response is counted where the source counts it, and otherwise by what is missing beyond
+    the arrivals that cannot have a response yet.
+    """
     for profile, view in sources:
         bound = exact_bound(view.within, threshold_seconds)
-        arrivals = view.arrivals_before
-        if profile.durations == "service" or bound is None or not view.gate.usable or arrivals is None:
+        if profile.durations == "service" or bound is None or not view.gate.usable:
             continue
+        arrivals, responses = view.arrivals_base, view.responses or 0.0
         counted = arrivals * base_seconds
         if counted < FEWEST_FOR_LATE:
             return None, counted
-        return min(max(1 - view.within[bound] / arrivals, 0.0), 1.0), counted
+        pending = max(arrivals, view.arrivals_now) * LATENCY_LAG_SECONDS / base_seconds + 3 / base_seconds
+        missing = max(view.unanswered, arrivals - responses - pending)
+        late = max(responses - view.within[bound], 0.0) + missing
+        return min(late / max(responses + missing, arrivals * 0.5), 1.0), counted
     return None, 0.0
 
 

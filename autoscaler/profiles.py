@@ -38,6 +38,8 @@ class Profile:
     durations: Literal["service", "sojourn"]
     """Whether `work` is the time of work alone, or includes the wait for it."""
     buckets: Metric
+    unanswered: Mapping[str, int] = field(default_factory=dict)
+    """Counters of the arrivals that leave no entry in the histogram."""
     in_flight: Metric | None = None
     lazy: bool = False
     """Whether series appear with the first request only, so that none means no request yet."""
@@ -70,10 +72,13 @@ ENVOY: Final = Profile(
         "unrouted": Metric("envoy_cluster_upstream_cx_none_healthy"),
         "overflown": Metric("envoy_cluster_upstream_rq_pending_overflow"),
         "retried": Metric("envoy_cluster_upstream_rq_retry"),
+        "timed_out": Metric("envoy_cluster_upstream_rq_timeout"),
+        "aborted": Metric("envoy_cluster_upstream_rq_tx_reset"),
         "failed": Metric("envoy_cluster_upstream_rq_xx", 'envoy_response_code_class="5"'),
     },
     arrivals={"requests": 1, "unrouted": 1, "overflown": 1, "retried": -1},
     failures={"failed": 1},
+    unanswered={"unrouted": 1, "overflown": 1, "timed_out": 1, "aborted": 1},
     work=Metric("envoy_cluster_upstream_rq_time", seconds=0.001),
     durations="sojourn",
     buckets=Metric("envoy_cluster_upstream_rq_time_bucket", seconds=0.001),

@@ -21,9 +21,6 @@ POD_OF_DEPLOYMENT: Final = "(.+)-(?:[a-z0-9]{1,10}-[a-z0-9]{5}|[a-z0-9]{6,15})"
 """<deployment>-<hash>-<suffix>; of a long name the API server cuts the hash and the dash after it."""
 CLUSTER_OF_BACKEND: Final = "httproute/([^/]+)/[^/]+/rule/[0-9]+/backend/([^/]+)"
 """Envoy's name of a backend: its Service, and so its Deployment, has the name at the end."""
-LATENCY_LAG_SECONDS: Final = 10
-"""Arrivals are read so much earlier than responses: Envoy merges its histograms every 5 seconds, and a
-request that has just arrived is not missing yet."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,10 @@ def questions(
         for signal in profile.arrivals:
             metric = profile.counters[signal]
             base.append(ask.rate(profile, signal, metric, windows.base))
-            late.append(ask.rate(profile, signal, metric, windows.base, f" offset {LATENCY_LAG_SECONDS}s"))
+        for signal in profile.unanswered:
+            late.append(ask.rate(profile, signal, profile.counters[signal], windows.base))
+        count = Metric(f"{profile.work.name}_count", profile.work.matchers)
+        late.append(ask.rate(profile, "responses", count, windows.base))
         if wanted := sorted(bounds.get(profile.id, ())):
             choice = "|".join(bound.replace("+", r"\\+").replace(".", r"\\.") for bound in wanted)
             chosen = _and(profile.buckets.matchers, f'le=~"{choice}"')
@@ -98,10 +98,9 @@ class _Asker:
         signal: str,
         metric: Metric,
         seconds: int,
-        offset: str = "",
         by: str = "deployment",
     ) -> str:
-        rates = f"max without ({DUPLICATES}) (rate({self.selector(metric)}[{seconds}s]{offset}))"
+        rates = f"max without ({DUPLICATES}) (rate({self.selector(metric)}[{seconds}s]))"
         return self.tagged(f"sum by (namespace, {by}) ({_owned(profile, rates)})", profile.id, signal)
 
     def gauge(self, profile: Profile, signal: str, metric: Metric, seconds: int) -> str:

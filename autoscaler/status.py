@@ -260,7 +260,7 @@ def _essence(target: Target, status: Mapping[str, Any]) -> Any:
         status.get("desiredReplicas"),
         reserve,
         sorted((c["type"], c["status"], c["reason"]) for c in status.get("conditions") or ()),
-        sorted(status.get("learned") or ()),
+        sorted(key for key in status.get("learned") or () if key != "capacityPerReplicaPerMinute"),
     )
 
 

@@ -11,9 +11,17 @@ from autoscaler.decide import Case, Decision, decide, gpu_replicas, urgent_repli
 from autoscaler.demand import first_seen, horizon_seconds, perceive, project
 from autoscaler.forecast import Forecast
 from autoscaler.learn import scrape_seconds
-from autoscaler.observe import Answers, Failure, Freshness, Observation, Signals, bounds_around
+from autoscaler.observe import (
+    LATENCY_LAG_SECONDS,
+    Answers,
+    Failure,
+    Freshness,
+    Observation,
+    Signals,
+    bounds_around,
+)
 from autoscaler.profiles import ENVOY, in_use
-from autoscaler.queries import BOUNDS, LATENCY_LAG_SECONDS, Windows, bounds_question, questions
+from autoscaler.queries import BOUNDS, Windows, bounds_question, questions
 from autoscaler.state import LoopState, TargetState, known_bounds
 from autoscaler.targets import ApiObjects, Target, targets_of
 from autoscaler.writes import Write, conclude, without_decision
@@ -100,15 +108,16 @@ def tick(answers: Answers, objects: ApiObjects, state: LoopState, now: float) ->
     for target in targets:
         if target.uid not in kept:
             writes += without_decision(target, now)
+    counts = {target.uid: signals.samples_per_minute(target.key) for target in scaled}
+    settled = {uid: (since := kept[uid].ready_since) is not None and now - since >= 60 for uid in counts}
     measured = scrape_seconds(
-        count
-        for target in scaled
-        if (since := kept[target.uid].ready_since) is not None and now - since >= 60
-        if (count := signals.samples_per_minute(target.key)) is not None
+        (count for uid, count in counts.items() if count and settled[uid]),
+        (count for uid, count in counts.items() if count and not settled[uid]),
+        state.scrape_seconds,
     )
     return Result(
         writes,
-        replace(state, targets=kept, ticked_at=now, scrape_seconds=measured or state.scrape_seconds),
+        replace(state, targets=kept, ticked_at=now, scrape_seconds=measured),
         reports,
         unreadable,
     )

@@ -68,15 +68,14 @@ def conclude(
             writes.append(Scale(target, workload.wanted, hand_over=True))
         elif decision.desired != workload.wanted:
             writes.append(Scale(target, decision.desired, decision.sentence))
+            start = state.start.with_replicas(decision.desired, workload.wanted, workload.ready, now)
+            state = replace(state, start=start, replicas=decision.desired)
             if decision.desired < workload.wanted:
                 state = replace(state, lowered_at=now)
-    measured = state.service_band.value
     numbers = statuses.Numbers(
         service_seconds=state.service.mean_seconds if state.service.learned else None,
         start_seconds=state.start.seconds if state.start.measured else None,
-        capacity_per_second=case.expected * decision.carries_percent / 100 / case.ready
-        if measured and case.ready and 0 < decision.carries_percent < 100
-        else None,
+        capacity_per_second=decision.next_carries,
         arrivals=observation.arrivals_now,
         forecast=ahead.expected,
     )
