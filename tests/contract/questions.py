@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx
 
-from serving_io import Cluster, Manifest
+from serving_io import Cluster
+from serving_io import Manifest as Manifest
 from serving_io.transport import Transport
 
 GROUP = "contract.example.org"

@@ -100,10 +100,12 @@ def undeclared(value: Json, schema: dict[str, Json], path: str = "") -> Iterator
     if isinstance(value, dict):
         properties, additional = schema.get("properties") or {}, schema.get("additionalProperties")
         for key, entry in value.items():
+            if not path and key in ("apiVersion", "kind", "metadata"):
+                continue
             inner = properties.get(key, additional)
             if inner is not None and inner is not True:
                 yield from undeclared(entry, inner, f"{path}.{key}")
-            elif not inner and _closed(schema) and (path or key not in ("apiVersion", "kind", "metadata")):
+            elif not inner and _closed(schema):
                 yield f"{path}.{key}"
     elif isinstance(value, list):
         for index, entry in enumerate(value):

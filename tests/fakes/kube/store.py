@@ -112,6 +112,7 @@ class Store:
         while seen != self.version:
             seen = self.version
             self._collect_once()
+        self._is_collecting = False
 
     def at_version(self, resource: Resource, version: int) -> dict[Key, Record]:
         """The objects of a kind as they were at a version that is not compacted."""
