@@ -16,6 +16,7 @@ from serving_operator.rollout import (
     capacity,
     cleanup,
     commands,
+    deadlines,
     first,
     promote,
     settled,
@@ -78,6 +79,8 @@ def _move(observed: Observed, heard: Heard, state: State) -> Move:
         return first.serve(observed, state)
     if state.canary is None:
         return settled.begin_if_asked(observed, state)
+    if observed.route is None:
+        return deadlines.waiting(observed, state, steps.no_route(observed), steps.PREPARING)
     why = abort.cause(observed, state)
     if why is not None:
         return abort.carry_out(observed, state, why)

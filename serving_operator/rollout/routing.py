@@ -35,8 +35,11 @@ def aborting(observed: Observed) -> Aborting | None:
         return None
 
 
-def is_drifted(observed: Observed) -> bool:
-    """Whether the route's weights are not those that the operator wrote."""
+def is_drifted(observed: Observed, state: State) -> bool:
+    """Whether the route's weights are not those that the operator wrote, or go where nothing is kept alive."""
+    live = {entry.revision for entry in (state.stable, state.canary) if entry is not None}
+    if state.stable is not None and any(observed.weights[name] for name in observed.weights.keys() - live):
+        return True
     try:
         written = json.loads(_annotations(observed).get(WEIGHTS_ANNOTATION) or "null")
     except ValueError:
@@ -46,7 +49,7 @@ def is_drifted(observed: Observed) -> bool:
 
 def backends(observed: Observed, state: State) -> dict[str, int]:
     """Return the weights that the route ought to have now: those written, or after drift those acknowledged."""
-    if observed.route is not None and not is_drifted(observed):
+    if observed.route is not None and not is_drifted(observed, state):
         return observed.weights
     if state.stable is None:
         # Before the first commit a route exists only for a candidate that had its need ready.

@@ -90,6 +90,14 @@ def route_gate(observed: Observed) -> Gate:
     return Gate(False, "RouteNotAcknowledged", answer.message, Wait.LOST)
 
 
+def no_route(observed: Observed) -> Gate:
+    """Hold while there is no route: nothing can move, neither forward nor back, before it is restored."""
+    if observed.world.routes_served:
+        return Gate(False, "RouteMissing", "The route was removed and is being restored.", Wait.LOST)
+    message = "The CustomResourceDefinition httproutes.gateway.networking.k8s.io is gone; install the Gateway API."
+    return Gate(False, "GatewayAPIMissing", message, Wait.LOST)
+
+
 def verdict(observed: Observed, state: State) -> Move:
     """Judge the step. This is where evidence is asked; under promotion Manual a person gives the verdict."""
     assert state.canary is not None

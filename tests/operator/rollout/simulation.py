@@ -355,7 +355,8 @@ class Simulation:
         if target["spec"]["replicas"] != replicas:
             target["spec"]["replicas"] = replicas
             target["metadata"]["generation"] += 1
-            entries[:] = []
+            for entry in entries:
+                entry["fieldsV1"]["f:spec"].pop("f:replicas", None)
         if not any(entry["manager"] == AUTOSCALER for entry in entries):
             entries.append(_owns_replicas(AUTOSCALER) | {"subresource": "scale"})
         self._version += 1
@@ -400,7 +401,7 @@ class Simulation:
     def _slices(self) -> list[Manifest]:
         made = []
         for name, service in self.of_kind("Service").items():
-            revision = service["spec"]["selector"][REVISION_LABEL]
+            revision = service["spec"]["selector"].get(REVISION_LABEL)
             pods = [
                 pod for pod in self.pods.values() if pod["metadata"]["labels"][REVISION_LABEL] == revision
             ]
