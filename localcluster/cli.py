@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from localcluster import binaries, download, environments, gobuild, pki, up, versions
+from localcluster import binaries, download, environments, gobuild, pki, running, up, versions
 from localcluster.cluster import DEFAULT_RUN_DIR, Cluster, ClusterNotFoundError, NodeCapacity
 from localcluster.progress import Progress
 
@@ -20,6 +21,7 @@ _EXPECTED = (
     environments.EnvironmentBuildError,
     gobuild.BuildError,
     pki.PkiError,
+    running.ComponentStuckError,
     up.StartError,
     versions.UnsupportedPlatformError,
     ClusterNotFoundError,
@@ -73,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status."""
     options = parser().parse_args(arguments)
     progress = Progress()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a terminated `up` cleans up like a Ctrl-C
     try:
         return _COMMANDS[options.command](options, progress)
     except _EXPECTED as error:
@@ -96,7 +99,7 @@ def _up(options: argparse.Namespace, progress: Progress) -> int:
 
 
 def _down(options: argparse.Namespace, progress: Progress) -> int:
-    there = up.stop(options.run_dir, progress)
+    there = running.stop(options.run_dir, progress)
     progress.say("stopped" if there else f"nothing runs in {options.run_dir}")
     return 0
 
@@ -111,18 +114,20 @@ def _resident_mebibytes(pid: int | None) -> str:
 
 def _status(options: argparse.Namespace, _: Progress) -> int:
     cluster = Cluster.load(options.run_dir)
-    running = up.is_running(cluster.run_dir)
-    status = up.read_status(cluster.run_dir)
+    alive = running.is_running(cluster.run_dir)
+    status = running.read_status(cluster.run_dir)
     rows = [("COMPONENT", "STATE", "PID", "RESTARTS", "MEMORY MiB")]
-    rows.append(("supervisor", "Ready" if running else "Dead", str(status.get("pid", "-")), "0", "-"))
+    supervisor = status.get("pid") if alive else None
+    state = "Ready" if alive else "Dead"
+    rows.append(("supervisor", state, str(supervisor or "-"), "0", _resident_mebibytes(supervisor)))
     for name, entry in status.get("components", {}).items():
-        state = entry["state"] if running else "Dead"
-        memory = _resident_mebibytes(entry["pid"])
-        rows.append((name, state, str(entry["pid"] or "-"), str(entry["restarts"]), memory))
+        state = entry["state"] if alive else "Dead"
+        pid = entry["pid"] if alive else None
+        rows.append((name, state, str(pid or "-"), str(entry["restarts"]), _resident_mebibytes(pid)))
     for row in rows:
         print("{:<26}{:<10}{:<10}{:<10}{}".format(*row))
     healthy = all(entry["state"] == "Ready" for entry in status.get("components", {}).values())
-    return 0 if running and healthy else 1
+    return 0 if alive and healthy else 1
 
 
 def _logs(options: argparse.Namespace, _: Progress) -> int:
@@ -156,7 +161,7 @@ def _resume(options: argparse.Namespace, progress: Progress) -> int:
 
 def _switch(options: argparse.Namespace, progress: Progress, halted: bool) -> int:
     cluster = Cluster.load(options.run_dir)
-    up.switch(cluster, options.component, halted)
+    running.switch(cluster, options.component, halted)
     progress.say(f"{options.component} is {'halted' if halted else 'running'}")
     return 0
 
