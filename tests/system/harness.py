@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import ssl
 import subprocess
@@ -125,9 +126,11 @@ class Kube:
 
 
 def _file(entry: Mapping[str, str], key: str, cluster: Cluster) -> str:
-    """A credential of a kubeconfig as a file; one that is inline was written as a file beside it."""
-    path = Path(entry[key])
-    return str(path if path.is_absolute() else cluster.kubeconfig.parent / path)
+    """A credential of a kubeconfig as a file, because TLS contexts load client keys from files only."""
+    path = cluster.run_dir / f"administrator-{key}.pem"
+    path.touch(mode=0o600)
+    path.write_bytes(base64.b64decode(entry[f"{key}-data"]))
+    return str(path)
 
 
 def until(what: str, look: Callable[[], Any], within: float = PATIENCE_SECONDS) -> Any:
