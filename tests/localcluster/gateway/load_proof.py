@@ -14,6 +14,7 @@ import logging
 import statistics
 import sys
 import time
+import uuid
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,8 +28,6 @@ from localcluster.cluster import Cluster
 from localcluster.gateway.api import client_from
 from localcluster.gateway.controller import GATEWAY_API, GATEWAY_NAMESPACE
 
-NAMESPACE = f"load-proof-{time.time_ns() // 1_000_000:x}"
-"""Of its own for each run: the one before may still be terminating."""
 HOST = "load-proof.example.com"
 KEEP_ALIVE_SECONDS = 5.0
 SERVES_AFTER_LEAVING_SECONDS = 5.0
@@ -83,8 +82,9 @@ class Result:
 class Pods:
     """Two revisions of tiny HTTP servers, and their EndpointSlices as the control plane would write them."""
 
-    def __init__(self, api: httpx.AsyncClient, result: Result) -> None:
+    def __init__(self, api: httpx.AsyncClient, namespace: str, result: Result) -> None:
         self._api = api
+        self._namespace = namespace
         self._result = result
         self._runners: dict[tuple[str, str], web.AppRunner] = {}
         self._conditions: dict[str, dict[str, str]] = {"a": {}, "b": {}}
@@ -141,7 +141,7 @@ class Pods:
         ]
         await _apply(
             self._api,
-            f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices/{revision}-1",
+            f"/apis/discovery.k8s.io/v1/namespaces/{self._namespace}/endpointslices/{revision}-1",
             {
                 "apiVersion": "discovery.k8s.io/v1",
                 "kind": "EndpointSlice",
@@ -165,9 +165,9 @@ async def _apply(api: httpx.AsyncClient, path: str, manifest: dict[str, Any]) ->
     return dict(response.json())
 
 
-async def _route(api: httpx.AsyncClient, weights: dict[str, int]) -> float:
+async def _route(api: httpx.AsyncClient, namespace: str, weights: dict[str, int]) -> float:
     """Write the route's weights; seconds until the gateway acknowledged them."""
-    path = f"{GATEWAY_API}/namespaces/{NAMESPACE}/httproutes/proof"
+    path = f"{GATEWAY_API}/namespaces/{namespace}/httproutes/proof"
     refs = [{"name": name, "port": 80, "weight": weight} for name, weight in weights.items()]
     started = time.monotonic()
     written = await _apply(
@@ -202,17 +202,19 @@ async def prove(run_dir: Path, seconds: float, rate: float) -> Result:
     """Run the load against the cluster in `run_dir`; requests are sent at `rate` per second, come what may."""
     cluster = Cluster.load(run_dir)
     result = Result()
+    # A name of its own for each run: the namespace of the one before may still be terminating.
+    namespace = f"load-proof-{uuid.uuid4().hex[:8]}"
     async with client_from(cluster.kubeconfig) as api:
         await _apply(
             api,
-            f"/api/v1/namespaces/{NAMESPACE}",
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+            f"/api/v1/namespaces/{namespace}",
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
         )
         for name in ("a", "b"):
             port = {"name": "http", "port": 80, "targetPort": PORT, "protocol": "TCP"}
             await _apply(
                 api,
-                f"/api/v1/namespaces/{NAMESPACE}/services/{name}",
+                f"/api/v1/namespaces/{namespace}/services/{name}",
                 {
                     "apiVersion": "v1",
                     "kind": "Service",
@@ -220,21 +222,27 @@ async def prove(run_dir: Path, seconds: float, rate: float) -> Result:
                     "spec": {"ports": [port]},
                 },
             )
-        pods = Pods(api, result)
+        pods = Pods(api, namespace, result)
         try:
             for revision in ("a", "a", "b"):
                 await pods.start(revision)
-            result.acknowledged_seconds.append(await _route(api, {"a": 100, "b": 0}))
-            await _load_with_changes(cluster, api, pods, result, seconds, rate)
+            result.acknowledged_seconds.append(await _route(api, namespace, {"a": 100, "b": 0}))
+            await _load_with_changes(cluster, api, namespace, pods, result, seconds, rate)
         finally:
             await pods.close()
-            await api.delete(f"{GATEWAY_API}/namespaces/{NAMESPACE}/httproutes/proof")
-            await api.delete(f"/api/v1/namespaces/{NAMESPACE}")
+            await api.delete(f"{GATEWAY_API}/namespaces/{namespace}/httproutes/proof")
+            await api.delete(f"/api/v1/namespaces/{namespace}")
     return result
 
 
 async def _load_with_changes(
-    cluster: Cluster, api: httpx.AsyncClient, pods: Pods, result: Result, seconds: float, rate: float
+    cluster: Cluster,
+    api: httpx.AsyncClient,
+    namespace: str,
+    pods: Pods,
+    result: Result,
+    seconds: float,
+    rate: float,
 ) -> None:
     weight: list[int | None] = [100]
 
@@ -261,7 +269,7 @@ async def _load_with_changes(
             await asyncio.sleep(1.5)
             value = (90, 50, 0, 50, 100, 0, 100)[step % 7]
             weight[0] = None
-            result.acknowledged_seconds.append(await _route(api, {"a": value, "b": 100 - value}))
+            result.acknowledged_seconds.append(await _route(api, namespace, {"a": value, "b": 100 - value}))
             result.route_writes += 1
             await asyncio.sleep(0.1)
             weight[0] = value
