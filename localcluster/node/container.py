@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import subprocess
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-
-from localcluster.tether import MARK
 
 from . import environment, volumes
 from .addresses import conflict, listen_address
 from .api import ApiError, Object
-from .catalogue import LISTEN, ImageError, ProgramError, find
-from .environment import ConfigError, Lookup
+from .catalogue import ImageError, ProgramError, find
+from .environment import ConfigError
 from .host import Host, now
+from .launch import Launch, launch
+from .mounting import Mounting
 from .probes import Probe, Tally, ask, watch
-from .processes import POD_MARK, Process
+from .processes import Process
 from .restarts import Backoff, restarts
 from .status import ContainerState
 
@@ -28,6 +29,8 @@ _START_ERROR_EXIT_CODE = 128
 
 class AddressInUseError(Exception):
     """A port that the container states is held by a process that is not its own."""
+
+    reason = "RunContainerError"
 
 
 class Container:
@@ -40,16 +43,14 @@ class Container:
         spec: Object,
         state: ContainerState,
         policy: str,
-        directories: dict[str, Path],
-        look_up: Callable[[set[environment.Reference]], Awaitable[Lookup]],
+        mounting: Mounting,
         changed: Callable[[], None],
     ) -> None:
         self._host, self._pod, self.spec, self.state, self._policy = host, pod, spec, state, policy
-        self._directories, self._look_up, self._changed = directories, look_up, changed
+        self._mounting, self._changed = mounting, changed
         self._backoff = Backoff(host.backoff_base_seconds)
         self._group = f"{pod()['metadata']['uid']}_{spec['name']}"
-        self._env: dict[str, str] = {}
-        self._mounts: dict[str, str] = {}
+        self._launched: Launch | None = None
         self._cgroup: Path | None = None
         self._stopping = False
         self._ending = ""
@@ -74,18 +75,12 @@ class Container:
         while True:
             began = time.monotonic()
             try:
-                argv, cwd = await self._prepare()
+                launched = await self._prepare()
                 if self._stopping:
                     return self.state.exit_code or 0
-                self._start(argv, cwd)
-            except ImageError as error:
+                self._start(launched)
+            except (ImageError, ConfigError, AddressInUseError) as error:
                 await self._wait(error.reason, str(error))
-                continue
-            except ConfigError as error:
-                await self._wait("CreateContainerConfigError", str(error))
-                continue
-            except AddressInUseError as error:
-                await self._wait("RunContainerError", str(error))
                 continue
             except ApiError as error:
                 log.warning("container %s not started, trying again: %s", self._group, error)
@@ -119,54 +114,28 @@ class Container:
             self._changed()
         await asyncio.sleep(max(delay, 1.0))
 
-    async def _prepare(self) -> tuple[list[str], Path]:
-        """Its command line and working directory; `_env` and `_mounts` for it and for what is run in it."""
+    async def _prepare(self) -> Launch:
         pod, host, spec = self._pod(), self._host, self.spec
         image = find(host.catalogue, spec["image"])
-        listen = listen_address(pod["status"]["podIP"])
         for port in spec.get("ports") or []:
+            listen = listen_address(pod["status"]["podIP"])
             if port.get("protocol", "TCP") == "TCP" and (taken := conflict(listen, port["containerPort"])):
                 raise AddressInUseError(taken)
-        found = await self._look_up(environment.references(spec))
-        raw = environment.environment(spec, pod, found, host.allocatable)
-        mounts = self._mounts = volumes.mounts(spec, self._directories)
+        found = await self._mounting.look_up(environment.references(spec))
+        mounts = volumes.mounts(spec, self._mounting.directories)
         home = host.own_dir(pod["metadata"]["uid"]) / self._name
         (home / "tmp").mkdir(parents=True, exist_ok=True)
-        own = {
-            "PATH": image.path,
-            "HOME": str(home),
-            "TMPDIR": mounts.get("/tmp", str(home / "tmp")),
-            "HOSTNAME": pod["metadata"]["name"],
-            "LISTEN_ADDRESS": listen,
-        }
-        if token_dir := mounts.get(volumes.SERVICE_ACCOUNT_DIR):
-            own["KUBECONFIG"] = f"{token_dir}/.kubeconfig"
-        forced = {name: value.replace(LISTEN, listen) for name, value in image.env.items()}
-        self._env = {
-            **own,
-            **{name: environment.remount(value, mounts) for name, value in raw.items()},
-            **forced,
-            MARK: str(host.run_dir),
-            POD_MARK: str(host.run_dir),
-        }
+        return launch(spec, pod, image, found, host.allocatable, mounts, home, host.run_dir)
 
-        def resolved(words: Sequence[str] | None) -> list[str]:
-            return [environment.expand(word, raw) for word in words or []]
-
-        argv = image.argv(resolved(spec.get("command")), resolved(spec.get("args")))
-        argv = [argv[0], *(environment.remount(word, mounts) for word in argv[1:])]
-        asked = spec.get("workingDir") or ""
-        mounted = environment.remount(asked, mounts)
-        return argv, Path(mounted) if mounted != asked else home
-
-    def _start(self, argv: list[str], cwd: Path) -> None:
+    def _start(self, launched: Launch) -> None:
         if self._host.cpu_limits and self.cpu_limit:
             self._cgroup = self._host.cpu_limits.create(self._group, environment.quantity(self.cpu_limit))
         with self._host.log_file(self._pod(), self._name).open("ab") as output:
             try:
-                self.process = Process(argv, self._env, cwd, output, self._cgroup)
+                self.process = Process(launched.argv, launched.env, launched.cwd, output, self._cgroup)
             except OSError as error:
-                raise ProgramError(f"exec: {argv[0]}: {error.strerror}") from error
+                raise ProgramError(f"exec: {launched.argv[0]}: {error.strerror}") from error
+        self._launched = launched
         self.state.running(f"local://{self.process.pid}-{time.monotonic_ns()}", now())
         self._host.save_state()
         self._changed()
@@ -181,7 +150,7 @@ class Container:
             code = await process.wait()
         finally:
             beside.cancel()
-        if not self._ending and code > 128:
+        if not self._ending and 128 < code <= 128 + signal.SIGRTMAX:
             self._ending = f"ended by signal {code - 128}"
         self.state.exited(code, "Completed" if code == 0 else "Error", self._ending, now())
         self.process = None
@@ -241,16 +210,16 @@ class Container:
 
     async def _execute(self, command: list[str], timeout_seconds: float) -> tuple[bool, str]:
         """Run a command in the container's environment and limits."""
-        words = [environment.remount(word, self._mounts) for word in command]
+        assert self._launched is not None
         try:
-            argv = find(self._host.catalogue, self.spec["image"]).argv(words, [])
-            process = Process(argv, self._env, Path(self._env["HOME"]), subprocess.DEVNULL, self._cgroup)
-        except (ImageError, ProgramError, OSError) as error:
+            argv, env = self._launched.inside(command), self._launched.env
+            process = Process(argv, env, self._launched.cwd, subprocess.DEVNULL, self._cgroup)
+        except (ProgramError, OSError) as error:
             return False, str(error)
         try:
             code = await asyncio.wait_for(process.wait(), timeout_seconds)
         finally:
-            process.signal_group(9)
+            process.signal_group(signal.SIGKILL)
         return code == 0, f"command {' '.join(command)[:200]!r} exited with code {code}"
 
     async def _end(self, process: Process, grace_seconds: float) -> None:

@@ -26,6 +26,8 @@ _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['(.+)'\]")
 class ConfigError(Exception):
     """A container cannot be made from its spec: a named object, key or field is missing."""
 
+    reason = "CreateContainerConfigError"
+
 
 def quantity(text: str | int | float) -> Decimal:
     """The number that a Kubernetes quantity stands for."""

@@ -5,22 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
-from pathlib import Path
 
 from . import volumes
 from .addresses import listen_address
 from .api import STRATEGIC_MERGE, ApiError, Object
 from .container import Container
-from .environment import ConfigError, Lookup, Reference
 from .host import Host, now
+from .mounting import Mounting
 from .status import ContainerState, pod_status
 
 log = logging.getLogger(__name__)
-REFRESH_SECONDS = 60
-"""How often volumes written from objects are brought up to date, as a kubelet does."""
-_MOUNT_RETRY_SECONDS = 2.0
-_TOKEN_SECONDS = 3607
 
 
 def _ready(status: Object) -> str | None:
@@ -34,8 +28,7 @@ class Pod:
         self._host, self.pod = host, pod
         self.uid: str = pod["metadata"]["uid"]
         self.address = host.addresses.allocate()
-        self._tokens: dict[str, tuple[str, float]] = {}
-        self._directories: dict[str, Path] = {}
+        self._mounting = Mounting(host, self._seen)
         self._dirty, self._removal = asyncio.Event(), asyncio.Event()
         self._sent: Object = {}
         self._exists, self._ended = True, False
@@ -54,9 +47,7 @@ class Pod:
         state = ContainerState.of(spec, before.get(spec["name"]), now())
         if key == "initContainerStatuses" and state.exit_code is not None and not self.finished:
             state.waiting("PodInitializing")
-        return Container(
-            self._host, self._seen, spec, state, policy, self._directories, self._look_up, self._dirty.set
-        )
+        return Container(self._host, self._seen, spec, state, policy, self._mounting, self._dirty.set)
 
     def _seen(self) -> Object:
         """The pod as last read, with the address that it has here."""
@@ -139,8 +130,8 @@ class Pod:
         if self.finished or self._removal.is_set():
             return
         self._dirty.set()
-        await self._mount()
-        refresher = self._host.spawn(self._refresh())
+        await self._mounting.make(self._unmounted)
+        refresher = self._host.spawn(self._mounting.refresh())
         try:
             for each in self._init:
                 if await each.run() != 0 or self._removal.is_set():
@@ -149,6 +140,12 @@ class Pod:
         finally:
             refresher.cancel()
             self._dirty.set()
+
+    def _unmounted(self, why: str) -> None:
+        self._host.event(self._seen(), "FailedMount", why)
+        for each in self._all():
+            each.state.waiting("ContainerCreating", why)
+        self._dirty.set()
 
     async def _stop(self) -> None:
         """End every container within the grace period that the deletion granted."""
@@ -199,84 +196,3 @@ class Pod:
         answer = await self._host.api.call("PATCH", f"{self.path}/status", body, STRATEGIC_MERGE)
         self._sent = sent
         self.update(answer)
-
-    async def _look_up(self, wanted: set[Reference]) -> Lookup:
-        prefix = self.path.rsplit("/pods/", 1)[0]
-        return {
-            (kind, name): await self._host.api.get_or_none(f"{prefix}/{kind}/{name}")
-            for kind, name in sorted(wanted)
-        }
-
-    async def _mount(self) -> None:
-        """Make every volume, trying again until what it needs exists."""
-        while True:
-            try:
-                for volume in self.pod["spec"].get("volumes") or []:
-                    claims = await self._claims(volume)
-                    own = self._host.own_dir(self.uid)
-                    self._directories[volume["name"]] = volumes.directory(volume, own, claims)
-                await self._write_volumes()
-                return
-            except (ConfigError, ApiError) as error:
-                self._host.event(self._seen(), "FailedMount", str(error))
-                for each in self._all():
-                    each.state.waiting("ContainerCreating", str(error))
-                self._dirty.set()
-                await asyncio.sleep(_MOUNT_RETRY_SECONDS)
-
-    async def _claims(self, volume: Object) -> dict[str, str]:
-        if "persistentVolumeClaim" not in volume:
-            return {}
-        name = volume["persistentVolumeClaim"]["claimName"]
-        prefix = self.path.rsplit("/pods/", 1)[0]
-        claim = await self._host.api.get_or_none(f"{prefix}/persistentvolumeclaims/{name}")
-        if not claim or claim.get("status", {}).get("phase") != "Bound":
-            raise ConfigError(f'persistentvolumeclaim "{name}" is {"not bound" if claim else "not found"}')
-        bound = await self._host.api.call("GET", f"/api/v1/persistentvolumes/{claim['spec']['volumeName']}")
-        if "hostPath" not in bound["spec"]:
-            raise ConfigError(
-                f"persistentvolume {bound['metadata']['name']}: only hostPath volumes are supported"
-            )
-        return {name: bound["spec"]["hostPath"]["path"]}
-
-    async def _write_volumes(self) -> None:
-        for volume in self.pod["spec"].get("volumes") or []:
-            if not (sources := volumes.sources(volume)):
-                continue
-            found = await self._look_up(volumes.references(volume))
-            wanted = [source for kind, source in sources if kind == "serviceAccountToken"]
-            tokens = {s.get("audience", ""): await self._token(s) for s in wanted}
-            files = volumes.files(volume, self._seen(), found, tokens, self._host.allocatable)
-            directory = self._directories[volume["name"]]
-            if wanted:
-                namespace, token_file = self.pod["metadata"]["namespace"], directory / wanted[0]["path"]
-                config = volumes.kubeconfig(self._host.api.cluster, namespace, token_file)
-                files[".kubeconfig"] = (json.dumps(config).encode(), 0o600)
-            volumes.write(directory, files)
-
-    async def _token(self, source: Object) -> str:
-        """A service account token, renewed when a fifth of its life is left."""
-        audience = source.get("audience", "")
-        token, renew_at = self._tokens.get(audience, ("", 0.0))
-        if time.monotonic() < renew_at:
-            return token
-        lifetime = int(source.get("expirationSeconds") or _TOKEN_SECONDS)
-        account = self.pod["spec"].get("serviceAccountName") or "default"
-        about = {"kind": "Pod", "apiVersion": "v1", "name": self.pod["metadata"]["name"], "uid": self.uid}
-        spec: Object = {"expirationSeconds": lifetime, "boundObjectRef": about}
-        spec |= {"audiences": [audience]} if audience else {}
-        prefix = self.path.rsplit("/pods/", 1)[0]
-        answer = await self._host.api.call(
-            "POST", f"{prefix}/serviceaccounts/{account}/token", {"spec": spec}
-        )
-        token = answer["status"]["token"]
-        self._tokens[audience] = (token, time.monotonic() + 0.8 * lifetime)
-        return str(token)
-
-    async def _refresh(self) -> None:
-        while True:
-            await asyncio.sleep(REFRESH_SECONDS)
-            try:
-                await self._write_volumes()
-            except (ConfigError, ApiError) as error:
-                log.warning("volumes of %s not brought up to date: %s", self.path, error)

@@ -10,6 +10,8 @@ from typing import Any
 
 from .environment import ConfigError, Lookup, Object, Reference, entries, field, resource
 
+KUBECONFIG = ".kubeconfig"
+"""Written beside a service account token."""
 SERVICE_ACCOUNT_DIR = "/var/run/secrets/kubernetes.io/serviceaccount"
 Files = dict[str, tuple[bytes, int]]
 """Path in the volume → content and mode."""
