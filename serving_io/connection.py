@@ -35,7 +35,7 @@ async def api_client(user_agent: str, environ: Mapping[str, str] = os.environ) -
                 configuration.refresh_api_key_hook = _reload(token_file)  # type: ignore[assignment]
         else:
             load_incluster_config(configuration)  # type: ignore[no-untyped-call]
-    except (ConfigException, OSError, ValueError, KeyError, yaml.YAMLError) as error:
+    except (ConfigException, OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
         remedy = (
             f"KUBECONFIG={path} cannot be used"
             if path

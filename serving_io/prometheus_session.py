@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 
 class AnswerTooLarge(Exception):  # noqa: N818
@@ -54,17 +55,23 @@ class BoundedSession(requests.Session):
         return response
 
     def _read(self, response: requests.Response, deadline: float) -> bytes:
+        """The body, as it comes: `iter_content` would wait for whole chunks and never look at the clock."""
         body = bytearray()
-        for chunk in response.iter_content(65536):
-            body += chunk
-            if len(body) > self._max_answer_bytes:
-                raise AnswerTooLarge(
-                    f"more than {self._max_answer_bytes} bytes: narrow the query or raise the limit"
-                )
-            if time.monotonic() > deadline:
-                raise requests.exceptions.ReadTimeout(
-                    f"the answer was still coming after {self._total_timeout_seconds:g} s"
-                )
+        try:
+            while chunk := response.raw.read1(65536, decode_content=True):
+                body += chunk
+                if len(body) > self._max_answer_bytes:
+                    raise AnswerTooLarge(
+                        f"more than {self._max_answer_bytes} bytes: narrow the query or raise the limit"
+                    )
+                if time.monotonic() > deadline:
+                    raise requests.exceptions.ReadTimeout(
+                        f"the answer was still coming after {self._total_timeout_seconds:g} s"
+                    )
+        except ReadTimeoutError as error:
+            raise requests.exceptions.ReadTimeout(str(error)) from error
+        except HTTPError as error:
+            raise requests.exceptions.ConnectionError(str(error)) from error
         return bytes(body)
 
 

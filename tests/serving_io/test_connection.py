@@ -1,0 +1,64 @@
+"""Where the API server is, and who we are to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from serving_io import Cluster, ConfigurationError, connection, kinds
+from serving_io.transport import Transport
+from tests.fakes.kube import FakeKube
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeKube]:
+    """A fake API server without our CRDs."""
+    with FakeKube(crds=None) as started:
+        yield started
+
+
+async def test_without_any_configuration() -> None:
+    """Outside a cluster and without KUBECONFIG the error says what to set."""
+    with pytest.raises(ConfigurationError, match="set KUBECONFIG"):
+        await connection.api_client("test", {})
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "kind: Config\ncurrent-context: nowhere\n"])
+async def test_with_a_bad_kubeconfig(tmp_path: Path, content: str | None) -> None:
+    """A kubeconfig that is missing, empty or broken is named."""
+    path = tmp_path / "config"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ConfigurationError, match=str(path)):
+        await connection.api_client("test", {"KUBECONFIG": str(path)})
+
+
+async def test_kubeconfig_is_used(fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """KUBECONFIG tells the address and the user."""
+    monkeypatch.setenv("KUBECONFIG", str(fake.kubeconfig(tmp_path / "config", "somebody")))
+    async with await Cluster.connect(field_manager="alpha") as cluster:
+        await cluster.list(kinds.CONFIG_MAP)
+
+    assert fake.log[0].user == "somebody"
+
+
+async def test_token_file_is_read_again(
+    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token that is rotated in its file is used from then on."""
+    monkeypatch.setattr(connection, "TOKEN_RELOAD_SECONDS", 0.0)
+    path, token = fake.kubeconfig(tmp_path / "config", "user"), tmp_path / "token"
+    config = yaml.safe_load(path.read_text())
+    config["users"][0]["user"] = {"tokenFile": "token"}
+    path.write_text(yaml.safe_dump(config))
+    token.write_text("one\n")
+    client = await connection.api_client("test", {"KUBECONFIG": str(path)})
+    async with Cluster(Transport(client), field_manager="alpha") as cluster:
+        await cluster.list(kinds.CONFIG_MAP)
+        token.write_text("two\n")
+        await cluster.list(kinds.CONFIG_MAP)
+
+    assert [request.user for request in fake.log] == ["one", "two"]

@@ -1,0 +1,148 @@
+"""One request: what guards it, who hears of it, how it is written, what its failure becomes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serving_io import (
+    AlreadyExists,
+    ApiError,
+    Conflict,
+    Expired,
+    Forbidden,
+    Invalid,
+    NamespaceTerminating,
+    NotFound,
+    NotLeader,
+    TooManyRequests,
+    Unavailable,
+    kinds,
+)
+from serving_io.errors import error_from
+from serving_io.transport import canonical
+from tests.fakes.kube import FakeKube
+
+_MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "default"}}
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeKube]:
+    """A fake API server without our CRDs."""
+    with FakeKube(crds=None) as started:
+        yield started
+
+
+async def test_every_write_is_guarded(fake: FakeKube) -> None:
+    """No write leaves when the guard raises; reads pass."""
+
+    def refuse() -> None:
+        raise NotLeader("not any more")
+
+    async with fake.cluster("alpha") as cluster:
+        guarded = cluster.guarded_by(refuse)
+        await guarded.list(kinds.CONFIG_MAP)
+        for write in (
+            guarded.create(_MAP),
+            guarded.apply(_MAP),
+            guarded.apply_status(_MAP),
+            guarded.apply_scale(kinds.DEPLOYMENT, "d", "default", 1),
+            guarded.patch(kinds.CONFIG_MAP, "c", "default", {}),
+            guarded.replace(_MAP),
+            guarded.delete(kinds.CONFIG_MAP, "c", "default"),
+        ):
+            with pytest.raises(NotLeader):
+                await write
+        await cluster.create(_MAP)
+
+    assert [request.verb for request in fake.log] == ["list", "create"]
+
+
+async def test_requests_are_counted(fake: FakeKube) -> None:
+    """Every request is told with its method and code, also one without an answer."""
+    heard: list[tuple[str, str]] = []
+    async with fake.cluster(
+        "alpha", on_request=lambda method, code, _: heard.append((method, code))
+    ) as cluster:
+        await cluster.create(_MAP)
+        with pytest.raises(NotFound):
+            await cluster.get(kinds.SECRET, "s", "default")
+        with fake.partition(), pytest.raises(Unavailable):
+            await cluster.get(kinds.SECRET, "s", "default")
+
+    assert heard == [("POST", "201"), ("GET", "404"), ("GET", "<error>")]
+
+
+async def test_slow_server_is_unavailable(fake: FakeKube) -> None:
+    """A request has an end, and its error says which request it was."""
+    fake.knobs.latency_seconds = 5
+    async with fake.cluster("alpha", request_timeout_seconds=0.1) as cluster:
+        with pytest.raises(Unavailable, match="GET /api/v1/namespaces/default/configmaps/c") as error:
+            await cluster.get(kinds.CONFIG_MAP, "c", "default")
+
+    assert (error.value.status, error.value.reason) == (0, "Timeout")
+
+
+async def test_large_objects_pass_a_watch(fake: FakeKube) -> None:
+    """An event larger than any read buffer arrives whole."""
+    large = {**_MAP, "data": {"a": "x" * 5_000_000}}
+    async with fake.cluster("alpha") as cluster:
+        version = (await cluster.list(kinds.CONFIG_MAP)).resource_version
+        fake.write(large)
+        async for event in cluster.watch(kinds.CONFIG_MAP, version, server_timeout_seconds=1):
+            assert len(event.object["data"]["a"]) == 5_000_000
+            break
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (403, {"reason": "Forbidden"}, Forbidden),
+        (403, {"details": {"causes": [{"reason": "NamespaceTerminating"}]}}, NamespaceTerminating),
+        (404, {"reason": "NotFound"}, NotFound),
+        (409, {"reason": "Conflict"}, Conflict),
+        (409, {"reason": "AlreadyExists"}, AlreadyExists),
+        (410, {"reason": "Expired"}, Expired),
+        (422, {"reason": "Invalid"}, Invalid),
+        (422, {"details": {"causes": [{"field": "metadata.uid"}]}}, Conflict),
+        (429, {}, TooManyRequests),
+        (400, {}, ApiError),
+        (500, {}, Unavailable),
+        (500, {"message": "failed to create typed patch object (…): .spec.x: field not declared"}, Invalid),
+        (503, "upstream connect error", Unavailable),
+        (404, "404 page not found", NotFound),
+        (502, ["not", "an", "object"], Unavailable),
+    ],
+)
+def test_errors(status: int, body: object, expected: type[ApiError]) -> None:
+    """Each refusal has its own type, whoever wrote the body."""
+    error = error_from(status, json.dumps(body) if not isinstance(body, str) else body, {"Retry-After": "3"})
+
+    assert type(error) is expected
+    assert (error.status, error.retry_after) == (status, 3.0)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_canonical_json_says_the_same(value: object) -> None:
+    """The canonical form loses nothing, and the characters that Go escapes are escaped."""
+    try:
+        text = canonical(value).decode()
+    except UnicodeEncodeError:
+        return  # a lone surrogate is no text that the API could hold
+    assert json.loads(text) == value
+    assert not set(text) & set("<>&\u2028\u2029")
+
+
+def test_canonical_json_is_compact_and_sorted() -> None:
+    """Byte for byte what the API server writes."""
+    assert canonical({"b": [1, {"d": "ä<"}], "a": None}) == '{"a":null,"b":[1,{"d":"ä\\u003c"}]}'.encode()
