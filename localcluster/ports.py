@@ -16,6 +16,7 @@ def _bound(port: int) -> socket.socket | None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", port))
+        listener.listen(1)  # only now is the port refused to others: SO_REUSEADDR lets two merely bind it
     except OSError:
         listener.close()
         return None
