@@ -50,7 +50,9 @@ class Cache:
         known = self._objects.get(place)
         if known is not None and version <= version_of(known):
             return set()
-        if version <= self._gone.get(place, -1):
+        if version < self._gone.get(place, 0):
+            # Not what has the very version of the "deletion": an object that only left the selector's sight is
+            # reported with the version that it lives on with.
             return set()
         concerned = self._unlink(place, known) if known is not None else set()
         self._gone.pop(place, None)
@@ -73,7 +75,7 @@ class Cache:
         known = self._objects.get(place)
         if known is None or (uid is not None and known["metadata"].get("uid") != uid):
             return set()
-        self._gone[place] = version_of(known)
+        self._gone[place] = version_of(known) + 1
         return self._remove(place)
 
     def replace(self, kind: str, listed: Iterable[Manifest], list_version: int) -> set[ServiceKey]:

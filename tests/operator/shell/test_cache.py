@@ -74,6 +74,15 @@ def test_a_late_event_does_not_bring_back_the_dead(cache: Cache) -> None:
     assert cache.put(made("Deployment", "d", 8)) == {KEY}
 
 
+def test_an_object_that_only_left_sight_can_be_put_back(cache: Cache) -> None:
+    """A watch reports an object that loses our label as deleted, at its present version; a live read finds it."""
+    cache.put(made("Deployment", "d", 5))
+    unlabelled = made("Deployment", "d", 7, metadata={"labels": {}} | owned())
+    cache.drop(unlabelled)
+
+    assert cache.put(unlabelled) == {KEY}
+
+
 def test_a_list_ends_ghosts_and_spares_what_is_newer(cache: Cache) -> None:
     """What a LIST does not hold is gone, unless it came after the list."""
     for name, version in (("ghost", 5), ("new", 30), ("kept", 6)):
