@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -122,7 +123,7 @@ def build(go: Path, name: str, target: Path, progress: Progress) -> None:
                     f"{clock(time.monotonic() - started_at)}"
                 )
         except BaseException:
-            build_process.terminate()
+            build_process.send_signal(signal.SIGINT)  # the toolchain then ends its compilers, too
             raise
     if build_process.returncode != 0:
         partial.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from localcluster import binaries, gobuild, versions
+from localcluster import binaries, environments, gobuild, versions
 from localcluster.cluster import NodeCapacity
 from localcluster.lock import exclusive, is_held
 from localcluster.ports import free_ports
@@ -117,7 +117,7 @@ def test_an_old_go_is_passed_over_and_its_absence_has_a_remedy(
     old = program(tmp_path / "bin", "go", "go version go1.21.0 linux/amd64")
 
     def no_package(*_: object) -> Path:
-        raise gobuild.EnvironmentBuildError("no index")
+        raise environments.EnvironmentBuildError("no index")
 
     monkeypatch.setenv("PATH", str(old.parent) + ":/usr/bin:/bin")
     monkeypatch.setattr(gobuild, "ensure_environment", no_package)
