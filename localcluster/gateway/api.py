@@ -25,6 +25,11 @@ _SILENCE_SECONDS = 75
 _LONGEST_PAUSE_SECONDS = 5.0
 
 
+def one_line(error: Exception) -> str:
+    """An error's first line, or its kind if it has no words."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 class KubeconfigError(Exception):
     """A kubeconfig that cannot be used; the message names the field."""
 
@@ -90,7 +95,7 @@ class Informer:
                     version = await self._watch(version)
                     await asyncio.sleep(pause)
             except (httpx.HTTPError, _ExpiredError, ValueError) as error:
-                logger.info("%s: list again (%s)", self._path, error or type(error).__name__)
+                logger.info("%s: list again (%s)", self._path, one_line(error))
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 

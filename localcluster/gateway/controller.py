@@ -12,7 +12,7 @@ import httpx
 
 from localcluster.gateway import admin
 from localcluster.gateway.admin import EnvoyAdmin, EnvoyNotRunningError
-from localcluster.gateway.api import Informer, create_if_absent, write_status
+from localcluster.gateway.api import Informer, create_if_absent, one_line, write_status
 from localcluster.gateway.statuses import InForce, status_writes
 from localcluster.gateway.translate import Translation, translate
 from localcluster.gateway.world import CONTROLLER_NAME, GATEWAY_GROUP, Object, World
@@ -67,7 +67,7 @@ class Controller:
                     again = await self._reconcile()
                     self._tell("")
                 except (httpx.HTTPError, EnvoyNotRunningError) as error:
-                    self._tell(f"{type(error).__name__}: {error}")
+                    self._tell(f"{type(error).__name__}: {one_line(error)}")
                     again = True
                 if again:
                     asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._changed.set)
@@ -103,7 +103,7 @@ class Controller:
                     if await create_if_absent(self._api, path, item):
                         logger.info("created %s %s", item["kind"], item["metadata"]["name"])
             except httpx.HTTPError as error:
-                logger.warning("cannot create the Gateway yet: %s", error or type(error).__name__)
+                logger.warning("cannot create the Gateway yet: %s", one_line(error))
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
                 return

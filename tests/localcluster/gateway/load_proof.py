@@ -46,7 +46,7 @@ class Result:
     route_writes: int = 0
     endpoint_writes: int = 0
     settled: Counter[tuple[int, str]] = field(default_factory=Counter)
-    """Responses by (weight of revision a, revision), of requests sent after the weight was acknowledged."""
+    """Responses by (weight of revision a, revision): sent and answered while that weight was acknowledged."""
 
     def summary(self) -> dict[str, Any]:
         """The figures, as JSON."""
@@ -244,10 +244,11 @@ async def _load_with_changes(
     seconds: float,
     rate: float,
 ) -> None:
-    weight: list[int | None] = [100]
+    # (number of the write, weight of a) while a weight is acknowledged; None from a write to its acknowledgement.
+    phase: list[tuple[int, int] | None] = [(0, 100)]
 
     async def request(session: aiohttp.ClientSession) -> None:
-        settled = weight[0]
+        phase_sent = phase[0]
         sent = time.monotonic()
         try:
             async with session.post(
@@ -261,18 +262,18 @@ async def _load_with_changes(
         result.codes[code] += 1
         if code != "200":
             result.bad.append(f"{time.strftime('%H:%M:%S')} {code} {body[:100]}")
-        elif settled is not None:
-            result.settled[settled, revision] += 1
+        elif phase_sent is not None and phase_sent == phase[0]:
+            result.settled[phase_sent[1], revision] += 1
 
     async def weights() -> None:
         for step in range(1_000_000):
             await asyncio.sleep(1.5)
             value = (90, 50, 0, 50, 100, 0, 100)[step % 7]
-            weight[0] = None
+            phase[0] = None
             result.acknowledged_seconds.append(await _route(api, namespace, {"a": value, "b": 100 - value}))
             result.route_writes += 1
             await asyncio.sleep(0.1)
-            weight[0] = value
+            phase[0] = (result.route_writes, value)
 
     async def endpoints() -> None:
         stopping = set()
