@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -79,26 +80,33 @@ def _candidates() -> list[tuple[int, Path]]:
     return found
 
 
+def _try_out(limits: CpuLimits) -> None:
+    """Make the directory, a limited group in it, and move a process there; raises what the kernel refuses."""
+    limits.close()
+    limits.root.mkdir(exist_ok=True)
+    if limits.version == 2:
+        for directory in (limits.root.parent, limits.root):
+            if "cpu" not in (directory / "cgroup.subtree_control").read_text().split():
+                (directory / "cgroup.subtree_control").write_text("+cpu")
+    procs = limits.create("trial", Decimal(1))
+
+    def move() -> None:
+        procs.write_text(str(os.getpid()))
+
+    subprocess.run(["true"], preexec_fn=move, check=True)
+    limits.remove("trial")
+
+
 def find(name: str) -> CpuLimits | str:
-    """Limits in a group of this name, tried out; or why there are none."""
+    """Limits in a group of this name, tried out and empty; or why there are none."""
     refusals = []
     for version, parent in _candidates():
         limits = CpuLimits(parent / name, version)
         try:
-            if version == 2 and "cpu" not in (parent / "cgroup.subtree_control").read_text().split():
-                (parent / "cgroup.subtree_control").write_text("+cpu")
-            limits.root.mkdir(exist_ok=True)
-            if version == 2:
-                (limits.root / "cgroup.subtree_control").write_text("+cpu")
-            limits.create("trial", Decimal(1))
-            limits.remove("trial")
-        except OSError as error:
+            _try_out(limits)
+        except (OSError, subprocess.SubprocessError) as error:
             limits.close()
-            refusals.append(f"{parent}: {os.strerror(error.errno or 0)}")
-            continue
-        limits.close()
-        limits.root.mkdir()
-        if version == 2:
-            (limits.root / "cgroup.subtree_control").write_text("+cpu")
-        return limits
+            refusals.append(f"{parent}: {getattr(error, 'strerror', None) or 'processes cannot be moved'}")
+        else:
+            return limits
     return "; ".join(refusals) or "no cgroup file system with a cpu controller is mounted"

@@ -86,7 +86,7 @@ class Container:
                 log.warning("container %s not started, trying again: %s", self._group, error)
                 await asyncio.sleep(1)
                 continue
-            except ProgramError as error:
+            except (ProgramError, OSError, subprocess.SubprocessError) as error:
                 self.state.running("local://none", now())
                 self.state.exited(_START_ERROR_EXIT_CODE, "StartError", str(error), now())
             else:
@@ -131,10 +131,7 @@ class Container:
         if self._host.cpu_limits and self.cpu_limit:
             self._cgroup = self._host.cpu_limits.create(self._group, environment.quantity(self.cpu_limit))
         with self._host.log_file(self._pod(), self._name).open("ab") as output:
-            try:
-                self.process = Process(launched.argv, launched.env, launched.cwd, output, self._cgroup)
-            except OSError as error:
-                raise ProgramError(f"exec: {launched.argv[0]}: {error.strerror}") from error
+            self.process = Process(launched.argv, launched.env, launched.cwd, output, self._cgroup)
         self._launched = launched
         self.state.running(f"local://{self.process.pid}-{time.monotonic_ns()}", now())
         self._host.save_state()
@@ -214,7 +211,7 @@ class Container:
         try:
             argv, env = self._launched.inside(command), self._launched.env
             process = Process(argv, env, self._launched.cwd, subprocess.DEVNULL, self._cgroup)
-        except (ProgramError, OSError) as error:
+        except (ProgramError, OSError, subprocess.SubprocessError) as error:
             return False, str(error)
         try:
             code = await asyncio.wait_for(process.wait(), timeout_seconds)
@@ -232,6 +229,11 @@ class Container:
                 self._host.event(self._pod(), "FailedPreStopHook", asked.result()[1])
         # A kubelet leaves two seconds to a process whose preStop hook used up the grace period.
         await process.stop(max(grace_seconds - (time.monotonic() - began), 2.0 if grace_seconds > 1 else 0))
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.process:
+            self.process.signal_group(signal.SIGKILL)
 
     async def stop(self, grace_seconds: float) -> None:
         """End it for good."""

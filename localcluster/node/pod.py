@@ -79,6 +79,10 @@ class Pod:
     def vanished(self) -> None:
         """The object is gone: nothing is left to report, only to clean up."""
         self._exists = False
+        if self._removal.is_set():
+            # Deleted by force while it was given time to end.
+            for each in self._all():
+                each.kill()
         self._removal.set()
 
     def describe(self) -> Object:

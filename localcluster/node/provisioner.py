@@ -85,4 +85,5 @@ async def _reclaim(api: Api, directory: Path) -> None:
             try:
                 await api.call("DELETE", f"{_VOLUMES}/{name}")
             except ApiError as error:
-                log.warning("volume %s not removed: %s", name, error)
+                if error.code != 404:
+                    log.warning("volume %s not removed: %s", name, error)
