@@ -33,7 +33,7 @@ def external(name: str = "llama", image: str = "example.com/llm:1", **spec: Any)
     made = raw()
     made["metadata"] = {"name": name, "namespace": NAMESPACE}
     made["spec"] = {
-        "predictor": {"container": {"image": image}},
+        "predictor": {"container": {"image": image}, "timeout": 1},
         "scaling": {"class": "External", "external": {"replicas": 1}},
         "rollout": {"soakSeconds": 0},
         "route": {"parentRefs": [{"name": "gw", "namespace": "infra"}], "hostnames": [f"{name}.example.com"]},

@@ -1,0 +1,150 @@
+"""A rollout through the whole operator: each write with its preconditions, and none of anybody else's fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving_io.kinds import CONTROLLER_REVISION, DEPLOYMENT, HTTP_ROUTE, INFERENCE_SERVICE, SERVICE
+from serving_operator.children.route import weights
+from serving_operator.executor import applied, created_by_us
+from tests.fakes.kube import FakeKube
+from tests.operator.shell.surroundings import NAMESPACE, condition, external, operator, quiet, until
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeKube]:
+    """A fake API server with the namespace of the tests."""
+    with FakeKube() as server:
+        server.namespace(NAMESPACE)
+        yield server
+
+
+def status(fake: FakeKube) -> dict[str, Any]:
+    """The service's status."""
+    service = fake.get(INFERENCE_SERVICE, "llama", NAMESPACE) or {}
+    return dict(service.get("status") or {})
+
+
+def settled(fake: FakeKube) -> bool:
+    """Whether the present spec is committed."""
+    return condition(fake, "UpToDate").get("status") == "True" and "canary" not in status(fake)
+
+
+def label(fake: FakeKube, kind: str, value: str) -> None:
+    """Do what `kubectl label` does."""
+    labels = {f"serving-operator.dev/{kind}": value}
+    metadata = {"name": "llama", "namespace": NAMESPACE, "labels": labels}
+    fake.write(
+        {"apiVersion": "serving-operator.dev/v1alpha1", "kind": "InferenceService", "metadata": metadata},
+        manager="labeller",
+    )
+
+
+async def test_a_canary_is_promoted_by_its_label(
+    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A changed image becomes a canary with its step's weight; the label takes it to all; the old one goes."""
+    fake.write(external(), manager="user")
+    async with operator(fake, tmp_path, monkeypatch):
+        await until(lambda: settled(fake), fake)
+        old = status(fake)["stable"]["revision"]
+        fake.write(external(image="example.com/llm:2"), manager="user")
+
+        def at_the_step() -> bool:
+            canary = status(fake).get("canary") or {}
+            return weights(fake.get(HTTP_ROUTE, "llama", NAMESPACE)).get(canary.get("revision"), 0) == 10
+
+        await until(at_the_step, fake)
+        await until(lambda: status(fake)["canary"].get("weight") == 10, fake)
+        canary = status(fake)["canary"]
+        label(fake, "promote", canary["id"])
+        await until(lambda: settled(fake) and status(fake)["stable"]["revision"] == canary["revision"], fake)
+        await until(lambda: fake.get(DEPLOYMENT, f"llama-{old}", NAMESPACE) is None, fake)
+        await quiet(fake, 1)
+
+    route = fake.get(HTTP_ROUTE, "llama", NAMESPACE)
+    assert {k: v for k, v in weights(route).items() if v} == {canary["revision"]: 100}
+    stable = fake.get(SERVICE, "llama", NAMESPACE)
+    assert stable["spec"]["selector"]["serving-operator.dev/revision"] == canary["revision"]
+    ranks = {
+        item["metadata"]["name"]: item["metadata"]["labels"].get("serving-operator.dev/stable")
+        for item in fake.objects(CONTROLLER_REVISION, NAMESPACE)
+    }
+    assert ranks == {f"llama-{old}": None, f"llama-{canary['revision']}": "true"}
+    managers = {
+        entry["manager"]
+        for entry in fake.get(INFERENCE_SERVICE, "llama", NAMESPACE)["metadata"]["managedFields"]
+        if "f:spec" in entry["fieldsV1"]
+    }
+    assert managers == {"user"}
+
+
+async def test_an_abort_by_label_takes_the_traffic_first(
+    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The abort label rejects the canary: its weight goes before its pods do, and nothing of it stays."""
+    fake.write(external())
+    async with operator(fake, tmp_path, monkeypatch):
+        await until(lambda: settled(fake), fake)
+        old = status(fake)["stable"]["revision"]
+        fake.write(external(image="example.com/llm:2"))
+        await until(lambda: (status(fake).get("canary") or {}).get("weight") == 10, fake)
+        canary = status(fake)["canary"]
+        label(fake, "abort", canary["id"])
+        await until(lambda: "canary" not in status(fake), fake)
+        await until(lambda: fake.get(DEPLOYMENT, f"llama-{canary['revision']}", NAMESPACE) is None, fake)
+        await quiet(fake, 1)
+
+    assert status(fake)["stable"]["revision"] == old
+    assert [entry["id"] for entry in status(fake)["rejected"]] == [canary["id"]]
+    route = fake.get(HTTP_ROUTE, "llama", NAMESPACE)
+    assert {k: v for k, v in weights(route).items() if v} == {old: 100}
+
+
+async def test_a_conflict_is_decided_anew(
+    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write that met a conflict is not repeated blindly: the object is read, and the rollout goes on."""
+    fake.fail(times=4, status=409, match=lambda verb, resource, name: verb == "patch")
+    fake.write(external())
+
+    async with operator(fake, tmp_path, monkeypatch):
+        await until(lambda: settled(fake), fake)
+
+    conflicts = [request for request in fake.log if request.code == 409 and request.user == "operator"]
+    assert len(conflicts) == 4
+
+
+async def test_every_write_says_what_it_was_decided_on(
+    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Creations are creations, never applies of what is not there: no request needed the right to create by patch."""
+    fake.write(external())
+    async with operator(fake, tmp_path, monkeypatch):
+        await until(lambda: settled(fake), fake)
+        fake.write(external(image="example.com/llm:2"))
+        await until(lambda: (status(fake).get("canary") or {}).get("weight") == 10, fake)
+
+    by_patch = [
+        request
+        for request in fake.writes("operator")
+        if request.verb == "patch" and any(check[0] == "create" for check in request.checks)
+    ]
+    assert by_patch == []
+
+
+def test_ownership_by_creation_becomes_ownership_by_apply() -> None:
+    """The first apply after a creation can drop fields: what we created is ours by apply; others' entries stay."""
+    ours = {"manager": "serving-operator", "operation": "Update", "fieldsV1": {"f:spec": {}}}
+    by_apply = ours | {"operation": "Apply"}
+    status_entry = ours | {"subresource": "status"}
+    theirs = {"manager": "kubectl", "operation": "Update", "fieldsV1": {}}
+
+    assert applied([ours, status_entry, theirs]) == [status_entry, theirs, by_apply]
+    assert applied([ours, by_apply]) == [by_apply]
+    assert created_by_us({"metadata": {"managedFields": [ours]}})
+    assert not created_by_us({"metadata": {"managedFields": [by_apply, status_entry, theirs]}})
