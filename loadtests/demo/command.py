@@ -7,8 +7,10 @@ import asyncio
 import json
 import os
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -66,9 +68,7 @@ async def _demo(options: Options, display: Display) -> int:
             display.say, kubectl_program(options.run_dir), {"KUBECONFIG": str(local.kubeconfig)}
         )
         request = _request(local)
-        await setup.install(commands, local.prometheus_url)
-        await setup.train(commands, display.say)
-        await setup.controllers_ready(commands)
+        await _both(setup.train(commands, display.say), setup.install(commands, local.prometheus_url))
         await setup.serve_version_1(commands)
         await setup.first_answer(request, commands)
         seconds_setup = time.monotonic() - began
@@ -83,6 +83,17 @@ async def _demo(options: Options, display: Display) -> int:
     finally:
         if not options.keep:
             await setup.stop_cluster(options.run_dir)
+
+
+async def _both(*steps: Coroutine[Any, Any, None]) -> None:
+    """Do the steps side by side; the first failure cancels the rest and is raised as it is."""
+    tasks = [asyncio.create_task(step) for step in steps]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _play(

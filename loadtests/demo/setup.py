@@ -45,6 +45,8 @@ async def install(commands: Commands, prometheus_url: str) -> None:
         "wait --for=condition=Established --timeout=60s crd/inferenceservices.serving-operator.dev "
         "crd/inferenceautoscalers.serving-operator.dev"
     )
+    for name in ("serving-operator", "serving-autoscaler"):
+        await commands.kubectl(f"-n serving-system rollout status deployment/{name} --timeout=120s")
 
 
 async def train(commands: Commands, say: Callable[[str], None]) -> None:
@@ -53,12 +55,6 @@ async def train(commands: Commands, say: Callable[[str], None]) -> None:
     await commands.kubectl("apply -k manifests/demo/train")
     say("A Job trains three versions of a digit classifier into a volume. Version 3 has a mistake in it.")
     await commands.kubectl(f"-n {NAMESPACE} wait --for=condition=Complete --timeout=240s job/train-digits")
-
-
-async def controllers_ready(commands: Commands) -> None:
-    """Wait until operator and autoscaler are ready."""
-    for name in ("serving-operator", "serving-autoscaler"):
-        await commands.kubectl(f"-n serving-system rollout status deployment/{name} --timeout=120s")
 
 
 async def serve_version_1(commands: Commands) -> None:

@@ -16,12 +16,14 @@ from loadtests.generator import LoadGenerator
 from loadtests.plot import Event
 from serving_api.names import ABORT_LABEL, PROMOTE_LABEL
 
-LOW_RATE, MIDDLE_RATE, PEAK_RATE = 5.0, 12.0, 24.0
+LOW_RATE, PEAK_RATE = 5.0, 24.0
+RISE_RATES = (8.0, 11.0, 15.0, 19.0, PEAK_RATE)
 """Requests per second. A replica answers 15 a second at the most, so the peak needs three."""
+RISE_STEP_SECONDS = 9.0
 RUN_SECONDS = 292.0
 """When the story ends, wherever it is: the run with its summary takes at most 300 s."""
-WARM_SECONDS = 10.0
-MIDDLE_SECONDS = 25.0
+WARM_SECONDS = 8.0
+SETTLE_SECONDS = 12.0
 PEAK_SECONDS = 63.0
 STEP_SECONDS = 10.0
 BAD_RESPONSES = 8
@@ -73,18 +75,20 @@ class Story:
         await asyncio.sleep(WARM_SECONDS)
 
     async def _rise(self) -> None:
-        before = self._watcher.now.ready_of_stable
-        self._rate(MIDDLE_RATE)
         self._say(
-            f"The load rises, to {MIDDLE_RATE:g} and then to {PEAK_RATE:g} a second. The autoscaler must notice."
+            f"The load rises from {LOW_RATE:g} to {PEAK_RATE:g} a second, step by step. The autoscaler must see it "
+            "coming: a pod takes its time to start."
         )
-        await self._watcher.until(lambda now: now.ready_of_stable > before, MIDDLE_SECONDS)
+        for rate in RISE_RATES[:-1]:
+            self._rate(rate)
+            await asyncio.sleep(RISE_STEP_SECONDS)
         self._rate(PEAK_RATE)
         await self._wait(
             lambda now: now.ready_of_stable >= PEAK_REPLICAS, f"{PEAK_REPLICAS} replicas are ready", 60
         )
         self._say(f"{PEAK_REPLICAS} replicas are ready; the peak goes on for a minute.", "3 replicas ready")
-        while (left := PEAK_SECONDS - self._peak_seconds()) > 0:
+        peak_began = self.told.load_changes[-1]
+        while (left := PEAK_SECONDS - self._seconds_at_peak_since(peak_began)) > 0:
             self._check_time("the peak is held")
             await asyncio.sleep(min(left, 2))
 
@@ -96,6 +100,7 @@ class Story:
         )
         await self._wait(lambda now: now.desired_of_stable < peak, "the autoscaler removes replicas", 75)
         self._say("The autoscaler scales down.", "scaled down")
+        await self._watcher.until(lambda now: now.desired_of_stable <= 1, SETTLE_SECONDS)
 
     async def _promote_version_2(self) -> None:
         self._event("apply version 2")
@@ -176,11 +181,12 @@ class Story:
         if self._load.now_seconds > RUN_SECONDS:
             raise SceneError(f"the time was up before {what}")
 
-    def _peak_seconds(self) -> float:
-        now = self._load.now_seconds
-        return seconds_while(
-            self._watcher.samples, now, lambda snapshot: snapshot.ready_of_stable >= PEAK_REPLICAS
-        )
+    def _seconds_at_peak_since(self, begin_seconds: float) -> float:
+        def has_enough(snapshot: Snapshot) -> bool:
+            return snapshot.ready_of_stable >= PEAK_REPLICAS
+
+        samples, now = self._watcher.samples, self._load.now_seconds
+        return seconds_while(samples, now, has_enough) - seconds_while(samples, begin_seconds, has_enough)
 
     def _bad_of(self, revision: str) -> int:
         return sum(record.revision == revision and not record.is_success for record in self._load.records)
