@@ -40,7 +40,7 @@ def servable(observed: Observed, state: State) -> Said:
         return Said(
             "Servable", "True", "StableServiceOnly", "The stable Service answers, inside the cluster only."
         )
-    if not acknowledge.drained(observed).given and not _was_acknowledged(observed):
+    if not _was_acknowledged(observed):
         message = "Pods are ready, but no Gateway carries the route; see condition RouteProgrammed."
         return Said("Servable", "False", "NoGateway", message)
     return Said("Servable", "True", "ReadyPods", f"Requests are answered by revision {', '.join(answering)}.")

@@ -432,7 +432,7 @@ class Simulation:
         assert sum(after.values()) == 100, f"S4: {after}"
         status = self.status
         stable, canary = status.get("stable") or {}, status.get("canary") or {}
-        drifted = bool(self.route and self.route.get("edited"))
+        drifted = bool(self.route is None or self.route.get("edited"))
         for revision in after:
             assert ObjectId("Service", f"{KEY.name}-{revision}") in self.objects, (
                 f"S1: {revision} has no Service"
@@ -443,14 +443,7 @@ class Simulation:
             if has > had:
                 assert id_ not in self.aborted, "S4: an aborted attempt is raised"
                 assert self.ready(revision) >= 1, "S1: weight for a revision that does not answer"
-                if not self._external():
-                    need = -(-self.demand * has // 100)
-                    most = self.service["spec"]["predictor"]["maxReplicas"]
-                    assert self.ready(revision) >= min(need, most), "S2: canary below its need"
-                    rest = -(-self.demand * (100 - has) // 100)
-                    assert has == 100 or self.ready(stable["revision"]) >= min(rest, most), (
-                        "S2: stable below need"
-                    )
+                self._check_capacity(revision, stable["revision"], has)
                 assert has < 100 or ("Promote", id_) in self.given_labels, "S5: promoted without a label"
                 assert ("Abort", id_) not in self.given_labels or not any(
                     command["kind"] == "Abort" and command["id"] == id_
@@ -467,6 +460,19 @@ class Simulation:
                 dark = self.ready(stable["revision"]) == 0 and self.ready(revision) > 0
                 assert label_given or not dark, "an automatic abort moved traffic onto a dead stable"
         self.history.append((canary.get("id", ""), after))
+
+    def _check_capacity(self, canary: str, stable: str, weight: int) -> None:
+        if self.service["spec"]["scaling"].get("class") == "External":
+            total = self.service["spec"]["scaling"]["external"]["replicas"]
+            assert self.ready(canary) >= -(-total * weight // 100), "S2: canary below its split"
+            return
+        most = self.service["spec"]["predictor"]["maxReplicas"]
+        said = self.objects[ObjectId(AUTOSCALER_KIND, f"{KEY.name}-{canary}")]["status"]["reserve"]
+        assert said["reservePercent"] == weight, "S2: the need was not asked for"
+        assert self.ready(canary) >= min(said["replicas"], most), "S2: canary below its need"
+        if weight < 100:
+            kept = self.objects[ObjectId(AUTOSCALER_KIND, f"{KEY.name}-{stable}")]["status"]["reserve"]
+            assert kept["carriesPercent"] >= 100 - weight or kept["limited"], "S2: stable below its need"
 
     def _check_deletion(self, key: ObjectId) -> None:
         revision = key.name.removeprefix(f"{KEY.name}-")
@@ -506,9 +512,6 @@ class Simulation:
         for entry in after["conditions"]:
             assert entry["reason"], entry
             assert entry["message"], entry
-
-    def _external(self) -> bool:
-        return bool(self.service["spec"]["scaling"].get("class") == "External")
 
 
 def _fields_of(manifest: Any) -> Manifest:

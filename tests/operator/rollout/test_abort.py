@@ -161,4 +161,4 @@ def test_a_broken_stable_is_replaced_by_its_label_with_the_step_waived() -> None
     cluster.label("Promote", f"{B}-2")
     cluster.run(60)
     assert cluster.status["stable"]["revision"] == B
-    assert [seen for _, seen in cluster.history if seen.get(B)][0] == {A: 0, B: 100}
+    assert next(seen for _, seen in cluster.history if seen.get(B)) == {A: 0, B: 100}

@@ -24,7 +24,9 @@ ROWS = [
     Row("a value that is no id", "Abort", "yes", "UnknownAttempt", f"abort={B}-2"),
     Row("the id of the stable revision is over", "Promote", f"{A}-1", "StaleLabel", f"promote={B}-2"),
     Row("the committed one cannot be aborted", "Abort", f"{A}-1", "StaleLabel", f"abort={B}-2"),
-    Row("nothing is rejected, so nothing is retried", "Retry", f"{B}-2", "UnknownAttempt", "nothing to retry"),
+    Row(
+        "nothing is rejected, so nothing is retried", "Retry", f"{B}-2", "UnknownAttempt", "nothing to retry"
+    ),
     Row("a bare revision is no attempt", "Promote", B, "UnknownAttempt", f"promote={B}-2"),
 ]
 

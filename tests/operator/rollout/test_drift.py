@@ -233,8 +233,12 @@ def _foreign(key: ObjectId) -> Manifest:
 def _content(cluster: Simulation, owner: str = "") -> dict[ObjectId, Any]:
     made = {}
     for key, found in sorted(cluster.objects.items()):
-        metadata = {name: found["metadata"].get(name) for name in ("labels", "annotations", "ownerReferences")}
-        made[key] = copy.deepcopy({"metadata": metadata, "spec": found.get("spec"), "data": found.get("data")})
+        metadata = {
+            name: found["metadata"].get(name) for name in ("labels", "annotations", "ownerReferences")
+        }
+        made[key] = copy.deepcopy(
+            {"metadata": metadata, "spec": found.get("spec"), "data": found.get("data")}
+        )
     return made
 
 

@@ -1,0 +1,126 @@
+"""Whatever happens in whatever order, no write breaks an invariant, and peace comes when the trouble ends."""
+
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from serving_api.names import AUTOSCALER_KIND
+from serving_operator.children.route import weights
+from serving_operator.world import ObjectId
+from tests.operator.rollout.simulation import (
+    KEY,
+    NEVER_READY,
+    Crash,
+    Simulation,
+    inference_service,
+    revision,
+)
+
+IMAGES = ("a", "b", "c", "broken", "unschedulable")
+ACTIONS = st.one_of(
+    st.tuples(st.just("rounds"), st.integers(1, 12)),
+    st.tuples(st.just("wait"), st.sampled_from((1, 5, 40, 150))),
+    st.tuples(st.sampled_from(("autoscaler", "kubelet", "gateway", "reconcile", "restart")), st.none()),
+    st.tuples(st.just("crash"), st.integers(0, 5)),
+    st.tuples(st.just("apply"), st.sampled_from(IMAGES)),
+    st.tuples(
+        st.sampled_from(("Promote", "Abort", "Retry")),
+        st.sampled_from(("current", "rejected", "old", "none")),
+    ),
+    st.tuples(st.just("break"), st.sampled_from(("stable", "canary"))),
+    st.tuples(st.just("heal"), st.none()),
+    st.tuples(st.just("delete"), st.sampled_from(("Deployment", "Service", AUTOSCALER_KIND, "HTTPRoute"))),
+    st.tuples(st.just("edit weights"), st.sampled_from((0, 50, 100))),
+    st.tuples(st.just("autoscaler alive"), st.booleans()),
+    st.tuples(st.just("demand"), st.integers(1, 12)),
+)
+
+
+def act(cluster: Simulation, action: str, value: Any) -> None:
+    """Do one thing that users, machines or fate do."""
+    status = cluster.status
+    if action == "rounds":
+        cluster.run(value)
+    elif action == "wait":
+        cluster.tick(value)
+    elif action in ("autoscaler", "kubelet", "gateway", "reconcile", "restart"):
+        getattr(cluster, action)()
+    elif action == "crash":
+        try:
+            cluster.reconcile(crash_after=value)
+        except Crash:
+            return
+    elif action == "apply":
+        cluster.apply(inference_service(value))
+    elif action in ("Promote", "Abort", "Retry"):
+        rejected = status.get("rejected") or [{"id": "00000000-1"}]
+        ids = {
+            "current": (status.get("canary") or {}).get("id", "00000000-7"),
+            "rejected": rejected[-1]["id"],
+            "old": f"{revision('b')}-2",
+            "none": None,
+        }
+        cluster.label(action, ids[value])
+    elif action == "break":
+        found = (status.get(value) or {}).get("revision")
+        if found and f"{KEY.name}-{found}" in cluster.of_kind("Deployment"):
+            cluster.break_pods(found)
+    elif action == "heal":
+        heal(cluster)
+    elif action == "delete":
+        names = sorted(cluster.of_kind(value))
+        if names:
+            cluster.remove(ObjectId(value, names[-1]))
+    elif action == "edit weights" and cluster.route is not None:
+        rules = [dict(rule) for rule in cluster.route["spec"]["rules"]]
+        rules[0]["backendRefs"] = [backend | {"weight": value} for backend in rules[0]["backendRefs"]]
+        cluster.edit(ObjectId("HTTPRoute", KEY.name), rules=rules)
+    elif action == "autoscaler alive":
+        cluster.autoscaler_alive = value
+    elif action == "demand":
+        cluster.demand = value
+
+
+def heal(cluster: Simulation) -> None:
+    """Let every pod that was broken get well."""
+    for pod in cluster.pods.values():
+        pod["killed"] = False
+    cluster.kubelet()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(ACTIONS, max_size=25))
+def test_no_order_of_events_breaks_an_invariant(actions: list[tuple[str, Any]]) -> None:
+    """The simulation checks S1, S2, S3, S4, S5, S6, S7, S8, S9, S11 and S14 at each write; in the end it is quiet."""
+    cluster = Simulation()
+    cluster.run(12)
+    for action, value in actions:
+        act(cluster, action, value)
+    cluster.autoscaler_alive = True
+    cluster.tick()
+    heal(cluster)
+    cluster.run(420)
+    assert cluster.run(60) == 0
+    _check_end(cluster)
+
+
+def _check_end(cluster: Simulation) -> None:
+    """The end fits the spec: committed, waiting for its label, rejected, or without a node."""
+    status = cluster.status
+    image = cluster.service["spec"]["predictor"]["container"]["image"]
+    wanted, stable = revision(image), (status.get("stable") or {}).get("revision")
+    canary = status.get("canary")
+    if stable == wanted:
+        assert canary is None
+        assert weights(cluster.route or {}) == {wanted: 100}
+        assert set(cluster.of_kind("Deployment")) == {f"{KEY.name}-{wanted}"}
+    elif stable is None:
+        assert image in NEVER_READY
+    elif canary is not None:
+        assert canary["revision"] == wanted
+        stuck = image in NEVER_READY
+        assert canary["verdict"] == ("Unschedulable" if stuck else "WaitingForPromotion"), canary
+    else:
+        assert wanted in [entry["revision"] for entry in status["rejected"]]
+        assert weights(cluster.route or {}) == {stable: 100}

@@ -1,0 +1,296 @@
+"""The table of docs/conditions.md, row by row: each state is brought about, and every cell is compared."""
+
+import copy
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from serving_operator.world import ObjectId
+from tests.operator.rollout.simulation import (
+    KEY,
+    Simulation,
+    at_step,
+    inference_service,
+    revision,
+    settled,
+)
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "conditions.md"
+COLUMNS = ("Servable", "Ready", "UpToDate", "RouteProgrammed", "CanaryHealthy", "Reconciling", "Stalled")
+A, B = revision("a"), revision("b")
+
+
+def rows() -> dict[str, dict[str, str]]:
+    """Read the table: state to condition to cell."""
+    lines = DOCUMENT.read_text().splitlines()
+    start = next(index for index, line in enumerate(lines) if line.startswith("| state |"))
+    header = [cell.strip() for cell in lines[start].strip("|").split("|")]
+    assert tuple(header[1:]) == COLUMNS
+    found = {}
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        state, *cells = [cell.strip() for cell in line.strip("|").split("|")]
+        found[state] = dict(zip(COLUMNS, cells, strict=True))
+    return found
+
+
+def without_gateway(cluster: Simulation, seconds: int) -> Simulation:
+    """Let everybody but the gateway act."""
+    for _ in range(seconds):
+        cluster.tick()
+        cluster.autoscaler()
+        cluster.kubelet()
+        cluster.reconcile()
+    return cluster
+
+
+def after(cluster: Simulation, seconds: int) -> Simulation:
+    """Let everybody act for a while."""
+    cluster.run(seconds)
+    return cluster
+
+
+def until(cluster: Simulation, verdict: str) -> Simulation:
+    """Let everybody act until the rollout says this."""
+    for _ in range(300):
+        if (cluster.status.get("canary") or {}).get("verdict") == verdict:
+            return cluster
+        cluster.round()
+    raise AssertionError(f"{verdict} was never said: {cluster.status}")
+
+
+def with_spec(cluster: Simulation, image: str, seconds: int = 0) -> Simulation:
+    """Apply another image and let everybody act."""
+    cluster.apply(inference_service(image))
+    return after(cluster, seconds)
+
+
+def labelled(cluster: Simulation, kind: str, seconds: int = 0) -> Simulation:
+    """Give the canary's command label and let everybody act."""
+    cluster.label(kind, cluster.status["canary"]["id"])
+    return after(cluster, seconds)
+
+
+def first_without_node(seconds: int) -> Simulation:
+    return after(Simulation(inference_service("unschedulable")), seconds)
+
+
+def _served_by_first() -> Simulation:
+    cluster = until(Simulation(), "Opening")
+    cluster.round()
+    return cluster
+
+
+def below_need() -> Simulation:
+    cluster = settled()
+    cluster.demand = 8
+    cluster.tick()
+    cluster.autoscaler()
+    cluster.reconcile()
+    return cluster
+
+
+def all_crash() -> Simulation:
+    cluster = settled()
+    cluster.break_pods(A)
+    cluster.reconcile()
+    return cluster
+
+
+def gateway_says(stamped: bool, accepted: bool) -> Simulation:
+    cluster = settled()
+    service = inference_service("a")
+    service["spec"]["route"]["hostnames"] = ["other.test"]
+    cluster.apply(service)
+    cluster.reconcile()
+    assert cluster.route is not None
+    for _ in range(20):
+        generation = cluster.route["metadata"]["generation"]
+        for parent in cluster.route["status"]["parents"]:
+            for condition in parent["conditions"]:
+                condition.pop("observedGeneration", None)
+                if stamped:
+                    condition["observedGeneration"] = generation
+                if condition["type"] == "Accepted" and not accepted:
+                    condition |= {
+                        "status": "False",
+                        "reason": "NoMatchingListenerHostname",
+                        "message": "none",
+                    }
+        cluster.tick()
+        cluster.autoscaler()
+        cluster.kubelet()
+        cluster.reconcile()
+    return cluster
+
+
+def without_autoscaler() -> Simulation:
+    cluster = settled()
+    cluster.autoscaler_alive = False
+    cluster.tick(90)
+    return with_spec(cluster, "b", 10)
+
+
+def crash_at_step() -> Simulation:
+    cluster = at_step()
+    cluster.break_pods(B)
+    cluster.reconcile()
+    return cluster
+
+
+def roll_forward() -> Simulation:
+    cluster = settled()
+    cluster.break_pods(A)
+    return with_spec(cluster, "b", 60)
+
+
+def abort_in_the_dark() -> Simulation:
+    cluster = at_step()
+    cluster.break_pods(A)
+    return with_spec(cluster, "c", 3)
+
+
+def without_room() -> Simulation:
+    cluster = settled()
+    cluster.quotas = (
+        {"metadata": {"name": "team"}, "status": {"hard": {"pods": "0"}, "used": {"pods": "0"}}},
+    )
+    return with_spec(cluster, "b", 5)
+
+
+def refused() -> Simulation:
+    cluster = settled()
+    cluster.refused = {ObjectId("Deployment", f"{KEY.name}-{A}"): "admission webhook said no"}
+    cluster.reconcile()
+    return cluster
+
+
+def without_gateway_api(image: str) -> Simulation:
+    cluster = Simulation(routes_served=False)
+    cluster.run(20)
+    return with_spec(cluster, image, 10)
+
+
+def lost() -> Simulation:
+    cluster = settled()
+    cluster.apply(inference_service("b"))
+    cluster.remove(ObjectId("ControllerRevision", f"{KEY.name}-{A}"))
+    pods = dict(cluster.pods)
+    cluster.remove(ObjectId("Deployment", f"{KEY.name}-{A}"))
+    cluster.pods = pods
+    cluster.restart()
+    cluster.reconcile()
+    return cluster
+
+
+def unreadable() -> Simulation:
+    cluster = settled()
+    cluster.service["spec"]["predictor"]["minReplicas"] = 0
+    cluster.reconcile()
+    return cluster
+
+
+STATES: dict[str, Callable[[], Simulation]] = {
+    "first revision starts": lambda: after(Simulation(), 1),
+    "first revision is routed to": _served_by_first,
+    "first revision crashes, in time": lambda: after(Simulation(inference_service("crashing")), 20),
+    "first revision crashes, too late": lambda: after(Simulation(inference_service("crashing")), 200),
+    "first revision finds no node": lambda: first_without_node(30),
+    "first revision finds no node, too long": lambda: first_without_node(300),
+    "first revision without a Gateway": lambda: without_gateway(Simulation(), 40),
+    "settled": settled,
+    "settled, below its need": below_need,
+    "settled, all pods crash": all_crash,
+    "settled, a Gateway that stamps no generation": lambda: gateway_says(stamped=False, accepted=True),
+    "settled, a Gateway refuses an edited route": lambda: gateway_says(stamped=True, accepted=False),
+    "canary gets its capacity": lambda: with_spec(settled(), "b", 1),
+    "canary cannot pull its image": lambda: with_spec(settled(), "unpullable", 20),
+    "canary finds no node": lambda: with_spec(settled(), "unschedulable", 20),
+    "canary finds no node, too long": lambda: with_spec(settled(), "unschedulable", 300),
+    "canary without an autoscaler": without_autoscaler,
+    "canary gets the step's weight": lambda: until(with_spec(settled(), "b"), "Advancing"),
+    "canary waits for its label": at_step,
+    "canary crashes at its step": crash_at_step,
+    "canary waits, stable is broken": roll_forward,
+    "canary is promoted": lambda: labelled(at_step(), "Promote", 1),
+    "canary soaks at 100 percent": lambda: until(labelled(at_step(), "Promote"), "Soaking"),
+    "committed, the old one leaves": lambda: labelled(at_step(), "Promote", 20),
+    "canary is aborted by its label": lambda: labelled(at_step(), "Abort", 2),
+    "spec is back at stable": lambda: with_spec(at_step(), "a", 2),
+    "spec changes during a canary": lambda: with_spec(at_step(), "c", 2),
+    "abort would leave nobody to answer": abort_in_the_dark,
+    "rejected by its label": lambda: labelled(at_step(), "Abort", 60),
+    "rejected past its deadline": lambda: with_spec(settled(), "unpullable", 200),
+    "quota without room": without_room,
+    "refused by the API server": refused,
+    "without the Gateway API": lambda: without_gateway_api("a"),
+    "without the Gateway API, new revision": lambda: without_gateway_api("b"),
+    "record and Deployment lost": lost,
+    "spec that cannot be read": unreadable,
+}
+
+
+@functools.cache
+def _made(state: str) -> Simulation:
+    return STATES[state]()
+
+
+def brought_about(state: str) -> Simulation:
+    """Return a cluster in this state, to be changed at will."""
+    return copy.deepcopy(_made(state))
+
+
+def test_the_table_and_the_tests_name_the_same_states() -> None:
+    """No row without a test, no test without a row."""
+    assert list(rows()) == list(STATES)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_each_cell_is_as_documented(state: str) -> None:
+    """Status and reason of every condition in this state are those of the table."""
+    cluster = brought_about(state)
+    letters = {"True": "T", "False": "F", "Unknown": "?"}
+    said = {}
+    for column in COLUMNS:
+        found = cluster.condition(column)
+        said[column] = f"{letters[found['status']]} {found['reason']}" if found else "—"
+    assert said == rows()[state]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_nothing_flaps(state: str) -> None:
+    """A second look at the same world changes nothing but what time changes; no message counts seconds or pods."""
+    cluster = brought_about(state)
+    cluster.reconcile()
+    cluster.reconcile()
+    before = cluster.status_writes
+    cluster.reconcile()
+    assert cluster.status_writes == before
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_transition_times_move_with_the_status_alone(state: str) -> None:
+    """A condition that keeps its status keeps its lastTransitionTime."""
+    cluster = brought_about(state)
+    for _ in range(15):
+        before = {entry["type"]: entry for entry in cluster.status["conditions"]}
+        cluster.round()
+        now = cluster.now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        for entry in cluster.status["conditions"]:
+            known = before.get(entry["type"])
+            same = known is not None and known["status"] == entry["status"]
+            assert entry["lastTransitionTime"] == (known["lastTransitionTime"] if known and same else now)
+
+
+def test_every_message_names_a_cause_or_a_remedy() -> None:
+    """False and Stalled conditions say more than their reason, and commands in them can be pasted."""
+    for state in STATES:
+        for entry in brought_about(state).status["conditions"]:
+            bad = entry["type"] in ("Stalled", "NameConflict") or entry["status"] == "False"
+            if bad:
+                assert len(entry["message"].split()) >= 4, (state, entry)
+            if " label " in entry["message"] and "kubectl" in entry["message"]:
+                assert "--overwrite" in entry["message"], (state, entry)
