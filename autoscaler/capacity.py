@@ -119,7 +119,7 @@ def largest_rate(replicas: Ints, demand: Demand) -> Floats:
     counted = np.maximum(replicas, 1)
     low = np.zeros(replicas.shape)
     high = counted / demand.service_seconds  # saturation: low holds, high does not
-    for _ in range(24):
+    for _ in range(20):
         middle = (low + high) / 2
         waiting = _erlang_c(counted, _effective(middle, counted) * demand.service_seconds)
         holds = _late(waiting, counted, middle, demand, slack) <= allowed

@@ -13,7 +13,7 @@ from autoscaler import status as statuses
 from autoscaler.capacity import service_time_from_sojourn
 from autoscaler.forecast import Forecast, forecast
 from autoscaler.learn import FAILED_RATIO_LIMIT, FEWEST_REQUESTS, PRIOR_PESSIMISM, ServiceTime, StartTime
-from autoscaler.observe import Expectation, Observation, Signals, bounds_around, observe
+from autoscaler.observe import Expectation, Observation, Signals, View, bounds_around, observe
 from autoscaler.queries import Windows
 from autoscaler.state import LoopState, TargetState
 from autoscaler.targets import Target
@@ -26,6 +26,8 @@ SATURATED_GROWTH: Final = 1.5
 """Demand is then taken for so many times the completions."""
 UP_BAND, DOWN_BAND, SERVICE_BAND = 0.03, 0.10, 0.05
 """Fractions by which demand must rise or fall, and work change, before numbers move."""
+QUIET_SECONDS, QUIET_PER_REPLICA = 30.0, 2.0
+"""When means that include waiting teach about the work: so long settled, with so few in flight per replica."""
 DECISION_SECONDS: Final = 5.0
 """From a change of demand to the decision that sees it: about a tick."""
 
@@ -95,11 +97,13 @@ def perceive(
         if observation.blind
         else (before.complete_since if before.complete_since is not None else now),
     )
-    state = replace(state, service=_learn(target, state, observation, elapsed))
+    state = replace(state, service=_learn(target, state, observation, elapsed, now))
     return _with_own_rates(target, state, observation), observation
 
 
-def _learn(target: Target, state: TargetState, observation: Observation, elapsed: float) -> ServiceTime:
+def _learn(
+    target: Target, state: TargetState, observation: Observation, elapsed: float, now: float
+) -> ServiceTime:
     service = state.service
     profile = target.profile
     view = observation.gateway if profile.source == "gateway" else observation.pods
@@ -111,8 +115,8 @@ def _learn(target: Target, state: TargetState, observation: Observation, elapsed
     requests = view.completions * elapsed
     mean = view.work_seconds
     if profile.durations == "sojourn":
-        if state.settled_since is None:
-            return service  # a queue from the time of fewer replicas is still in the mean
+        if service.learned and not _quiet(state, view, workload.ready, now):
+            return service  # the mean still holds a queue from the time of fewer replicas
         mean = float(
             service_time_from_sojourn(
                 np.array([mean]),
@@ -130,6 +134,12 @@ def _learn(target: Target, state: TargetState, observation: Observation, elapsed
         beyond = min(max(1 - view.within[below] / view.arrivals_base, 0.0), 1.0)
         service = service.with_tail(below, beyond, requests)
     return service
+
+
+def _quiet(state: TargetState, view: View, ready: int, now: float) -> bool:
+    """Whether what is in flight is about what the replicas work on, and has been for the mean's window."""
+    settled = state.settled_since is not None and now - state.settled_since >= QUIET_SECONDS
+    return settled and (view.in_flight is None or view.in_flight <= QUIET_PER_REPLICA * ready)
 
 
 def _with_own_rates(target: Target, state: TargetState, observation: Observation) -> TargetState:

@@ -130,7 +130,7 @@ class StartTime:
         """The ninth decile of what was measured lately."""
         if not self.samples_seconds:
             return START_PRIOR_SECONDS
-        return float(np.quantile(np.array(self.samples_seconds), 0.9))
+        return sorted(self.samples_seconds)[math.ceil(0.9 * len(self.samples_seconds)) - 1]
 
     @property
     def measured(self) -> bool:

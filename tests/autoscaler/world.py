@@ -58,6 +58,7 @@ class Revision:
     broken: bool = False
     """Whether new pods never become ready."""
     gpu: float | None = None
+    """Accelerators that the load keeps busy, shared by the ready pods."""
     status: dict[str, Any] = field(default_factory=dict)
     queue: float = 0.0
     pending: list[float] = field(default_factory=list)
@@ -281,13 +282,14 @@ class World:
         worked = "work" if source.durations == "service" else "sojourn"
         if at_gateway or revision.rate("served", 10**6) > 0:
             put("gauges", "sampled_at", sampled_at)
-            put("now", "requests", revision.rate(arrived, windows.fast))
+            failed = revision.rate("failed", windows.fast)
+            # A pod's success counter leaves failures out; the gateway counts every request once.
+            put("now", "requests", revision.rate(arrived, windows.fast) - (0.0 if at_gateway else failed))
+            put("now", "failed", failed)
             put("now", "work_sum", revision.rate(worked, windows.fast) / source.work.seconds)
             put("now", "work_count", revision.rate("served", windows.fast))
             put("base", "requests", revision.rate(arrived, windows.base))
             put("late", "responses", revision.rate("served", windows.base))
-            # A pod's success counter leaves failures out; the gateway counts every request once.
-            put("now", "failed", revision.rate("failed", windows.fast) if at_gateway else 0.0)
             for bound in BOUNDS_MILLISECONDS:
                 kept = "on_time" if at_gateway else "served"
                 within = revision.rate(kept, windows.base) if bound >= 100 else 0.0
@@ -304,7 +306,9 @@ class World:
                 answers["gauges"].samples.append(Sample(labels, value))
             if revision.gpu is not None:
                 labels = {"namespace": "demo", "deployment": revision.name, "profile": "gpu"}
-                answers["gpu"].samples.append(Sample(labels | {"signal": "utilization"}, revision.gpu))
+                answers["gpu"].samples.append(
+                    Sample(labels | {"signal": "utilization"}, revision.gpu / revision.ready)
+                )
         for bound in BOUNDS_MILLISECONDS:
             le = f"{bound / 1000 / source.buckets.seconds:g}"
             answers["bounds"].samples.append(Sample({"profile": source.id, "signal": "bound", "le": le}, 1.0))

@@ -1,0 +1,261 @@
+"""From demand and capacity to a number, with every bound that it must keep."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autoscaler.decide import Case, decide, gpu_replicas, not_capacity_bound, urgent_replicas
+
+CASE = Case(
+    minimum=1,
+    maximum=20,
+    weight_percent=100,
+    reserve_percent=100,
+    threshold_seconds=0.5,
+    late_allowed=0.01,
+    frozen=False,
+    gpu_target_ratio=None,
+    wanted=3,
+    ready=3,
+    stable_replicas=None,
+    expected=20.0,
+    level=20.0,
+    own_rate=20.0,
+    service_seconds=0.1,
+    variability=0.25,
+    in_flight=2.0,
+    late_ratio=0.0,
+    gpu_utilization=None,
+    gpu_replicas=0,
+    urgent=0,
+    shrinking_believed=True,
+    blind=False,
+    seconds_since_lowered=math.inf,
+    hold_seconds=180.0,
+    horizon_seconds=60.0,
+)
+"""20 requests/s of 100 ms: three replicas hold 99% within 500 ms."""
+
+
+@pytest.mark.parametrize(
+    ("changes", "desired", "reason", "why"),
+    [
+        ({}, 3, "Steady", "three are right"),
+        ({"expected": 27.0, "level": 27.0}, 4, "Demand", "more demand"),
+        ({"expected": 2.0, "level": 2.0}, 2, "DemandFell", "one at a time, of few"),
+        ({"expected": 2.0, "level": 2.0, "wanted": 20, "ready": 20}, 16, "DemandFell", "a fifth, of many"),
+        ({"expected": 2.0, "frozen": True}, 3, "Frozen", "a rollout forbids it"),
+        (
+            {"expected": 0.0, "blind": True, "shrinking_believed": False},
+            3,
+            "Blind",
+            "no data is not no traffic",
+        ),
+        ({"expected": 0.0, "shrinking_believed": False}, 3, "Hold", "after a restart only up for one hold"),
+        ({"expected": 27.0, "level": 27.0, "blind": True}, 4, "Demand", "up is allowed while half blind"),
+        ({"expected": 2.0, "seconds_since_lowered": 5.0}, 3, "RateLimited", "not again at once"),
+        ({"expected": 2.0, "late_ratio": 0.05, "own_rate": 20.0}, 3, "Late", "not while requests are late"),
+        ({"expected": 2.0, "in_flight": 30.0}, 3, "Backlog", "not while requests queue"),
+        (
+            {"maximum": 2, "frozen": True, "blind": True},
+            2,
+            "Maximum",
+            "the user's bound holds at once, always",
+        ),
+        ({"minimum": 5}, 5, "Minimum", "and so does the other"),
+        ({"expected": 100.0, "level": 100.0}, 7, "Demand", "at most four more, or twice, in a decision"),
+        ({"urgent": 50}, 6, "LateRequests", "lateness raises to twice what arrivals justify, no further"),
+        ({"gpu_replicas": 50, "gpu_utilization": 1.0}, 6, "GpuUtilization", "and so do accelerators"),
+        (
+            {"expected": 0.0, "level": 0.0, "gpu_utilization": 0.5},
+            3,
+            "GpuActive",
+            "busy without requests: unseen work",
+        ),
+        (
+            {"expected": 10.0, "gpu_utilization": 0.8, "late_ratio": 0.006},
+            3,
+            "GpuBusy",
+            "two thirds of them could not take the work",
+        ),
+        (
+            {"expected": 10.0, "gpu_utilization": 0.8, "late_ratio": 0.0},
+            2,
+            "DemandFell",
+            "busy alone is no reason",
+        ),
+        ({"service_seconds": None, "expected": 5.0}, 3, "NothingLearned", "load without knowledge: keep"),
+        (
+            {"service_seconds": None, "expected": 0.0},
+            2,
+            "DemandFell",
+            "no load and no knowledge: the minimum",
+        ),
+        ({"weight_percent": 10, "reserve_percent": 100}, 3, "Steady", "the reserve is a lower bound"),
+        ({"weight_percent": 10, "reserve_percent": 10}, 2, "DemandFell", "without it the weight decides"),
+        ({"wanted": 1, "ready": 1, "weight_percent": 10}, 3, "Reserve", "capacity before traffic"),
+    ],
+)
+def test_decision(changes: dict[str, Any], desired: int, reason: str, why: str) -> None:
+    """One change of the case each."""
+    decision = decide([replace(CASE, **changes)])[0]
+    assert (decision.desired, decision.reason) == (desired, reason), why
+    assert decision.sentence.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("minimum", "maximum", "weight", "reserve", "stable", "need", "why"),
+    [
+        (1, 20, 0, 10, 10, 2, "a tenth of ten, and one more"),
+        (1, 20, 10, 100, 10, 11, "all of them, and one more"),
+        (1, 10, 10, 100, 10, 10, "never above the maximum"),
+        (1, 20, 0, 10, 1, 2, "at least one, and one more"),
+        (1, 20, 0, 15, 10, 3, "rounded up"),
+        (3, 20, 100, 100, None, 3, "a first revision takes its minimum"),
+        (1, 20, 100, 100, None, 1, "or one"),
+    ],
+)
+def test_need_without_capacity(
+    minimum: int, maximum: int, weight: int, reserve: int, stable: int | None, need: int, why: str
+) -> None:
+    """With nothing learned, need follows the serving revision's replicas and is never called limited."""
+    case = replace(
+        CASE,
+        minimum=minimum,
+        maximum=maximum,
+        weight_percent=weight,
+        reserve_percent=reserve,
+        stable_replicas=stable,
+        service_seconds=None,
+    )
+    decision = decide([case])[0]
+    assert decision.reserve_replicas == need, why
+    assert not decision.reserve_limited
+
+
+@pytest.mark.parametrize(
+    ("changes", "carries", "limited", "why"),
+    [
+        ({"ready": 0}, 0, False, "nobody carries nothing"),
+        ({"expected": 0.0, "ready": 1}, 100, False, "no demand is carried by one"),
+        ({"ready": 3}, 100, False, "need is ready"),
+        ({"ready": 1}, 20, False, "one of three carries a fifth"),
+        ({"maximum": 2, "ready": 2}, 60, True, "the maximum cuts the reserve"),
+        (
+            {"service_seconds": None, "stable_replicas": 10, "ready": 4},
+            30,
+            False,
+            "four are three tenths and one",
+        ),
+    ],
+)
+def test_what_the_ready_replicas_carry(
+    changes: dict[str, Any], carries: int, limited: bool, why: str
+) -> None:
+    """The highest share of the summed demand that is held."""
+    decision = decide([replace(CASE, **changes)])[0]
+    assert decision.carries_percent == pytest.approx(carries, abs=5), why
+    assert decision.reserve_limited is limited, why
+
+
+cases = st.builds(
+    replace,
+    st.just(CASE),
+    minimum=st.integers(1, 5),
+    maximum=st.integers(5, 40),
+    weight_percent=st.integers(0, 100),
+    reserve_percent=st.integers(0, 100),
+    wanted=st.integers(1, 60),
+    ready=st.integers(0, 60),
+    stable_replicas=st.none() | st.integers(1, 40),
+    expected=st.floats(0, 300),
+    level=st.floats(0, 300),
+    service_seconds=st.none() | st.floats(0.005, 0.6),
+    late_ratio=st.none() | st.floats(0, 1),
+    in_flight=st.none() | st.floats(0, 1000),
+    gpu_utilization=st.none() | st.floats(0, 1),
+    gpu_replicas=st.integers(0, 1000),
+    urgent=st.integers(0, 1000),
+    frozen=st.booleans(),
+    blind=st.booleans(),
+    shrinking_believed=st.booleans(),
+    seconds_since_lowered=st.floats(0, 1000),
+)
+
+
+@given(cases)
+def test_bounds_hold_whatever_is_seen(case: Case) -> None:
+    """A decision is between the bounds, or on the way into them, and below the ceiling of evidence."""
+    decision = decide([case])[0]
+    assert 1 <= decision.target <= case.maximum
+    assert decision.desired <= case.maximum
+    assert decision.desired >= min(case.minimum, case.wanted, case.maximum)
+    assert decision.desired <= case.wanted + max(4, case.wanted)
+    assert 0 <= decision.carries_percent <= 100
+    assert 1 <= decision.reserve_replicas <= case.maximum
+
+
+@given(cases)
+def test_never_down_while_blind_or_frozen(case: Case) -> None:
+    """Without complete signals, or during a freeze, nothing but maxReplicas removes a replica."""
+    for changed in (
+        replace(case, blind=True),
+        replace(case, frozen=True),
+        replace(case, shrinking_believed=False),
+    ):
+        assert decide([changed])[0].desired >= min(case.wanted, case.maximum)
+
+
+@given(cases)
+def test_need_is_ready_exactly_if_its_share_is_carried(case: Case) -> None:
+    """`readyReplicas >= replicas` and `carriesPercent >= reservePercent` say the same, where nothing is limited."""
+    decision = decide([case])[0]
+    if (
+        case.ready >= 1
+        and case.expected > 0
+        and case.service_seconds is not None
+        and not decision.reserve_limited
+    ):
+        carried = decision.carries_percent >= case.reserve_percent
+        assert carried == (case.ready >= decision.reserve_replicas)
+
+
+@given(cases, st.floats(0, 300), st.floats(0, 300))
+def test_more_demand_never_means_fewer(case: Case, first: float, second: float) -> None:
+    """The target is monotone in demand."""
+    low, high = sorted((first, second))
+    few, many = decide([replace(case, expected=rate, level=rate) for rate in (low, high)])
+    assert few.target <= many.target
+
+
+@pytest.mark.parametrize(
+    ("changes", "settled", "replicas", "why"),
+    [
+        ({}, True, 0, "all is well"),
+        ({"late_ratio": 0.05}, True, 4, "late in a settled state: one more"),
+        ({"late_ratio": 0.05}, False, 0, "late while pods start: wait for them"),
+        ({"late_ratio": 0.05, "own_rate": 1.0}, True, 0, "late and idle: not for want of replicas"),
+        ({"in_flight": 300.0}, False, 3, "a queue: work it off within half the horizon"),
+        ({"in_flight": 300.0, "ready": 0}, False, 0, "nobody ready yet: the demand decides"),
+        ({"service_seconds": None, "late_ratio": 0.5}, True, 0, "nothing learned"),
+    ],
+)
+def test_urgency(changes: dict[str, Any], settled: bool, replicas: int, why: str) -> None:
+    """What the model cannot see."""
+    assert urgent_replicas(replace(CASE, **changes), settled=settled) == replicas, why
+
+
+def test_late_and_idle_is_not_capacity() -> None:
+    """Lateness with idle replicas is diagnosed as something else."""
+    assert not_capacity_bound(replace(CASE, late_ratio=0.2, own_rate=2.0, in_flight=0.2))
+    assert not not_capacity_bound(replace(CASE, late_ratio=0.2))
+
+
+@pytest.mark.parametrize(("utilization", "replicas"), [(None, 0), (0.2, 1), (0.7, 3), (0.9, 4), (0.71, 3)])
+def test_gpu_lower_bound(utilization: float | None, replicas: int) -> None:
+    """Three replicas against a target of 70%."""
+    assert gpu_replicas(replace(CASE, gpu_target_ratio=0.7, gpu_utilization=utilization)) == replicas

@@ -1,0 +1,61 @@
+"""The command line: what is refused, and with which words."""
+
+from pathlib import Path
+
+import pytest
+
+from autoscaler.__main__ import arguments, settings_of
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ([], "--prometheus-url"),
+        (["--prometheus-url", "prometheus:9090"], "must be http://HOST:PORT"),
+        (
+            ["--prometheus-url", "http://p:9090", "--tick-seconds", "0"],
+            "--tick-seconds 0: must be from 1 to 60",
+        ),
+        (["--prometheus-url", "http://p:9090", "--listen", "nowhere"], "--listen"),
+        (["--prometheus-url", "http://p:9090", "--prometheus-header", "X"], "must be NAME=VALUE"),
+        (["--prometheus-url", "http://p:9090", "--prometheus-ca-file", "/no/such"], "there is no such file"),
+        (["--prometheus-url", "http://p:9090", "--prometheus-matcher", '{cluster="a"}'], "without brackets"),
+    ],
+)
+def test_refused(given: list[str], complaint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bad input is refused with the option and the remedy."""
+    monkeypatch.delenv("PROMETHEUS_URL", raising=False)
+    with pytest.raises(ValueError, match=r"^--") as refusal:
+        settings_of(arguments().parse_args(given))
+    assert complaint in str(refusal.value)
+
+
+def test_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is given arrives, and the environment fills in."""
+    monkeypatch.setenv("PROMETHEUS_URL", "http://prometheus:9090")
+    monkeypatch.setenv("LISTEN_ADDRESS", "127.0.0.9")
+    monkeypatch.setenv("POD_NAMESPACE", "elsewhere")
+    token = tmp_path / "token"
+    token.write_text("t")
+    settings = settings_of(
+        arguments().parse_args(
+            [
+                "--prometheus-bearer-token-file",
+                str(token),
+                "--prometheus-header",
+                "X-Scope-OrgID=a=b",
+                "--prometheus-matcher",
+                'cluster="a"',
+                "--namespace",
+                "one",
+                "--namespace",
+                "two",
+            ]
+        )
+    )
+    assert settings.prometheus.url == "http://prometheus:9090"
+    assert settings.prometheus.bearer_token_file == token
+    assert settings.prometheus.headers == {"X-Scope-OrgID": "a=b"}
+    assert (settings.host, settings.port) == ("127.0.0.9", 8080)
+    assert settings.namespaces == ("one", "two")
+    assert settings.lease_namespace == "elsewhere"

@@ -1,0 +1,175 @@
+"""The validity gate."""
+
+from typing import Any
+
+import pytest
+
+from autoscaler.observe import Answers, Expectation, Failure, Freshness, Gate, Observation, Signals, observe
+from autoscaler.profiles import BUILT_IN
+from tests.autoscaler.world import Answer, Sample
+
+NOW = 1000.0
+KEY = ("demo", "digits")
+SETTLED = Expectation(ready_replicas=2, ready_for_seconds=600, gateway=False)
+
+
+def answers(**numbers: dict[str, float]) -> Answers:
+    """Answers from `profile_question={signal: value}`; a signal of digits is a bound in the histogram."""
+    found: dict[str, Answer] = {name: Answer() for name in ("now", "base", "late", "gauges", "gpu")}
+    for place, signals in numbers.items():
+        profile, _, question = place.partition("_")
+        for signal, value in signals.items():
+            labels = {"namespace": "demo", "deployment": "digits", "profile": profile, "signal": signal}
+            if signal[0].isdigit():
+                labels |= {"signal": "within", "le": signal}
+            found[question].samples.append(Sample(labels, value))
+    return dict(found)
+
+
+def seen(found: Answers, expected: Expectation = SETTLED, profile: str = "mlserver") -> Observation:
+    return observe(Signals(found, NOW, Freshness(5)), KEY, BUILT_IN[profile], expected, 0.5, 60)
+
+
+UP = {"sampled_at": NOW - 3, "scraped": 2.0}
+FRESH = {"sampled_at": NOW - 3}
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected", "gate", "reason", "why"),
+    [
+        (
+            {"up_gauges": UP, "mlserver_gauges": FRESH, "mlserver_now": {"requests": 5.0}},
+            SETTLED,
+            Gate.OK,
+            "",
+            "all there",
+        ),
+        (
+            {"up_gauges": UP, "mlserver_gauges": FRESH, "mlserver_now": {"requests": 0.0}},
+            SETTLED,
+            Gate.ZERO,
+            "",
+            "no traffic",
+        ),
+        ({"up_gauges": UP}, SETTLED, Gate.ZERO, "", "scraped, and no series until the first request"),
+        ({}, SETTLED, Gate.MISSING, "NoSeries", "nothing known of ready pods"),
+        ({}, Expectation(2, 5, False), Gate.ABSENT, "NotYetScraped", "pods of five seconds"),
+        ({}, Expectation(0, 0, False), Gate.ABSENT, "NoReadyPods", "no pods, no series"),
+        ({"up_gauges": {"sampled_at": NOW - 60}}, SETTLED, Gate.STALE, "Stale", "a minute old"),
+        (
+            {"up_gauges": UP, "mlserver_gauges": FRESH, "mlserver_now": {"requests": -5.0}},
+            SETTLED,
+            Gate.IMPLAUSIBLE,
+            "Implausible",
+            "negative",
+        ),
+        (
+            {"up_gauges": UP, "mlserver_gauges": FRESH, "mlserver_now": {"requests": 5e9}},
+            SETTLED,
+            Gate.IMPLAUSIBLE,
+            "Implausible",
+            "a thousand times what any service gets",
+        ),
+    ],
+)
+def test_gate(numbers: dict[str, Any], expected: Expectation, gate: Gate, reason: str, why: str) -> None:
+    """The pods' account, from every kind of answer."""
+    view = seen(answers(**numbers), expected).pods
+    assert (view.gate, view.reason) == (gate, reason), why
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        ("Unreachable", "PrometheusUnreachable"),
+        ("Timeout", "PrometheusUnreachable"),
+        ("QueryRefused", "QueryRefused"),
+    ],
+)
+def test_a_failed_question_blinds_every_view(failure: str, reason: str) -> None:
+    """No answer is not an empty answer."""
+    observation = seen({name: Failure(failure, "why") for name in ("now", "base", "gauges")})
+    assert observation.blind
+    assert observation.pods.reason == reason
+
+
+def test_not_a_number_is_told_apart_from_nothing() -> None:
+    """NaN instead of every series."""
+    found = {name: Answer(not_finite=3) for name in ("now", "base", "late", "gauges", "gpu")}
+    assert seen(found).pods.reason == "NotFinite"
+
+
+def test_a_gateway_that_was_seen_is_missed() -> None:
+    """Once a backend had series at the gateway, their absence blinds."""
+    numbers = answers(up_gauges=UP)
+    assert not seen(numbers).blind
+    assert seen(numbers, Expectation(2, 600, True)).gateway.reason == "NoSeries"
+
+
+def test_partly_scraped_pods_do_not_let_demand_shrink() -> None:
+    """One of two ready pods unseen: incomplete, though not blind."""
+    observation = seen(answers(up_gauges={"sampled_at": NOW, "scraped": 1.0}))
+    assert not observation.blind
+    assert not observation.complete
+
+
+GATEWAY = {"sampled_at": NOW - 3}
+
+
+@pytest.mark.parametrize(
+    ("base", "late", "ratio", "why"),
+    [
+        ({"requests": 10.0}, {"responses": 10.0, "500": 9.9}, 0.01, "one in a hundred is slow"),
+        (
+            {"requests": 10.0},
+            {"responses": 10.0, "250": 10.0, "1000": 10.0},
+            None,
+            "no bucket at the threshold",
+        ),
+        ({"requests": 0.5}, {"responses": 0.5, "500": 0.0}, None, "too few to say"),
+        (
+            {"requests": 10.0},
+            {"responses": 9.0, "500": 9.0, "timed_out": 1.0},
+            0.1,
+            "time-outs have no entry",
+        ),
+        ({"requests": 10.0}, {"responses": 0.0, "500": 0.0}, 1.0, "total failure: everything is missing"),
+        ({"unrouted": 10.0}, {"responses": 0.0, "500": 0.0, "unrouted": 10.0}, 1.0, "nobody to send to"),
+        ({"requests": 10.0}, {"responses": 9.2, "500": 9.2}, 0.0, "what has just arrived is not missing yet"),
+    ],
+)
+def test_late_is_what_is_missing(
+    base: dict[str, float], late: dict[str, float], ratio: float | None, why: str
+) -> None:
+    """Late requests are counted at the gateway, exactly or not at all."""
+    found = answers(
+        gateway_gauges=GATEWAY, gateway_now=base, gateway_base=base, gateway_late=late, up_gauges=UP
+    )
+    assert seen(found).late_ratio == pytest.approx(ratio, abs=0.005), why
+
+
+@pytest.mark.parametrize(
+    ("gateway", "responses", "pods", "arrivals", "why"),
+    [
+        (10.0, 10.0, 10.0, 10.0, "both agree"),
+        (10.0, 20.0, 20.0, 10.0, "a queue drains: completions are no arrivals"),
+        (10.0, 10.0, 30.0, 30.0, "most callers pass the gateway by"),
+        (10.0, 5.0, 5.0, 10.0, "overload: arrivals, not completions"),
+        (0.0, 0.0, 8.0, 8.0, "all callers pass it by"),
+    ],
+)
+def test_arrivals_join_both_accounts(
+    gateway: float, responses: float, pods: float, arrivals: float, why: str
+) -> None:
+    """The gateway's count, and what reaches the pods past it."""
+    found = answers(
+        gateway_gauges=GATEWAY,
+        gateway_now={"requests": gateway},
+        gateway_base={"requests": gateway},
+        gateway_late={"responses": responses},
+        up_gauges=UP,
+        mlserver_gauges=FRESH,
+        mlserver_now={"requests": pods},
+        mlserver_base={"requests": pods},
+    )
+    assert seen(found).arrivals_now == pytest.approx(arrivals), why

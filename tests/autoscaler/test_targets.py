@@ -1,0 +1,76 @@
+"""InferenceAutoscalers joined with their Deployments."""
+
+from typing import Any
+
+import pytest
+
+from autoscaler.targets import ApiObjects, targets_of
+from tests.autoscaler.world import EPOCH, Revision, World
+
+
+def listed(*revisions: Revision) -> ApiObjects:
+    return World(*revisions).objects()
+
+
+def hpa(kind: str, name: str) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "theirs", "namespace": "demo"},
+        "spec": {"scaleTargetRef": {"kind": kind, "name": name}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("scaler", "conflicts", "why"),
+    [
+        (hpa("Deployment", "a"), True, "the same Deployment"),
+        (hpa("Deployment", "b"), False, "another one"),
+        (hpa("InferenceService", "a"), False, "the scale subresource of a service is not ours"),
+    ],
+)
+def test_other_scalers(scaler: dict[str, Any], conflicts: bool, why: str) -> None:
+    """HPAs and ScaledObjects on the target conflict."""
+    objects = listed(Revision("a"))
+    for field in ("horizontal_pod_autoscalers", "scaled_objects"):
+        (target,), _ = targets_of(
+            ApiObjects(objects.autoscalers, objects.deployments, **{field: [scaler]})  # type: ignore[arg-type]
+        )
+        assert (target.conflict is not None) is conflicts, why
+
+
+def test_of_two_autoscalers_on_one_target_the_older_acts() -> None:
+    """The younger reports who is older."""
+    world = World(Revision("a"))
+    older = world.autoscaler(world.revisions["a"])
+    younger = world.autoscaler(Revision("a", created=EPOCH + 60))
+    younger["metadata"] |= {"name": "second", "uid": "ia-second"}
+    found, _ = targets_of(ApiObjects([younger, older], world.objects().deployments))
+    conflicts = {target.autoscaler.name: target.conflict for target in found}
+    assert conflicts["a"] is None
+    assert conflicts["second"] == "InferenceAutoscaler a is older and scales Deployment a: delete one"
+
+
+def test_members_are_the_live_revisions_oldest_first() -> None:
+    """`share.of` may name one that is gone already."""
+    share = {"of": ["b", "a", "gone"], "weightPercent": 10, "reservePercent": 10}
+    objects = listed(Revision("b", created=EPOCH + 60, share=share), Revision("a", share=share))
+    found, _ = targets_of(objects)
+    assert {target.members for target in found} == {("ia-a", "ia-b")}
+
+
+def test_an_unreadable_object_harms_no_other() -> None:
+    """A spec that the types refuse is told, and the rest goes on."""
+    world = World(Revision("a"), Revision("b"))
+    broken = world.autoscaler(world.revisions["b"])
+    broken["spec"]["maxReplicas"] = "many"
+    found, unreadable = targets_of(
+        ApiObjects([world.autoscaler(world.revisions["a"]), broken], world.objects().deployments)
+    )
+    assert [target.autoscaler.name for target in found] == ["a"]
+    assert "demo/b" in unreadable[0]
+
+
+def test_ownership_is_read_from_managed_fields() -> None:
+    """Only our own entry that has spec.replicas counts."""
+    found, _ = targets_of(listed(Revision("a", ours=True), Revision("b", ours=False)))
+    owned = {target.autoscaler.name: target.workload is not None and target.workload.ours for target in found}
+    assert owned == {"a": True, "b": False}

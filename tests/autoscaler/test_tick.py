@@ -1,0 +1,355 @@
+"""The whole policy in virtual time, against services under load."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from autoscaler.writes import Scale, WriteStatus
+from tests.autoscaler.world import EPOCH, Revision, World
+
+DEMO = {"maxReplicas": 6, "scaleDownHoldSeconds": 20}
+
+
+def conditions(revision: Revision) -> dict[str, tuple[str, str]]:
+    """Status and reason of a revision's conditions."""
+    return {c["type"]: (c["status"], c["reason"]) for c in revision.status.get("conditions", ())}
+
+
+def surge(at: float) -> float:
+    """Quiet, ten times that for four minutes, quiet."""
+    return 30.0 if 120 <= at < 360 else 3.0
+
+
+def test_replicas_follow_the_load_up_and_down() -> None:
+    """A surge is met within a start time, held while it lasts, and its replicas go afterwards."""
+    service = Revision("digits", service_seconds=0.067, spec=DEMO)
+    world = World(service, rate=surge, seed=7)
+    world.run(240)
+    assert service.ready >= 3
+    late_before, arrived_before = world.late, world.arrived
+    world.run(110)
+    assert (world.late - late_before) / (world.arrived - arrived_before) < 0.01
+    world.run(300)
+    assert service.replicas == 1
+    assert conditions(service)["SignalsAvailable"] == ("True", "Fresh")
+    assert service.status["learned"]["serviceTimeMilliseconds"] == pytest.approx(67, abs=2)
+    assert service.status["learned"]["startTimeSeconds"] == pytest.approx(20, abs=6)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.2, 20.0, 100.0])
+def test_steady_state_writes_nothing(rate: float) -> None:
+    """Under constant load, after it has settled, there is no write at all."""
+    world = World(Revision("digits", service_seconds=0.05), rate=lambda _: rate)
+    world.run(1000)
+    before = len(world.writes)
+    world.run(480)
+    assert world.writes[before:] == []
+
+
+def test_noise_around_a_constant_load_rarely_moves_anything() -> None:
+    """Half an hour of Poisson arrivals at one rate changes the replicas at most once after settling."""
+    world = World(Revision("digits", service_seconds=0.05), rate=lambda _: 40.0, seed=11)
+    world.run(900)
+    world.run(1800)
+    assert len(world.scaled(EPOCH + 900)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("outage", "reason"),
+    [
+        ("Unreachable", "PrometheusUnreachable"),
+        ("NotFinite", "NotFinite"),
+        ("Empty", "NoSeries"),
+        ("Stale", "Stale"),
+    ],
+)
+def test_an_outage_of_prometheus_never_scales_down(outage: str, reason: str) -> None:
+    """Ninety seconds without data under load: no replica goes, the condition says why, and it recovers."""
+    service = Revision("digits", service_seconds=0.1, spec={"scaleDownHoldSeconds": 20})
+    world = World(service, rate=lambda _: 30.0)
+    world.run(300)
+    replicas = service.replicas
+    assert replicas >= 3
+    world.outage, world.frozen_at = outage, world.now
+    begun = world.now
+    world.run(90)
+    assert world.scaled(begun) == []
+    assert conditions(service)["SignalsAvailable"] == ("False", reason)
+    world.outage = None
+    world.run(120)
+    assert conditions(service)["SignalsAvailable"] == ("True", "Fresh")
+    assert service.replicas == replicas
+
+
+def test_load_that_ends_during_an_outage_is_believed_after_a_hold() -> None:
+    """Recovery is no reason to scale down at once; one complete hold later it happens on its own."""
+    load = {"rate": 30.0}
+    service = Revision("digits", service_seconds=0.1, spec={"scaleDownHoldSeconds": 60})
+    world = World(service, rate=lambda _: load["rate"])
+    world.run(300)
+    replicas = service.replicas
+    world.outage, load["rate"] = "Unreachable", 0.0
+    world.run(300)
+    world.outage = None
+    world.run(50)
+    assert service.replicas == replicas
+    world.run(300)
+    assert service.replicas == 1
+
+
+def test_after_a_restart_only_up_for_one_hold() -> None:
+    """State lost in mid-load: nothing is removed for a hold, and what status remembers is used at once."""
+    service = Revision("digits", service_seconds=0.1, spec={"scaleDownHoldSeconds": 60})
+    world = World(service, rate=lambda at: 30.0 if at < 300 else 3.0)
+    world.run(320)
+    replicas = service.replicas
+    world.state = type(world.state)()
+    restarted = world.now
+    world.run(55)
+    assert service.replicas == replicas
+    world.run(300)
+    assert service.replicas < replicas
+    assert world.state.targets["ia-digits"].service.learned
+    assert world.scaled(restarted)
+
+
+def test_pods_that_never_start_do_not_call_for_more() -> None:
+    """Bounded belief: lateness for want of pods that do not come up raises nothing beyond the need."""
+    service = Revision("digits", service_seconds=0.1, spec={"maxReplicas": 50})
+    world = World(service, rate=lambda at: 4.0 if at < 200 else 30.0)
+    world.run(200)
+    service.broken = True
+    world.run(900)
+    assert service.ready < service.replicas <= 10
+
+
+def share(of: list[str], weight: int, reserve: int) -> dict[str, Any]:
+    return {"of": of, "weightPercent": weight, "reservePercent": reserve}
+
+
+def set_share(world: World, **shares: tuple[int, int]) -> None:
+    """What the operator writes: weight and reserve per revision."""
+    for name, (weight, reserve) in shares.items():
+        revision = world.revisions[name]
+        revision.share = share(list(shares), weight, reserve)
+        revision.generation += 1
+
+
+def test_a_canary_gets_capacity_first_and_then_its_own_numbers() -> None:
+    """Through a rollout need is answered at every step: by the rule, then by the model; stable stays whole."""
+    stable = Revision("a", service_seconds=0.1, replicas=4, ready=4, share=share(["a"], 100, 100))
+    world = World(stable, rate=lambda _: 24.0)
+    world.run(400)
+    assert stable.replicas == 4
+    canary = Revision("b", service_seconds=0.1, created=world.now)
+    world.revisions["b"] = canary
+    set_share(world, a=(100, 100), b=(0, 10))
+    stable.spec = {"scaleDown": "Frozen"}
+    world.run(60)
+    assert canary.status["reserve"]["replicas"] == 2
+    assert canary.status["reserve"]["observedGeneration"] == canary.generation
+    assert canary.ready == 2
+    set_share(world, a=(90, 100), b=(10, 10))
+    world.run(120)
+    assert canary.status["learned"]["serviceTimeMilliseconds"] == pytest.approx(100, abs=10)
+    assert stable.status["reserve"]["replicas"] == 4
+    assert stable.replicas == 4
+    assert stable.status["reserve"]["carriesPercent"] == 100
+    set_share(world, a=(90, 100), b=(10, 100))
+    world.run(60)
+    answered = canary.status["reserve"]
+    assert answered["reservePercent"] == 100
+    assert answered["readyReplicas"] >= answered["replicas"]
+    assert answered["replicas"] in (4, 5)  # a little evidence is believed with a margin
+    assert answered["carriesPercent"] == 100
+    set_share(world, a=(0, 100), b=(100, 100))
+    world.run(60)
+    del world.revisions["a"]
+    set_share(world, b=(100, 100))
+    begun = world.now
+    world.run(300)
+    assert canary.replicas in (4, 5)
+    assert world.scaled(begun) in ([], [4])
+    assert set(world.state.targets) == {"ia-b"}
+
+
+def test_the_answered_need_stands_while_a_rollout_waits_for_it() -> None:
+    """Under Poisson noise the canary's need is answered once, and not taken back by one."""
+    stable = Revision("a", service_seconds=0.1, replicas=4, ready=4)
+    world = World(stable, rate=lambda _: 24.0, seed=3)
+    world.run(400)
+    canary = Revision("b", service_seconds=0.1, created=world.now)
+    world.revisions["b"] = canary
+    set_share(world, a=(90, 100), b=(10, 50))
+    world.run(120)
+    answers = []
+    for _ in range(60):
+        world.run(5)
+        answers.append(canary.status["reserve"]["replicas"])
+    assert len(list(itertools.groupby(answers))) <= 2
+
+
+def test_a_failing_canary_is_not_taken_for_a_fast_one() -> None:
+    """Errors teach nothing about the work: the need stays what the rule says."""
+    stable = Revision("a", service_seconds=0.1, replicas=4, ready=4)
+    world = World(stable, rate=lambda _: 24.0)
+    world.run(400)
+    canary = Revision("b", service_seconds=0.002, failing=True, created=world.now)
+    world.revisions["b"] = canary
+    set_share(world, a=(80, 100), b=(20, 20))
+    world.run(200)
+    assert "serviceTimeMilliseconds" not in canary.status.get("learned", {})
+    assert canary.status["reserve"]["replicas"] == 2
+
+
+def test_advise_only_says_what_it_would_do() -> None:
+    """In mode Advise status has the number, and the Deployment is never written."""
+    service = Revision("digits", service_seconds=0.1, spec={"mode": "Advise"})
+    world = World(service, rate=lambda _: 9.0)
+    world.run(200)
+    assert not [write for _, write in world.writes if isinstance(write, Scale)]
+    assert service.replicas == 1
+    assert service.status["desiredReplicas"] >= 2
+    assert conditions(service)["ScalingActive"] == ("False", "Advise")
+
+
+def test_taking_over_changes_no_number() -> None:
+    """The first write in mode Auto states the number that is there, and only takes the field."""
+    service = Revision("digits", replicas=5, ready=5)
+    world = World(service)
+    world.run(10)
+    first = world.writes[0][1]
+    assert isinstance(first, Scale)
+    assert (first.replicas, first.hand_over) == (5, True)
+    assert len([w for _, w in world.writes if isinstance(w, Scale)]) == 1
+
+
+def test_a_second_scaler_silences_ours() -> None:
+    """An HPA on the same Deployment: Conflict, and no write but status; it resolves without a person."""
+    service = Revision("digits", service_seconds=0.1)
+    world = World(service, rate=lambda _: 9.0)
+    world.horizontal_pod_autoscalers = [
+        {
+            "metadata": {"name": "theirs", "namespace": "demo"},
+            "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "digits"}},
+        }
+    ]
+    world.run(100)
+    assert not [write for _, write in world.writes if isinstance(write, Scale)]
+    assert conditions(service)["Conflict"] == ("True", "SecondScaler")
+    assert conditions(service)["ScalingActive"] == ("False", "Conflict")
+    world.horizontal_pod_autoscalers = []
+    world.run(100)
+    assert "Conflict" not in conditions(service)
+    assert service.replicas >= 2
+
+
+def test_the_gateways_arrivals_are_believed_where_completions_saturate() -> None:
+    """One replica completes ten a second, forty arrive: the number asked for is that of forty."""
+    service = Revision("digits", service_seconds=0.1, spec={"maxReplicas": 30})
+    world = World(service, rate=lambda at: 4.0 if at < 100 else 40.0)
+    world.run(300)
+    assert 5 <= service.replicas <= 12
+
+
+def test_without_a_gateway_saturation_still_scales() -> None:
+    """Pods that work all the time are taken to be asked for more, step by step."""
+    service = Revision("digits", service_seconds=0.1, spec={"maxReplicas": 30})
+    world = World(service, rate=lambda at: 4.0 if at < 100 else 40.0, gateway=False)
+    world.run(600)
+    assert 5 <= service.ready <= 12
+    assert conditions(service)["ObjectiveNotMeasurable"] == ("True", "NoBucket")
+
+
+def test_the_gateway_profile_needs_nothing_of_the_pods() -> None:
+    """Work is found behind times that include waiting."""
+    service = Revision("digits", service_seconds=0.1, spec={"signals": {"profile": "gateway"}})
+    world = World(service, rate=lambda _: 24.0)
+    world.run(600)
+    assert service.replicas == 4
+    assert service.status["learned"]["serviceTimeMilliseconds"] == pytest.approx(100, abs=15)
+
+
+def test_an_objective_between_buckets_is_said_not_guessed() -> None:
+    """400 ms with buckets at 300 and 500: the condition names both, and sizing goes on."""
+    objective = {"thresholdMilliseconds": 400, "percent": 99}
+    service = Revision("digits", service_seconds=0.1, spec={"objective": objective})
+    world = World(service, rate=lambda _: 24.0)
+    world.run(400)
+    message = next(
+        c["message"] for c in service.status["conditions"] if c["type"] == "ObjectiveNotMeasurable"
+    )
+    assert "300 ms and 500 ms" in message
+    assert service.replicas >= 4
+
+
+def test_an_impossible_objective_is_not_chased() -> None:
+    """Work of 400 ms within 300 ms: infeasible, and the replicas stay what short waits take."""
+    objective = {"thresholdMilliseconds": 300, "percent": 99}
+    service = Revision("digits", service_seconds=0.4, spec={"objective": objective, "maxReplicas": 50})
+    world = World(service, rate=lambda _: 10.0)
+    world.run(900)
+    assert conditions(service)["ObjectiveInfeasible"] == ("True", "WorkTooLong")
+    assert service.replicas <= 15
+
+
+def test_busy_accelerators_are_a_lower_bound_where_asked_for() -> None:
+    """Three replicas at 90% against a target of 60% become five at 54%."""
+    service = Revision(
+        "digits",
+        service_seconds=0.1,
+        replicas=3,
+        ready=3,
+        gpu=2.7,
+        spec={"gpu": {"targetUtilizationPercent": 60}},
+    )
+    world = World(service, rate=lambda _: 20.0)
+    world.run(60)
+    assert service.replicas == 5
+
+
+def test_conditions_keep_their_time_until_they_change() -> None:
+    """lastTransitionTime moves with the status of a condition only."""
+    service = Revision("digits", service_seconds=0.1)
+    world = World(service, rate=lambda at: 5.0 if at < 300 else 25.0)
+    world.run(100)
+    first = {c["type"]: c["lastTransitionTime"] for c in service.status["conditions"]}
+    world.run(600)
+    assert len({w.replicas for _, w in world.writes if isinstance(w, Scale)}) > 1
+    last = {c["type"]: c["lastTransitionTime"] for c in service.status["conditions"]}
+    assert first["ScalingActive"] == last["ScalingActive"]
+
+
+def test_transitions_are_told_once() -> None:
+    """An outage is one event at its start and one at its end."""
+    service = Revision("digits", service_seconds=0.1)
+    world = World(service, rate=lambda _: 5.0)
+    world.run(100)
+    world.outage = "Unreachable"
+    world.run(60)
+    world.outage = None
+    world.run(60)
+    events = [
+        e
+        for _, w in world.writes
+        if isinstance(w, WriteStatus)
+        for e in w.events
+        if "SignalsAvailable" in e.note
+    ]
+    assert [(e.type, e.reason) for e in events][-2:] == [
+        ("Warning", "PrometheusUnreachable"),
+        ("Normal", "Fresh"),
+    ]
+    assert len(events) <= 3
+
+
+def test_a_missing_deployment_is_named() -> None:
+    """A target that does not exist is a condition, not an error."""
+    world = World(Revision("digits"))
+    objects = world.objects()
+    result = __import__("autoscaler.tick", fromlist=["tick"]).tick(
+        world.answers(), type(objects)(objects.autoscalers, []), world.state, world.now
+    )
+    (write,) = result.writes
+    assert write.status["conditions"][0]["reason"] == "TargetMissing"
