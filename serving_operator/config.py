@@ -66,7 +66,10 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Option:
-    """One flag; its environment variable is its name in capitals unless `environment` names another."""
+    """One flag; its environment variable is its name in capitals unless `environment` names another.
+
+    `fallback` names a variable that is not the operator's own and that is asked last.
+    """
 
     name: str
     default: str
@@ -76,6 +79,7 @@ class _Option:
     least: float = 0
     most: float = 86400
     environment: str = ""
+    fallback: str = ""
 
     @property
     def variable(self) -> str:
@@ -93,9 +97,10 @@ _OPTIONS = (
     _Option(
         "lease-namespace",
         SYSTEM_NAMESPACE,
-        "namespace of the Leases: the one that operator and autoscaler are installed in",
+        "namespace of the Leases: the one that operator and autoscaler are installed in; without it POD_NAMESPACE",
         "namespace",
         "NAMESPACE",
+        fallback="POD_NAMESPACE",
     ),
     _Option(
         "namespace",
@@ -163,7 +168,7 @@ def _value(
     if text is None and environ.get(option.variable):
         source, text = option.variable, environ[option.variable]
     if text is None:
-        text = option.default
+        text = environ.get(option.fallback) or option.default
     try:
         return _read(option, text)
     except ValueError as error:

@@ -37,6 +37,15 @@ def test_flags_go_before_the_environment() -> None:
     assert config.identity.startswith("operator-0_")
 
 
+def test_leases_are_where_the_pod_is() -> None:
+    """The namespace of the Leases is the pod's own unless one is stated."""
+    pod = {"POD_NAMESPACE": "ml-system"}
+
+    assert parse([], pod).settings.namespace == "ml-system"
+    assert parse([], pod | {"LEASE_NAMESPACE": "leases"}).lease_namespace == "leases"
+    assert parse(["--lease-namespace", "x"], pod).lease_namespace == "x"
+
+
 def test_two_processes_of_one_pod_are_two_candidates() -> None:
     """The identity is unique to the process, or a restarted container would think it still led."""
     assert parse([], {"POD_NAME": "p"}).identity != parse([], {"POD_NAME": "p"}).identity

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from serving_io.kinds import CONTROLLER_REVISION, DEPLOYMENT, HTTP_ROUTE, INFERENCE_SERVICE, SERVICE
 from serving_operator.children.route import weights
@@ -103,6 +104,31 @@ async def test_an_abort_by_label_takes_the_traffic_first(
     assert [entry["id"] for entry in status(fake)["rejected"]] == [canary["id"]]
     route = fake.get(HTTP_ROUTE, "llama", NAMESPACE)
     assert {k: v for k, v in weights(route).items() if v} == {old: 100}
+
+
+def shipped_rules() -> list[dict[str, Any]]:
+    """The operator's rules of the base install."""
+    documents = yaml.safe_load_all(Path("manifests/base/rbac-operator.yaml").read_text())
+    return [rule for document in documents for rule in document.get("rules") or ()]
+
+
+async def test_the_shipped_roles_suffice(
+    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under the roles of the base install nothing that a rollout, its abort and a repair need is forbidden."""
+    fake.knobs.rules["operator"] = shipped_rules()
+    fake.write(external())
+    async with operator(fake, tmp_path, monkeypatch):
+        await until(lambda: settled(fake), fake)
+        fake.write(external(image="example.com/llm:2"))
+        await until(lambda: (status(fake).get("canary") or {}).get("weight") == 10, fake)
+        canary = status(fake)["canary"]
+        label(fake, "abort", canary["id"])
+        await until(lambda: fake.get(DEPLOYMENT, f"llama-{canary['revision']}", NAMESPACE) is None, fake)
+        fake.remove(HTTP_ROUTE, "llama", NAMESPACE)
+        await until(lambda: fake.get(HTTP_ROUTE, "llama", NAMESPACE), fake)
+
+    assert [request for request in fake.log if request.code == 403] == []
 
 
 async def test_a_conflict_is_decided_anew(
