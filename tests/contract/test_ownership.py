@@ -262,3 +262,36 @@ async def test_last_apply_of_status_wins_only_its_fields(api: Api) -> None:
 
     assert owned(reply.body, "alpha") == {"f:spec": {"f:color": {}}}
     assert owned(reply.body, "alpha", "Apply", "status") == {"f:status": {"f:message": {}}}
+
+
+async def test_ownership_by_creation_can_become_one_by_apply(api: Api) -> None:
+    """A JSON patch may rewrite managedFields: what a POST owned can then be dropped by an apply."""
+    created = await api.ask(
+        "POST", api.path("widgets"), widget(color="Red", notes={"a": "b"}), fieldManager="alpha"
+    )
+    kept = await api.apply("widgets", widget(color="Red"))
+    entries = [
+        {**entry, "operation": "Apply"}
+        for entry in created.body["metadata"]["managedFields"]
+        if entry["operation"] == "Update"
+    ]
+    operations = [
+        {"op": "test", "path": "/metadata/uid", "value": created.body["metadata"]["uid"]},
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": kept.version},
+        {"op": "replace", "path": "/metadata/managedFields", "value": entries},
+    ]
+    patched = await api.ask("PATCH", api.path("widgets", "w"), operations, "json", fieldManager="alpha")
+    dropped = await api.apply("widgets", widget(color="Red"))
+
+    assert kept.body["spec"]["notes"] == {"a": "b"}
+    assert owned(patched.body, "alpha", "Update") is None
+    assert dropped.body["spec"] == {"color": "Red", "size": 3}
+
+
+async def test_empty_managed_fields_change_no_owner(api: Api) -> None:
+    """A PUT without managedFields, as from a client that does not know them, leaves the owners."""
+    first = await api.apply("widgets", widget(color="Red"))
+    manifest = {**first.body, "metadata": {**first.body["metadata"], "managedFields": []}}
+    reply = await api.ask("PUT", api.path("widgets", "w"), manifest, fieldManager="beta")
+
+    assert owned(reply.body, "alpha") == {"f:spec": {"f:color": {}}}

@@ -68,6 +68,8 @@ class World:
             self._settle()
             while True:
                 await changes.get()
+                while not changes.empty():
+                    changes.get_nowait()
                 self._settle()
 
         def start() -> asyncio.Task[None]:

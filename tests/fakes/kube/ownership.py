@@ -7,7 +7,7 @@ into the fields that can be owned; writes are then compared as sets.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tests.fakes.kube.shapes import Json, Shape
@@ -135,16 +135,17 @@ def managed_fields(managers: Managers, api_version: str, time: str) -> list[dict
     return entries
 
 
-def stated_managers(entries: Iterable[Mapping[str, Any]]) -> Managers:
-    """The managers that a written `metadata.managedFields` names: the inverse of `managed_fields`."""
+def stated_managers(entries: list[dict[str, Json]]) -> Managers:
+    """What a writer states as `metadata.managedFields`."""
     managers: Managers = {}
     for entry in entries:
-        manager = Manager(entry["manager"], entry["operation"], entry.get("subresource", ""))
-        managers[manager] = frozenset(_paths(entry.get("fieldsV1") or {}))
+        if entry.get("manager"):
+            key = Manager(entry["manager"], entry["operation"], entry.get("subresource", ""))
+            managers[key] = frozenset(_paths(entry.get("fieldsV1") or {}))
     return managers
 
 
-def _paths(tree: Mapping[str, Any], path: Path = ()) -> Iterable[Path]:
+def _paths(tree: dict[str, Json], path: Path = ()) -> Iterator[Path]:
     for element, inner in tree.items():
         if element == ".":
             yield path

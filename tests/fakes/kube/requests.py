@@ -268,15 +268,10 @@ class Requests:
             new = {**own, **kept}
         new = self._with_identity(record, new)
         completed = self._complete(target, new)
-        # whoever states managedFields, as a read and a patch of them does, sets who owned what before this write
+        # Whoever writes a whole object may also say who owns what; saying nothing leaves it as it is.
         stated = (body.get("metadata") or {}).get("managedFields")
-        managers = ownership.updated(
-            record.manifest,
-            completed,
-            target.resource.shape,
-            ownership.stated_managers(stated) if stated else record.managers,
-            manager,
-        )
+        before = ownership.stated_managers(stated) if stated else record.managers
+        managers = ownership.updated(record.manifest, completed, target.resource.shape, before, manager)
         return self.shown(target.resource, self._stored(target, record, completed, managers))
 
     def _scaled(self, target: Target, record: Record, scale: Body, manager: Manager) -> Body:
