@@ -25,7 +25,7 @@ from serving_operator.rollout import (
 from serving_operator.rollout.commands import Heard
 from serving_operator.rollout.first_seen import facts
 from serving_operator.rollout.observed import Observed
-from serving_operator.rollout.state import Move, State
+from serving_operator.rollout.state import Gate, Move, State, Wait
 from serving_operator.status import invalid, report
 from serving_operator.status.events import transitions
 from serving_operator.world import Plan, Settings, World, Write
@@ -49,8 +49,8 @@ def decide(world: World, settings: Settings, now: datetime) -> Plan:
     observed = Observed(replace(world, since=facts(world, now)), settings, now, service)
     state = attempts.recovered(observed, State.of(world.service.get("status") or {}))
     heard = commands.hear(observed, state)
-    move = _move(observed, heard, state)
     drift = _settle(list(repair(observed, state)))
+    move = _move(observed, heard, state, drift.conflicts)
     adopting = any("adopted" in write.why for write in drift.writes)
     if adopting:
         move = Move(state, "Adopting", "Children without an owner are adopted first.")
@@ -62,7 +62,7 @@ def decide(world: World, settings: Settings, now: datetime) -> Plan:
     return _plan(world, writes, status, (*move.look_again, *rest.look_again), now)
 
 
-def _move(observed: Observed, heard: Heard, state: State) -> Move:
+def _move(observed: Observed, heard: Heard, state: State, conflicts: tuple[str, ...]) -> Move:
     """Return the next move of the rollout: record a command, or act on the state as it was recorded."""
     if heard.accepted:
         # Recorded first, in a write of its own: what follows can neither be lost nor happen twice.
@@ -76,6 +76,9 @@ def _move(observed: Observed, heard: Heard, state: State) -> Move:
     if lost:
         return Move(state, "RevisionLost", _lost_message(lost), stalled=True)
     if state.stable is None:
+        held = conflicts and state.canary is not None and state.canary.revision == observed.wanted
+        if held:
+            return deadlines.waiting(observed, state, _in_the_way(conflicts), steps.PREPARING)
         return first.serve(observed, state)
     if state.canary is None:
         return settled.begin_if_asked(observed, state)
@@ -84,6 +87,8 @@ def _move(observed: Observed, heard: Heard, state: State) -> Move:
     why = abort.cause(observed, state)
     if why is not None:
         return abort.carry_out(observed, state, why)
+    if conflicts:
+        return deadlines.waiting(observed, state, _in_the_way(conflicts), steps.PREPARING)
     advance = promote.promote if state.promoted() else steps.advance
     move = advance(observed, state)
     if move.overdue:
@@ -110,6 +115,11 @@ def _without_twins(writes: tuple[Write, ...]) -> tuple[Write, ...]:
     for write in writes:
         kept.setdefault((write.manifest["kind"], write.manifest["metadata"]["name"]), write)
     return tuple(kept.values())
+
+
+def _in_the_way(conflicts: tuple[str, ...]) -> Gate:
+    """Hold for an object that is not ours: that is no fault of the revision that needs its name."""
+    return Gate(False, "NameConflict", " ".join(conflicts), Wait.LOST)
 
 
 def _lost_message(revisions: list[str]) -> str:

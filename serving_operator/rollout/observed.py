@@ -28,15 +28,15 @@ def is_ready(pod: Manifest) -> bool:
     return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
 
 
-def ready_addresses(slices: tuple[Manifest, ...], service: str) -> list[Manifest]:
-    """Return the ready endpoints of a Service."""
-    return [
-        endpoint
+def ready_targets(slices: tuple[Manifest, ...], service: str) -> set[str]:
+    """Return the pods behind a Service that are ready; a pod with two addresses is one pod."""
+    return {
+        str((endpoint.get("targetRef") or {}).get("name") or endpoint.get("addresses"))
         for found in slices
         if (found["metadata"].get("labels") or {}).get("kubernetes.io/service-name") == service
         for endpoint in found.get("endpoints") or ()
         if (endpoint.get("conditions") or {}).get("ready", True)
-    ]
+    }
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ class Observed:
             deployment=self.object("Deployment", name),
             autoscaler=self.object(AUTOSCALER_KIND, name),
             pods=self.pods_of(revision),
-            endpoints=len(ready_addresses(self.world.endpoint_slices, name)),
+            endpoints=len(ready_targets(self.world.endpoint_slices, name)),
         )
 
     def pods_of(self, revision: str) -> tuple[Manifest, ...]:
@@ -215,10 +215,7 @@ class Observed:
         """Whether every ready endpoint of the stable Service is a pod of this revision."""
         names = {pod["metadata"]["name"] for pod in self.pods_of(revision)}
         prefix = f"{revision_name(self.name, revision)}-"
-        targets = [
-            (endpoint.get("targetRef") or {}).get("name", "")
-            for endpoint in ready_addresses(self.world.endpoint_slices, self.name)
-        ]
+        targets = ready_targets(self.world.endpoint_slices, self.name)
         return all(target in names or target.startswith(prefix) for target in targets)
 
     def recorded_attempt(self, revision: str) -> Attempt | None:

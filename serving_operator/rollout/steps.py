@@ -94,7 +94,9 @@ def no_route(observed: Observed) -> Gate:
     """Hold while there is no route: nothing can move, neither forward nor back, before it is restored."""
     if observed.world.routes_served:
         return Gate(False, "RouteMissing", "The route was removed and is being restored.", Wait.LOST)
-    message = "The CustomResourceDefinition httproutes.gateway.networking.k8s.io is gone; install the Gateway API."
+    message = (
+        "The CustomResourceDefinition httproutes.gateway.networking.k8s.io is gone; install the Gateway API."
+    )
     return Gate(False, "GatewayAPIMissing", message, Wait.LOST)
 
 

@@ -11,6 +11,7 @@ from serving_operator.rollout.observed import Observed, Revision
 from serving_operator.rollout.promote import COMMITTED
 from serving_operator.rollout.settled import GATEWAY_API_MISSING, REJECTED, SETTLED
 from serving_operator.rollout.state import Move, State
+from serving_operator.runtime import resolve
 from serving_operator.status.diagnosis import diagnose
 
 Truth = Literal["True", "False", "Unknown"]
@@ -93,9 +94,22 @@ def up_to_date(observed: Observed, state: State, move: Move) -> Said:
         return Said(
             "UpToDate", "False", "RouteMissing", f"Revision {revision} is not yet in the route with 100%."
         )
-    return Said(
+    return _runtime_outdated(observed, revision) or Said(
         "UpToDate", "True", "Committed", f"Revision {revision} has all of the traffic and is committed."
     )
+
+
+def _runtime_outdated(observed: Observed, revision: str) -> Said | None:
+    """The same spec would run another runtime today; running pods are left alone."""
+    recorded = ((observed.records.get(revision) or {}).get("data") or {}).get("runtime") or {}
+    today = resolve(observed.service.spec.predictor, observed.name).record
+    if recorded.get("name") != today["name"] or recorded == today:
+        return None
+    message = (
+        f"Revision {revision} runs {recorded.get('image')}; a new revision would run {today['image']}. Start one by a "
+        "change of the predictor, for instance of an annotation in predictor.annotations."
+    )
+    return Said("UpToDate", "True", "RuntimeOutdated", message)
 
 
 def route_programmed(observed: Observed) -> Said:
@@ -130,8 +144,10 @@ def canary_healthy(observed: Observed, state: State) -> Said | None:
     return Said("CanaryHealthy", "Unknown", "Starting", f"No pod of revision {seen.revision} is ready yet.")
 
 
-def progress(observed: Observed, state: State, move: Move) -> Said | None:
+def progress(observed: Observed, state: State, move: Move, conflicts: tuple[str, ...] = ()) -> Said | None:
     """Reconciling or Stalled, as kstatus reads them; neither where all is done or a person is waited for."""
+    if conflicts:
+        return Said("Stalled", "True", "NameConflict", " ".join(conflicts))
     if observed.world.refused:
         return Said("Stalled", "True", "Refused", refusals(observed))
     if move.stalled:

@@ -86,7 +86,7 @@ def _said(report: Report) -> list[Said]:
         conditions.up_to_date(observed, state, move),
         conditions.route_programmed(observed),
         conditions.canary_healthy(observed, state),
-        conditions.progress(observed, state, move),
+        conditions.progress(observed, state, move, report.conflicts),
         conditions.only_if("CommandIgnored", report.ignored[0].reason if ignored else "", ignored),
         conditions.only_if("NameConflict", "NotOurs", report.conflicts),
         conditions.reserve_limited(observed, state),

@@ -247,3 +247,19 @@ def _with_owner(content: dict[ObjectId, Any], uid: str) -> dict[ObjectId, Any]:
         for owner in found["metadata"]["ownerReferences"] or ():
             owner["uid"] = uid
     return content
+
+
+def test_a_name_conflict_stops_the_clock_of_the_canary() -> None:
+    """An object in the way is no fault of the revision: Stalled, but nothing is rejected however long it takes."""
+    cluster = settled()
+    key = ObjectId("Service", f"{KEY.name}-{B}")
+    cluster.objects[key] = _foreign(key)
+    cluster.apply(inference_service("b"))
+    cluster.run(300)
+    stalled = cluster.condition("Stalled")
+    assert stalled is not None
+    assert stalled["reason"] == "NameConflict"
+    assert "rejected" not in cluster.status
+    del cluster.objects[key]
+    cluster.run(40)
+    assert cluster.status["canary"]["weight"] == 20

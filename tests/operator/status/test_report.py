@@ -135,3 +135,23 @@ def test_a_spec_that_cannot_be_read_names_the_field() -> None:
     assert "spec.predictor.minReplicas" in stalled["message"]
     assert len(cluster.writes) == count
     assert cluster.status["canary"]["id"] == f"{B}-2"
+
+
+def test_a_runtime_that_has_moved_on_is_said_and_changes_no_pod() -> None:
+    """An operator with a newer runtime writes no child; UpToDate stays True and says what to do."""
+    service = inference_service("a")
+    service["spec"]["predictor"] = {
+        "model": {"modelFormat": {"name": "sklearn"}, "storageUri": "pvc://models/m"},
+        "maxReplicas": 8,
+    }
+    cluster = Simulation(service)
+    cluster.run(30)
+    for found in cluster.of_kind("ControllerRevision").values():
+        found["data"]["runtime"] |= {"version": "1.0.0", "image": "old/mlserver:1.0.0"}
+    count = len(cluster.writes)
+    cluster.run(10)
+    assert len(cluster.writes) == count
+    up_to_date = cluster.condition("UpToDate")
+    assert up_to_date is not None
+    assert (up_to_date["status"], up_to_date["reason"]) == ("True", "RuntimeOutdated")
+    assert "old/mlserver:1.0.0" in up_to_date["message"]
