@@ -31,6 +31,7 @@ from serving_operator.world import Manifest
 
 FINISH_SECONDS = 20.0
 RETRY_SECONDS = 2.0
+CRD_SECONDS = 5.0
 STUCK_SECONDS = 600.0
 IDLE_SECONDS = 300.0
 MISSED_RESYNCS = 3.0
@@ -98,11 +99,7 @@ class Operator:
             await asyncio.wait({preparing, lost, stopped}, return_when=asyncio.FIRST_COMPLETED)
             if not preparing.done():
                 return int(lost.done())
-            resync = preparing.result()
-        if resync is None:
-            log.error("the CRD of InferenceService is not installed: apply the folder crds/ first")
-            return 1
-        self._resync = resync
+            self._resync = resync = preparing.result()
         routes_served = resync.watches(HTTP_ROUTE)
         if not routes_served:
             log.warning("the Gateway API is not installed: services get no routes until its CRDs are")
@@ -142,15 +139,17 @@ class Operator:
             await asyncio.gather(working, resyncing, return_exceptions=True)
             await informer.stop()
 
-    async def _prepare(self, cluster: Cluster, cache: Cache) -> Resync | None:
-        """Read everything once; None if InferenceServices are not served.
+    async def _prepare(self, cluster: Cluster, cache: Cache) -> Resync:
+        """Read everything once, as soon as InferenceServices are served.
 
         Nothing is decided before: a restart that saw services before their children would write each of them.
         """
         while True:
             try:
                 if not await cluster.served(INFERENCE_SERVICE):
-                    return None
+                    log.error("the CRD of InferenceService is not installed; waiting: kubectl apply -k crds")
+                    await asyncio.sleep(CRD_SECONDS)
+                    continue
                 gateways = GATEWAY_WATCHED if await gateway_api_served(cluster) else ()
                 resync = Resync(
                     cluster=cluster,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import yaml
 
 from serving_io.kinds import (
     CONTROLLER_REVISION,
@@ -21,6 +22,7 @@ from serving_operator.world import Manifest
 from tests.fakes.kube import FakeKube
 from tests.operator.shell.surroundings import NAMESPACE, condition, external, operator, quiet, until
 
+CRDS = [path for path in sorted(Path("crds").glob("*.yaml")) if path.name != "kustomization.yaml"]
 CHILDREN = (CONTROLLER_REVISION, DEPLOYMENT, SERVICE, POD_DISRUPTION_BUDGET, HTTP_ROUTE)
 
 
@@ -278,6 +280,21 @@ async def test_without_gateway_api_the_missing_crd_is_named(
 
     assert said["status"] != "True"
     assert "httproutes" in said["message"].lower()
+
+
+async def test_crds_may_come_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An operator that is installed before its CRDs waits for them, says so, and stops when it is told to."""
+    monkeypatch.setattr("serving_operator.__main__.CRD_SECONDS", 0.2)
+    with FakeKube(crds=None) as fake:
+        fake.namespace(NAMESPACE)
+        async with operator(fake, tmp_path, monkeypatch):
+            await asyncio.sleep(1)
+        async with operator(fake, tmp_path, monkeypatch):
+            await asyncio.sleep(1)
+            for path in CRDS:
+                fake.write(yaml.safe_load(path.read_text()))
+            fake.write(external())
+            await until(lambda: ready(fake), fake)
 
 
 async def test_the_second_process_stands_by(
