@@ -205,6 +205,8 @@ def _decision(case: Case, model: _Model) -> Decision:
         "Minimum": case.minimum,
     }
     reason = max(raised, key=lambda name: raised[name])
+    if reason == "Demand" and reserve == needed and case.reserve_percent > case.weight_percent:
+        reason = "Reserve"
     asked = max(raised.values())
     target = min(max(asked, lower), case.maximum)
     desired, held_by = _move(case, target, learned=learned)

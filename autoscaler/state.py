@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from autoscaler.forecast import Band, Held, RateHistory
 from autoscaler.learn import SCRAPE_PRIOR_SECONDS, ServiceTime, StartTime
-from autoscaler.profiles import Profile
+from autoscaler.signals.profiles import Profile
 
 _NO_SERVICE_TIME, _NO_START_TIME = ServiceTime(), StartTime()
 _NO_HISTORY, _NOTHING_HELD, _NO_BAND = RateHistory(), Held(), Band()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from autoscaler.decide import Decision
-from autoscaler.observe import Gate, Observation
+from autoscaler.signals.observe import Gate, Observation
 from autoscaler.targets import Target, timestamp_of
 from serving_api.autoscaler import (
     Condition,

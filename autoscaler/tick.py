@@ -11,7 +11,7 @@ from autoscaler.decide import Case, Decision, decide, gpu_replicas, urgent_repli
 from autoscaler.demand import first_seen, horizon_seconds, perceive, project
 from autoscaler.forecast import Forecast
 from autoscaler.learn import scrape_seconds
-from autoscaler.observe import (
+from autoscaler.signals.observe import (
     LATENCY_LAG_SECONDS,
     Answers,
     Failure,
@@ -20,8 +20,8 @@ from autoscaler.observe import (
     Signals,
     bounds_around,
 )
-from autoscaler.profiles import ENVOY, in_use
-from autoscaler.queries import BOUNDS, Windows, bounds_question, questions
+from autoscaler.signals.profiles import ENVOY, in_use
+from autoscaler.signals.queries import BOUNDS, Windows, bounds_question, questions
 from autoscaler.state import LoopState, TargetState, known_bounds
 from autoscaler.targets import ApiObjects, Target, targets_of
 from autoscaler.writes import Write, conclude, without_decision

@@ -10,8 +10,8 @@ from autoscaler import status as statuses
 from autoscaler.decide import Case, Decision, not_capacity_bound
 from autoscaler.demand import GATEWAY_MEMORY_SECONDS
 from autoscaler.forecast import Forecast
-from autoscaler.observe import Observation, bounds_around, exact_bound
-from autoscaler.profiles import BUILT_IN, ENVOY, GATEWAY, Profile
+from autoscaler.signals.observe import Observation, bounds_around, exact_bound
+from autoscaler.signals.profiles import BUILT_IN, ENVOY, GATEWAY, Profile
 from autoscaler.state import LoopState, TargetState, known_bounds
 from autoscaler.targets import Target
 

@@ -4,8 +4,17 @@ from typing import Any
 
 import pytest
 
-from autoscaler.observe import Answers, Expectation, Failure, Freshness, Gate, Observation, Signals, observe
-from autoscaler.profiles import BUILT_IN
+from autoscaler.signals.observe import (
+    Answers,
+    Expectation,
+    Failure,
+    Freshness,
+    Gate,
+    Observation,
+    Signals,
+    observe,
+)
+from autoscaler.signals.profiles import BUILT_IN
 from tests.autoscaler.world import Answer, Sample
 
 NOW = 1000.0

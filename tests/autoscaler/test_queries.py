@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from autoscaler.profiles import BUILT_IN, ENVOY, MLSERVER, Profile, in_use, profile_of
-from autoscaler.queries import (
+from autoscaler.signals.profiles import BUILT_IN, ENVOY, MLSERVER, Profile, in_use, profile_of
+from autoscaler.signals.queries import (
     CLUSTER_OF_BACKEND,
     PER_TICK,
     POD_OF_DEPLOYMENT,
@@ -14,6 +14,7 @@ from autoscaler.queries import (
     bounds_question,
     questions,
 )
+from autoscaler.signals.rules import rules_yaml
 from serving_api.autoscaler import AutoscalerSignals
 
 PAGES = {"mlserver": "mlserver-1.7.1.txt", "gateway": "envoy-1.40.0.txt"}
@@ -114,3 +115,9 @@ def test_backend_is_found_in_the_name_of_an_envoy_cluster() -> None:
 def test_windows_hold_four_scrapes(scrape: float, fast: int, base: int) -> None:
     """Windows follow the scrape interval, within bounds."""
     assert Windows.of(scrape) == Windows(fast, base)
+
+
+def test_the_shipped_rules_are_those_of_the_code() -> None:
+    """manifests/prometheus/rules.yaml is what the module writes."""
+    shipped = Path(__file__).parents[2] / "manifests" / "prometheus" / "rules.yaml"
+    assert shipped.read_text() == rules_yaml()

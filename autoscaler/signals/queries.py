@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from autoscaler.profiles import Metric, Profile
+from autoscaler.signals.profiles import Metric, Profile
 
 PER_TICK: Final = ("now", "base", "late", "gauges", "gpu")
 BOUNDS: Final = "bounds"
@@ -81,6 +81,32 @@ def bounds_question(profiles: Sequence[Profile], matcher: str = "") -> str:
     )
 
 
+def sums(profile: Profile, seconds: int) -> dict[str, str]:
+    """Rates by namespace and deployment: arrivals, failures, seconds of work or stay, responses by bound."""
+    ask = _Asker("")
+
+    def signed(signs: Mapping[str, int]) -> str:
+        # Told apart by a label before they are summed: of some sources a counter is absent until it counts.
+        terms = [
+            f"label_replace({'' if sign > 0 else '-1 * '}{ask.summed(profile, profile.counters[signal], seconds)}, "
+            f'"part", "{signal}", "", "")'
+            for signal, sign in signs.items()
+        ]
+        return f"sum by (namespace, deployment) ({' or '.join(terms)})"
+
+    def of_work(part: str) -> str:
+        return ask.summed(profile, Metric(f"{profile.work.name}_{part}", profile.work.matchers), seconds)
+
+    unit = "" if profile.work.seconds == 1 else f" * {profile.work.seconds:g}"
+    return {
+        "arrivals": signed(profile.arrivals),
+        "failures": signed(profile.failures),
+        f"{profile.durations}_seconds": of_work("sum") + unit,
+        "responses": of_work("count"),
+        "responses_within": ask.summed(profile, profile.buckets, seconds, by="deployment, le"),
+    }
+
+
 class _Asker:
     def __init__(self, matcher: str) -> None:
         self._matcher = matcher
@@ -100,8 +126,11 @@ class _Asker:
         seconds: int,
         by: str = "deployment",
     ) -> str:
+        return self.tagged(self.summed(profile, metric, seconds, by), profile.id, signal)
+
+    def summed(self, profile: Profile, metric: Metric, seconds: int, by: str = "deployment") -> str:
         rates = f"max without ({DUPLICATES}) (rate({self.selector(metric)}[{seconds}s]))"
-        return self.tagged(f"sum by (namespace, {by}) ({_owned(profile, rates)})", profile.id, signal)
+        return f"sum by (namespace, {by}) ({_owned(profile, rates)})"
 
     def gauge(self, profile: Profile, signal: str, metric: Metric, seconds: int) -> str:
         values = f"max without ({DUPLICATES}) (avg_over_time({self.selector(metric)}[{seconds}s]))"

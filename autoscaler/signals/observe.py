@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Protocol
 
-from autoscaler.profiles import ENVOY, Profile
+from autoscaler.signals.profiles import ENVOY, Profile
 
 TargetKey = tuple[str, str]
 """Namespace and name of a Deployment."""
