@@ -14,8 +14,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "out" / "test"
 RUN_DIR = ROOT / "out" / "test-cluster"
-RUNGS = ("lint", "types", "unit", "contract", "system")
-ALIASES = {"check": ("lint", "types", "unit")}
+RUNGS = ("lint", "types", "unit", "contract", "system", "disruptive")
+SIDE_BY_SIDE = 6  # system tests mostly wait: for probes, leases, soaks
+ALIASES = {"check": ("lint", "types", "unit"), "system": ("system", "disruptive")}
 
 
 @dataclass
@@ -51,9 +52,10 @@ STEPS: dict[str, list[list[str]]] = {
     "types": [python("mypy")],
     "unit": [pytest("unit", "-m", "not system and not real_api", "tests")],
     "contract": [pytest("contract", "-m", "real_api", "tests")],
-    "system": [pytest("system", "-m", "system", "tests")],
+    "system": [pytest("system", "-m", "system and not disruptive", "-n", str(SIDE_BY_SIDE), "tests")],
+    "disruptive": [pytest("disruptive", "-m", "system and disruptive", "tests")],
 }
-NEEDS_CLUSTER = ("contract", "system")
+NEEDS_CLUSTER = ("contract", "system", "disruptive")
 
 
 def counts(rung: str, result: Result) -> None:
@@ -94,7 +96,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.ladder", description=__doc__)
     parser.add_argument("--only", action="append", choices=[*RUNGS, *ALIASES], help="a rung; all if absent")
     options = parser.parse_args()
-    wanted = [rung for name in options.only or RUNGS for rung in ALIASES.get(name, (name,))]
+    wanted = [
+        rung
+        for name in options.only or RUNGS
+        for rung in (ALIASES.get(name, (name,)) if options.only else (name,))
+    ]
     OUT.mkdir(parents=True, exist_ok=True)
     os.environ["SERVING_TEST_RUN_DIR"] = str(RUN_DIR)
     results = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import uuid
 from collections.abc import Iterator
@@ -34,6 +35,16 @@ def cluster() -> Cluster:
 def kube(cluster: Cluster) -> Iterator[Kube]:
     """The administrator's view of the cluster, with the product installed by the shipped manifests."""
     made = Kube(cluster)
+    with (cluster.run_dir / "install.lock").open("w") as lock:  # workers run side by side; one installs
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        install(made)
+    yield made
+    made.close()
+
+
+def install(made: Kube) -> None:
+    """Install the product as a user would, and wait for both programs."""
+    cluster = made.cluster
     made.kubectl("apply", "--server-side", "-f", "manifests/base/namespace.yaml")
     if made.get(kinds.CONFIG_MAP, SYSTEM, "serving-config") is None:
         made.kubectl(
@@ -47,8 +58,6 @@ def kube(cluster: Cluster) -> Iterator[Kube]:
     made.kubectl("apply", "--server-side", "-k", "manifests/base")
     for name in ("serving-operator", "serving-autoscaler"):
         until(f"{name} is ready", lambda name=name: _available(made, name))
-    yield made
-    made.close()
 
 
 def _available(kube: Kube, name: str) -> bool:
