@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 from localcluster import tether
 from localcluster.cluster import Cluster, ClusterNotFoundError
 from localcluster.lock import is_held
+from localcluster.paths import REPOSITORY
 from localcluster.progress import Progress
 
 _STOP_SECONDS = 60.0
@@ -51,6 +54,9 @@ def stop(run_dir: Path, progress: Progress) -> bool:
     left = tether.kill_marked(run_dir)
     if left:
         progress.say(f"killed {len(left)} left-over processes")
+    if not running and (run_dir / "cluster.json").exists():  # its node agent had no time to tidy up
+        sweep = [sys.executable, "-m", "localcluster.node", "--run-dir", str(run_dir), "--sweep"]
+        subprocess.run(sweep, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, stderr=subprocess.DEVNULL)
     (run_dir / "cluster.json").unlink(missing_ok=True)
     return running or bool(left)
 

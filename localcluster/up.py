@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from localcluster import binaries, component, controlplane, environments, prometheus, tether
+from localcluster import binaries, component, controlplane, environments, prometheus
 from localcluster.cluster import Cluster, NodeCapacity
 from localcluster.lock import exclusive
 from localcluster.paths import CONFIG, REPOSITORY, cache_dir
@@ -51,6 +51,7 @@ def start(run_dir: Path, node: NodeCapacity, progress: Progress) -> Cluster:
             programs["prometheus"] = binaries.prometheus(cache, progress)
             programs["kubectl"] = binaries.kubectl(progress, _minor(programs["kube-apiserver"]))
             binaries.gateway_api_crds(cache, progress)
+            stop(run_dir, progress)
             cluster = _prepare(run_dir, cache, node, programs)
             try:
                 _launch(cluster)
@@ -100,7 +101,6 @@ def _model_server(cache: Path, progress: Progress) -> Iterator[None]:
 
 
 def _prepare(run_dir: Path, cache: Path, node: NodeCapacity, programs: dict[str, Path]) -> Cluster:
-    tether.kill_marked(run_dir)
     for entry in run_dir.iterdir():
         if entry.name == "up.lock":
             continue
