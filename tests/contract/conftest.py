@@ -78,12 +78,6 @@ def _http(client: ApiClient) -> httpx.AsyncClient:
     )
 
 
-async def _collects_garbage(http: httpx.AsyncClient, is_fake: bool) -> bool:
-    """A bare API server has no controllers; where they run, every namespace has this account."""
-    answer = await http.get("/api/v1/namespaces/default/serviceaccounts/default")
-    return is_fake or answer.status_code == 200
-
-
 async def _set_up(api: Api) -> None:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": api.namespace}}
     assert (await api.ask("POST", "/api/v1/namespaces", namespace)).status == 201

@@ -351,7 +351,7 @@ async def test_children_go_with_their_owner(api: Api, propagation: str) -> None:
     options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
     await api.ask("DELETE", api.path("widgets", "parent"), options)
     child = api.path("configmaps", "child")
-    if not api.garbage_collection:
+    if not await api.collects_garbage():
         assert (await api.ask("GET", child)).status == 200
         return
     await api.until("the child is gone", lambda: api.ask("GET", child), lambda r: r.status == 404)
@@ -363,7 +363,7 @@ async def test_orphans_lose_their_owner(api: Api) -> None:
     options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Orphan"}
     await api.ask("DELETE", api.path("widgets", "parent"), options)
     child = api.path("configmaps", "child")
-    if not api.garbage_collection:
+    if not await api.collects_garbage():
         assert (await api.ask("GET", child)).status == 200
         return
     reply = await api.until(
