@@ -57,6 +57,8 @@ class Case:
     gpu_utilization: float | None
     gpu_replicas: int
     """Highest number that the accelerators' utilisation asked for in the hold."""
+    settled: bool
+    """Whether the replicas have been as they are for longer than lateness is counted over."""
     urgent: int
     """Highest number that a backlog or late requests asked for in the hold."""
     shrinking_believed: bool
@@ -114,7 +116,7 @@ def decide(cases: Sequence[Case]) -> list[Decision]:
     return [_decision(case, model) for case, model in zip(cases, models, strict=True)]
 
 
-def urgent_replicas(case: Case, *, settled: bool) -> int:
+def urgent_replicas(case: Case) -> int:
     """Replicas for what the model cannot see: a queue that has formed, or lateness in a settled state."""
     if case.service_seconds is None or case.ready < 1:
         return 0
@@ -123,7 +125,7 @@ def urgent_replicas(case: Case, *, settled: bool) -> int:
         work = (case.in_flight or 0.0) * case.service_seconds
         drain = max(case.threshold_seconds, case.horizon_seconds / 2)
         asked = math.ceil(case.own_rate * case.service_seconds + work / drain)
-    if settled and is_late(case) and not not_capacity_bound(case):
+    if case.settled and is_late(case) and not not_capacity_bound(case):
         asked = max(asked, case.ready + 1)
     return asked
 
@@ -149,7 +151,12 @@ def is_late(case: Case) -> bool:
 
 def not_capacity_bound(case: Case) -> bool:
     """Whether requests are late although the replicas have little to do."""
-    if not is_late(case) or backlogged(case) or case.ready < 1 or case.service_seconds is None:
+    if (
+        not (case.settled and is_late(case))
+        or backlogged(case)
+        or case.ready < 1
+        or case.service_seconds is None
+    ):
         return False
     busy = case.own_rate * case.service_seconds / case.ready
     return max(busy, case.gpu_utilization or 0.0) < IDLE_UTILIZATION

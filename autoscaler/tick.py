@@ -163,6 +163,7 @@ def _case(
         late_ratio=observation.late_ratio,
         gpu_utilization=observation.gpu_utilization,
         gpu_replicas=state.gpu_replicas_held,
+        settled=False,
         urgent=0,
         shrinking_believed=believed,
         blind=any(seen[uid].blind for uid in members),
@@ -183,8 +184,9 @@ def _with_urgency(
     """Add what a queue, lateness and the accelerators ask for, each held as demand is."""
     patience = windows.base + LATENCY_LAG_SECONDS
     settled = state.settled_since is not None and now - state.settled_since >= patience
+    case = replace(case, settled=settled)
     hold = math.inf if case.blind else case.hold_seconds
-    urgent = state.urgent.with_value(now, float(urgent_replicas(case, settled=settled)), hold)
+    urgent = state.urgent.with_value(now, float(urgent_replicas(case)), hold)
     busy = state.gpu_replicas.with_value(now, float(gpu_replicas(case)), hold)
     state = replace(state, urgent=urgent, gpu_replicas=busy)
     held = int(urgent.highest or 0)

@@ -20,6 +20,8 @@ LATENCY_LAG_SECONDS: Final = 10
 and requests take their time."""
 DIRECT_RATIO: Final = 1.2
 """Pods must complete so many times what the gateway passed on before some callers are taken to pass it by."""
+LATE_RATIO_OF_QUEUES: Final = 0.1
+"""Above it queues blur what pods complete: only the gateway's count tells arrivals."""
 FEWEST_FOR_LATE: Final = 50
 """Requests in the window from which a late fraction is taken seriously."""
 
@@ -303,15 +305,19 @@ class Observation:
     def _arrivals(self, at_gateway: float, at_pods: float) -> float:
         """The gateway's account, and what reaches the pods past it.
 
-        Not simply the larger of both: while a queue drains, pods complete more than arrives.
+        Not simply the larger of both: while a queue drains, pods complete more than arrives, and of requests
+        that the gateway has given up they still complete what waited in their sockets.
         """
         if not self.gateway.gate.usable:
             return at_pods if self.pods.gate.usable else 0.0
         if not self.pods.gate.usable:
             return at_gateway
-        passed = self.gateway.responses
-        if passed is None:
+        gateway = self.gateway
+        if gateway.responses is None:
             return max(at_gateway, at_pods)
+        if self.late_ratio is not None and self.late_ratio > LATE_RATIO_OF_QUEUES:
+            return at_gateway
+        passed = max(gateway.responses + gateway.unanswered, gateway.arrivals_base)
         direct = self.pods.arrivals_base - passed
         return at_gateway + (direct if direct > (DIRECT_RATIO - 1) * max(passed, 1.0) else 0.0)
 

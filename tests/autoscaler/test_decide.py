@@ -31,6 +31,7 @@ CASE = Case(
     late_ratio=0.0,
     gpu_utilization=None,
     gpu_replicas=0,
+    settled=True,
     urgent=0,
     shrinking_believed=True,
     blind=False,
@@ -179,6 +180,7 @@ cases = st.builds(
     in_flight=st.none() | st.floats(0, 1000),
     gpu_utilization=st.none() | st.floats(0, 1),
     gpu_replicas=st.integers(0, 1000),
+    settled=st.booleans(),
     urgent=st.integers(0, 1000),
     frozen=st.booleans(),
     blind=st.booleans(),
@@ -246,13 +248,14 @@ def test_more_demand_never_means_fewer(case: Case, first: float, second: float) 
 )
 def test_urgency(changes: dict[str, Any], settled: bool, replicas: int, why: str) -> None:
     """What the model cannot see."""
-    assert urgent_replicas(replace(CASE, **changes), settled=settled) == replicas, why
+    assert urgent_replicas(replace(CASE, settled=settled, **changes)) == replicas, why
 
 
 def test_late_and_idle_is_not_capacity() -> None:
     """Lateness with idle replicas is diagnosed as something else."""
     assert not_capacity_bound(replace(CASE, late_ratio=0.2, own_rate=2.0, in_flight=0.2))
     assert not not_capacity_bound(replace(CASE, late_ratio=0.2))
+    assert not not_capacity_bound(replace(CASE, late_ratio=0.2, own_rate=2.0, in_flight=0.2, settled=False))
 
 
 @pytest.mark.parametrize(("utilization", "replicas"), [(None, 0), (0.2, 1), (0.7, 3), (0.9, 4), (0.71, 3)])

@@ -158,24 +158,25 @@ def test_late_is_what_is_missing(
 
 
 @pytest.mark.parametrize(
-    ("gateway", "responses", "pods", "arrivals", "why"),
+    ("gateway", "late", "pods", "arrivals", "why"),
     [
-        (10.0, 10.0, 10.0, 10.0, "both agree"),
-        (10.0, 20.0, 20.0, 10.0, "a queue drains: completions are no arrivals"),
-        (10.0, 10.0, 30.0, 30.0, "most callers pass the gateway by"),
-        (10.0, 5.0, 5.0, 10.0, "overload: arrivals, not completions"),
-        (0.0, 0.0, 8.0, 8.0, "all callers pass it by"),
+        (10.0, {"responses": 10.0}, 10.0, 10.0, "both agree"),
+        (10.0, {"responses": 20.0}, 20.0, 10.0, "a queue drains: completions are no arrivals"),
+        (10.0, {"responses": 10.0}, 30.0, 30.0, "most callers pass the gateway by"),
+        (10.0, {"responses": 5.0}, 5.0, 10.0, "overload: arrivals, not completions"),
+        (0.0, {"responses": 0.0}, 8.0, 8.0, "all callers pass it by"),
+        (10.0, {"responses": 5.0, "500": 2.0}, 20.0, 10.0, "pods work off what callers have given up"),
     ],
 )
 def test_arrivals_join_both_accounts(
-    gateway: float, responses: float, pods: float, arrivals: float, why: str
+    gateway: float, late: dict[str, float], pods: float, arrivals: float, why: str
 ) -> None:
     """The gateway's count, and what reaches the pods past it."""
     found = answers(
         gateway_gauges=GATEWAY,
         gateway_now={"requests": gateway},
         gateway_base={"requests": gateway},
-        gateway_late={"responses": responses},
+        gateway_late=late,
         up_gauges=UP,
         mlserver_gauges=FRESH,
         mlserver_now={"requests": pods},
