@@ -8,13 +8,14 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 LOCKS = {
-    "dev.lock": ["pyproject.toml", "--extra", "local", "--extra", "dev", "--universal"],
+    "dev.lock": ["pyproject.toml", "--extra", "local", "--extra", "dev"],
     "go.lock": ["requirements/go.in"],
     "model-server.lock": ["requirements/model-server.in"],
 }
 
 OPTIONS = [
     "--quiet",
+    "--universal",
     "--upgrade",
     "--generate-hashes",
     "--no-header",
