@@ -51,9 +51,7 @@ async def api(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[A
         path = request.getfixturevalue("real_kubeconfig")
     client = await connection.api_client("contract", {"KUBECONFIG": path})
     async with _http(client) as http:
-        api = Api(
-            http, Transport(client), f"c-{uuid.uuid4().hex[:8]}", await _collects_garbage(http, is_fake)
-        )
+        api = Api(http, Transport(client), f"c-{uuid.uuid4().hex[:8]}", is_fake)
         await _set_up(api)
         try:
             yield api
