@@ -40,11 +40,13 @@ def late_plot(rows: Sequence[Interval]) -> Plot:
     """Share of requests that were late or failed, over time."""
     answered = [row.requests > 0 for row in rows]
     points = _middles(rows, [row.late_fraction * 100 for row in rows], answered)
+    worst = max((row.late_fraction for row in rows), default=0.0)
     return Plot(
         "Late or failed",
         "percent of requests",
         (Series("late", points, 4, "area"),),
         minimum_top=5,
+        top=100 if worst > 0.5 else None,
         height=110,
     )
 

@@ -128,9 +128,7 @@ def _story_with_decisions(samples: Samples, told: Told) -> list[tuple[float, str
         for revision, now in snapshot.replicas.items():
             before = replicas.get(revision)
             if before is not None and now.desired != before and revision in names:
-                sentence = snapshot.decisions.get(revision, "")
-                rows.append(
-                    (seconds, f"{names[revision]}: {before} → {now.desired} replicas. {sentence}".strip())
-                )
+                sentence = snapshot.decisions.get(revision) or f"{before} → {now.desired} replicas."
+                rows.append((seconds, f"{names[revision]}: {sentence}"))
             replicas[revision] = now.desired
     return sorted(rows, key=lambda row: row[0])

@@ -75,7 +75,7 @@ async def _demo(options: Options, display: Display) -> int:
         display.say(f"The first 200 through the gateway came {seconds_setup:.0f} s after the start.")
         status = await _play(options, display, commands, request, seconds_setup)
         if options.keep:
-            _say_what_next(display, local)
+            _say_what_next(display, local, options.run_dir)
         return status
     except (setup.SetupError, CommandError) as error:
         display.say(f"error: {error}")
@@ -151,17 +151,18 @@ def _objective_seconds() -> float:
     return float(manifest["spec"]["objective"]["thresholdMilliseconds"]) / 1000
 
 
-def _say_what_next(display: Display, local: LocalCluster) -> None:
+def _say_what_next(display: Display, local: LocalCluster, run_dir: Path) -> None:
+    flag = "" if run_dir == Path("out/cluster").resolve() else f" --run-dir {run_dir}"
     display.say(
         f"""
 Everything is left up. Gateway {local.gateway_url}, Prometheus {local.prometheus_url}.
 Try next:
-  eval "$(python -m localcluster env)"
+  eval "$(python -m localcluster env{flag})"
   kubectl -n {setup.NAMESPACE} get infsvc,infas
   kubectl -n {setup.NAMESPACE} describe infsvc {setup.SERVICE}
   curl -H 'Host: {setup.HOST}' -H 'content-type: application/json' -d @manifests/demo/request.json \\
     {local.gateway_url}/v2/models/digits/infer
   python -m loadtests {local.gateway_url}/v2/models/digits/infer --host {setup.HOST} \\
     --body @manifests/demo/request.json --rate 20 --duration 60 --objective-milliseconds 500
-  python -m localcluster down"""
+  python -m localcluster down{flag}"""
     )

@@ -109,10 +109,10 @@ class Story:
             "Version 2 is applied: only its storageUri differs. It starts as a canary, with capacity first."
         )
         canary_id = await self._canary_with_weight("version 2")
-        weight = self._watcher.now.canary.weight if self._watcher.now.canary else None
-        self._say(f"The canary gets {weight}% of the requests. Both versions answer.", f"v2 gets {weight}%")
-        await asyncio.sleep(STEP_SECONDS)
         revision = self.told.revisions[-1]
+        weight = f"{self._watcher.now.weights.get(revision, 0):.0f}%"
+        self._say(f"The canary gets {weight} of the requests. Both versions answer.", f"v2 gets {weight}")
+        await asyncio.sleep(STEP_SECONDS)
         self._event("promote v2")
         await self._label(PROMOTE_LABEL, canary_id)
         self._say("Promoted by label: it must have all its replicas ready before it gets all requests.")
