@@ -7,6 +7,7 @@ starts later as its own to be cancelled. Its handlers only hand the objects over
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -23,6 +24,8 @@ Seen = Callable[[Manifest, bool], None]
 """Is told of each object that is there (False) or that is gone (True)."""
 
 STOP_SECONDS = 5.0
+# A watch that fails for longer dies, and the process with it; the Lease is lost before that if the API server is away.
+ERROR_BACKOFFS_SECONDS: tuple[float, ...] = (1, 1, 2, 3, 5, 8, 8)
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +37,9 @@ class Informer:
         self._watched = watched
         self._namespaces = namespaces
         self._seen = seen
-        self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._stop: Callable[[], object] = self._stopping.set
 
     def start(self) -> asyncio.Future[None]:
         """Begin. The answer ends with an exception if a watch dies: end the process then, and start anew."""
@@ -70,18 +74,29 @@ class Informer:
 
     async def stop(self) -> None:
         """Stop watching, and wait for the end within a bound."""
-        self._stop.set()
+        self._stopping.set()
+        self._stop()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, STOP_SECONDS)
 
     async def _watch(self, hand_over: Seen, failed: Callable[[Exception], object]) -> None:
+        loop, flag = asyncio.get_running_loop(), asyncio.Event()
+
+        def stop() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+                loop.call_soon_threadsafe(flag.set)
+
+        # Not a flag of the threads: Kopf would wait for it in a thread that outlives its own end.
+        self._stop = stop
+        if self._stopping.is_set():
+            return
         await kopf.operator(
             registry=registry(self._watched, hand_over, failed),
             settings=settings(self._watched),
             clusterwide=not self._namespaces,
             namespaces=list(self._namespaces),
             standalone=True,
-            stop_flag=self._stop,
+            stop_flag=flag,
         )
 
 
@@ -131,6 +146,7 @@ def settings(watched: Sequence[Watched]) -> kopf.OperatorSettings:
     )
     made.networking.request_timeout = 30
     made.networking.connect_timeout = 5
+    made.networking.error_backoffs = ERROR_BACKOFFS_SECONDS
     made.posting.enabled = False  # events are posted by the executor, on transitions only
     made.scanning.disabled = True  # no right to list CRDs and namespaces is needed
     made.peering.standalone = True  # leadership is the Lease's

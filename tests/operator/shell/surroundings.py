@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -155,13 +156,20 @@ def condition(fake: FakeKube, kind: str, name: str = "llama") -> Manifest:
     return {}
 
 
+def process(
+    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, resync_seconds: float = 600
+) -> Operator:
+    """An operator that is yet to be run."""
+    monkeypatch.setenv("KUBECONFIG", str(fake.kubeconfig(tmp_path / "kubeconfig", "operator")))
+    return Operator(dataclasses.replace(parse(FLAGS, {}), resync_seconds=resync_seconds))
+
+
 @contextlib.asynccontextmanager
 async def operator(
-    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *flags: str
+    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, resync_seconds: float = 600
 ) -> AsyncIterator[Operator]:
     """Run the operator, whole, while the block lasts; it must not fail, and end well when told to stop."""
-    monkeypatch.setenv("KUBECONFIG", str(fake.kubeconfig(tmp_path / "kubeconfig", "operator")))
-    running = Operator(parse([*FLAGS, *flags], {}))
+    running = process(fake, tmp_path, monkeypatch, resync_seconds=resync_seconds)
     task = asyncio.create_task(running.run())
     try:
         yield running

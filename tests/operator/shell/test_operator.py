@@ -208,7 +208,7 @@ async def test_ghosts_end_with_the_next_resync(
 ) -> None:
     """A service that vanished while no watch could tell is not given children, and is forgotten by the resync."""
     fake.write(external())
-    async with operator(fake, tmp_path, monkeypatch, "--resync-seconds=10") as running:
+    async with operator(fake, tmp_path, monkeypatch, resync_seconds=1) as running:
         await until(lambda: ready(fake), fake)
         await quiet(fake, 0.5)
         with fake.partition():
