@@ -19,6 +19,7 @@ from serving_operator.rollout import (
     deadlines,
     first,
     promote,
+    routing,
     settled,
     steps,
 )
@@ -51,14 +52,15 @@ def decide(world: World, settings: Settings, now: datetime) -> Plan:
     heard = commands.hear(observed, state)
     drift = _settle(list(repair(observed, state)))
     move = _move(observed, heard, state, drift.conflicts)
-    adopting = any("adopted" in write.why for write in drift.writes)
-    if adopting:
+    if drift.adopts:
         move = Move(state, "Adopting", "Children without an owner are adopted first.")
     decided = _settle([checked(observed, write) for write in move.writes])
-    rest = cleanup.Cleanup((), ()) if move.writes or adopting else cleanup.clean_up(observed, state)
+    busy = bool(move.writes) or drift.adopts
+    rest = cleanup.Cleanup((), ()) if busy else cleanup.clean_up(observed, state)
     writes = _without_twins((*decided.writes, *drift.writes, *rest.writes))
     conflicts = tuple(dict.fromkeys((*decided.conflicts, *drift.conflicts)))
-    status = report.status(report.Report(observed, move, heard.ignored, conflicts))
+    lost = tuple(name for name in capacity.live_revisions(state) if is_lost(observed, state, name))
+    status = report.status(report.Report(observed, move, heard.ignored, conflicts, lost))
     return _plan(world, writes, status, (*move.look_again, *rest.look_again), now)
 
 
@@ -72,9 +74,6 @@ def _move(observed: Observed, heard: Heard, state: State, conflicts: tuple[str, 
         if command.kind == "Promote" and state.canary is not None:
             message = capacity.preparing(state.canary.revision, 100)
         return Move(heard.state, reasons[command.kind], message)
-    lost = [revision for revision in capacity.live_revisions(state) if is_lost(observed, state, revision)]
-    if lost:
-        return Move(state, "RevisionLost", _lost_message(lost), stalled=True)
     if state.stable is None:
         held = conflicts and state.canary is not None and state.canary.revision == observed.wanted
         if held:
@@ -82,11 +81,13 @@ def _move(observed: Observed, heard: Heard, state: State, conflicts: tuple[str, 
         return first.serve(observed, state)
     if state.canary is None:
         return settled.begin_if_asked(observed, state)
-    if observed.route is None:
+    if not observed.world.routes_served:
         return deadlines.waiting(observed, state, steps.no_route(observed), steps.PREPARING)
     why = abort.cause(observed, state)
     if why is not None:
         return abort.carry_out(observed, state, why)
+    if observed.route is None or routing.is_drifted(observed, state):
+        return deadlines.waiting(observed, state, steps.no_route(observed), steps.PREPARING)
     if conflicts:
         return deadlines.waiting(observed, state, _in_the_way(conflicts), steps.PREPARING)
     advance = promote.promote if state.promoted() else steps.advance
@@ -100,12 +101,14 @@ def _move(observed: Observed, heard: Heard, state: State, conflicts: tuple[str, 
 class _Settled:
     writes: tuple[Write, ...]
     conflicts: tuple[str, ...]
+    adopts: bool
 
 
 def _settle(ensured: list[Ensured]) -> _Settled:
     return _Settled(
         tuple(entry.write for entry in ensured if entry.write is not None),
         tuple(entry.conflict for entry in ensured if entry.conflict is not None),
+        any(entry.adopts for entry in ensured),
     )
 
 
@@ -120,13 +123,6 @@ def _without_twins(writes: tuple[Write, ...]) -> tuple[Write, ...]:
 def _in_the_way(conflicts: tuple[str, ...]) -> Gate:
     """Hold for an object that is not ours: that is no fault of the revision that needs its name."""
     return Gate(False, "NameConflict", " ".join(conflicts), Wait.LOST)
-
-
-def _lost_message(revisions: list[str]) -> str:
-    return (
-        f"Neither ControllerRevision nor Deployment of revision {', '.join(revisions)} is left, so that its pods "
-        "cannot be made again. Apply the spec of that revision, or another one with a new name."
-    )
 
 
 def _plan(

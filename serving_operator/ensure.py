@@ -18,6 +18,7 @@ class Ensured(NamedTuple):
 
     write: Write | None = None
     conflict: str | None = None
+    adopts: bool = False
 
 
 def ensure(observed: Observed, wanted: Manifest, why: str, *, versioned: bool = False) -> Ensured:
@@ -35,7 +36,7 @@ def ensure(observed: Observed, wanted: Manifest, why: str, *, versioned: bool = 
     if owner is Ownership.WAIT_FOR_GARBAGE_COLLECTION or stranger["metadata"].get("deletionTimestamp"):
         return Ensured()
     if owner is Ownership.OURS or (owner is Ownership.ADOPTABLE and same_content(stranger, wanted)):
-        return Ensured(_apply(stranger, wanted, f"{why}; it is adopted", versioned))
+        return Ensured(_apply(stranger, wanted, f"{why}; it is adopted", versioned), adopts=True)
     return Ensured(conflict=conflict_message(stranger))
 
 

@@ -39,7 +39,10 @@ def carry_out(observed: Observed, state: State, why: Abort) -> Move:
     assert state.canary is not None
     assert state.stable is not None
     canary, stable = state.canary, state.stable
-    weight = observed.weights.get(canary.revision, 0)
+    # Of what the route has and what it ought to have: an edit by somebody else ends no abort.
+    weight = max(
+        found.get(canary.revision, 0) for found in (observed.weights, routing.backends(observed, state))
+    )
     if weight > 0 and why.reason != BY_LABEL and _would_go_dark(observed, state):
         message = (
             f"{why.message} But revision {stable.revision} (stable) has no ready pod, so that no traffic is moved to "

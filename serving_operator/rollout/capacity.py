@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from serving_api.autoscaler import Reserve
+from serving_operator.rollout import routing
 from serving_operator.rollout.observed import Observed, Revision
 from serving_operator.rollout.state import OPEN, Gate, State, Wait
 from serving_operator.status.diagnosis import diagnose
@@ -33,14 +34,14 @@ def next_weight(observed: Observed, state: State) -> int:
     if state.canary is None or state.stable is None or state.promoted():
         return 100
     step = observed.rollout_of(state.canary.revision).steps[state.canary.step or 0]
-    return max(step.weight, observed.weights.get(state.canary.revision, 0))
+    return max(step.weight, routing.backends(observed, state).get(state.canary.revision, 0))
 
 
 def share(observed: Observed, state: State, revision: str) -> Share:
     """Return the share of a live revision (surge Full: stable stays ready for everything)."""
     if state.canary is None or state.stable is None:
         return Share(100, 100)
-    weight = observed.weights.get(state.canary.revision, 0)
+    weight = routing.backends(observed, state).get(state.canary.revision, 0)
     if revision == state.canary.revision:
         return Share(weight, next_weight(observed, state))
     return Share(100 - weight, 100)

@@ -91,9 +91,9 @@ def route_gate(observed: Observed) -> Gate:
 
 
 def no_route(observed: Observed) -> Gate:
-    """Hold while there is no route: nothing can move, neither forward nor back, before it is restored."""
+    """Hold until the route is what the operator wrote: before that nothing can move, neither forward nor back."""
     if observed.world.routes_served:
-        return Gate(False, "RouteMissing", "The route was removed and is being restored.", Wait.LOST)
+        return Gate(False, "RouteEdited", "The route was edited or removed and is put back.", Wait.BRIEF)
     message = (
         "The CustomResourceDefinition httproutes.gateway.networking.k8s.io is gone; install the Gateway API."
     )

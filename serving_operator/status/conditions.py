@@ -144,10 +144,22 @@ def canary_healthy(observed: Observed, state: State) -> Said | None:
     return Said("CanaryHealthy", "Unknown", "Starting", f"No pod of revision {seen.revision} is ready yet.")
 
 
-def progress(observed: Observed, state: State, move: Move, conflicts: tuple[str, ...] = ()) -> Said | None:
+def progress(
+    observed: Observed,
+    state: State,
+    move: Move,
+    conflicts: tuple[str, ...] = (),
+    lost: tuple[str, ...] = (),
+) -> Said | None:
     """Reconciling or Stalled, as kstatus reads them; neither where all is done or a person is waited for."""
     if conflicts:
         return Said("Stalled", "True", "NameConflict", " ".join(conflicts))
+    if lost:
+        message = (
+            f"Neither ControllerRevision nor Deployment of revision {', '.join(lost)} is left, so that its pods cannot "
+            "be made again. Apply the spec of that revision, or promote another one; see condition UpToDate."
+        )
+        return Said("Stalled", "True", "RevisionLost", message)
     if observed.world.refused:
         return Said("Stalled", "True", "Refused", refusals(observed))
     if move.stalled:

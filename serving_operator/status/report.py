@@ -24,6 +24,8 @@ class Report:
     move: Move
     ignored: tuple[Ignored, ...]
     conflicts: tuple[str, ...]
+    lost: tuple[str, ...] = ()
+    """Live revisions that nothing remembers."""
 
 
 def status(report: Report) -> Manifest:
@@ -86,7 +88,7 @@ def _said(report: Report) -> list[Said]:
         conditions.up_to_date(observed, state, move),
         conditions.route_programmed(observed),
         conditions.canary_healthy(observed, state),
-        conditions.progress(observed, state, move, report.conflicts),
+        conditions.progress(observed, state, move, report.conflicts, report.lost),
         conditions.only_if("CommandIgnored", report.ignored[0].reason if ignored else "", ignored),
         conditions.only_if("NameConflict", "NotOurs", report.conflicts),
         conditions.reserve_limited(observed, state),

@@ -263,3 +263,35 @@ def test_a_name_conflict_stops_the_clock_of_the_canary() -> None:
     del cluster.objects[key]
     cluster.run(40)
     assert cluster.status["canary"]["weight"] == 20
+
+
+def test_a_promotion_by_editing_the_route_is_undone() -> None:
+    """Somebody gives the canary everything and the gateway obeys: it is taken back and counts for nothing."""
+    cluster = at_step()
+    rules = copy.deepcopy((cluster.route or {})["spec"]["rules"])
+    for backend in rules[0]["backendRefs"]:
+        backend["weight"] = 100 if backend["name"].endswith(B) else 0
+    cluster.edit(ObjectId("HTTPRoute", KEY.name), rules=rules)
+    cluster.gateway()
+    cluster.label("Promote", f"{B}-2")
+    cluster.reconcile()
+    cluster.reconcile()
+    assert weights(cluster.route or {}) == {A: 80, B: 20}
+    assert cluster.status["canary"]["weight"] == 20
+    cluster.run(60)
+    assert cluster.status["stable"]["revision"] == B
+
+
+def test_a_lost_stable_revision_can_be_replaced() -> None:
+    """With nothing left of stable the newest spec still becomes ready, and its label takes it straight to 100."""
+    cluster = settled()
+    cluster.remove(ObjectId("ControllerRevision", f"{KEY.name}-{A}"))
+    cluster.remove(ObjectId("Deployment", f"{KEY.name}-{A}"))
+    cluster.restart()
+    cluster.apply(inference_service("b"))
+    cluster.run(60)
+    assert cluster.status["canary"]["verdict"] == "RollForward"
+    cluster.label("Promote", cluster.status["canary"]["id"])
+    cluster.run(60)
+    assert cluster.status["stable"]["revision"] == B
+    assert cluster.condition("Stalled") is None
