@@ -31,7 +31,17 @@ def main() -> None:
     for lock, sources in LOCKS.items():
         print(f"resolving {lock}")
         subprocess.run(
-            [sys.executable, "-m", "uv", "pip", "compile", *sources, *OPTIONS, "--output-file", str(HERE / lock)],
+            [
+                sys.executable,
+                "-m",
+                "uv",
+                "pip",
+                "compile",
+                *sources,
+                *OPTIONS,
+                "--output-file",
+                str(HERE / lock),
+            ],
             check=True,
             cwd=HERE.parent,
         )
