@@ -76,6 +76,7 @@ def perceive(
         gateway=target.weight_percent > 0
         and before.gateway_seen_at is not None
         and now - before.gateway_seen_at <= GATEWAY_MEMORY_SECONDS,
+        weighted=target.weight_percent > 0,
     )
     threshold = target.spec.objective.threshold_milliseconds / 1000
     observation = observe(signals, target.key, target.profile, expected, threshold, windows.base)

@@ -102,6 +102,8 @@ class Expectation:
     ready_for_seconds: float
     gateway: bool
     """Whether the gateway had a view of it lately."""
+    weighted: bool = True
+    """Whether any traffic is meant for it: a backend without weight need not be known to a gateway."""
 
 
 @dataclass(frozen=True)
@@ -218,8 +220,9 @@ class Signals:
             return View(
                 Gate.MISSING, "NotFinite", "Prometheus answers NaN or infinity", sampled_at=sampled_at
             )
-        if now is None and has_counter and base is None and not profile.lazy:
-            return View(Gate.ABSENT, "NotYetScraped", "one sample so far", sampled_at=sampled_at)
+        if now is None and has_counter:
+            message = "fewer than two samples in the window of the rates"
+            return View(Gate.ABSENT, "NotYetScraped", message, sampled_at=sampled_at)
         failures = rate("now", profile.failures) or 0.0
         total = self.value(key, "now", profile.id, "work_sum")
         count = self.value(key, "now", profile.id, "work_count")
@@ -290,7 +293,11 @@ class Observation:
     @property
     def complete(self) -> bool:
         """Whether nothing that is expected is missing: only then can demand be believed to have shrunk."""
-        return not self.blind and self.pods.reason != "NotYetScraped" and not self.partly_scraped
+        return (
+            not self.blind
+            and all(view.reason != "NotYetScraped" for view in self.views)
+            and not self.partly_scraped
+        )
 
     @property
     def arrivals_now(self) -> float:
@@ -350,7 +357,8 @@ def observe(
     gateway = signals.view(key, ENVOY, expected)
     pods = gateway if profile.source == "gateway" else signals.view(key, profile, expected)
     if profile.source == "gateway":
-        if gateway.gate is Gate.ABSENT and expected.ready_for_seconds >= signals.freshness.grace_seconds:
+        known_by_now = expected.ready_for_seconds >= signals.freshness.grace_seconds
+        if gateway.reason == "NoGateway" and expected.weighted and known_by_now:
             gateway = View(
                 Gate.MISSING,
                 "NoSeries",

@@ -60,6 +60,13 @@ FRESH = {"sampled_at": NOW - 3}
             "",
             "no traffic",
         ),
+        (
+            {"up_gauges": UP, "mlserver_gauges": FRESH},
+            SETTLED,
+            Gate.ABSENT,
+            "NotYetScraped",
+            "one sample makes no rate: not zero",
+        ),
         ({"up_gauges": UP}, SETTLED, Gate.ZERO, "", "scraped, and no series until the first request"),
         ({}, SETTLED, Gate.MISSING, "NoSeries", "nothing known of ready pods"),
         ({}, Expectation(2, 5, False), Gate.ABSENT, "NotYetScraped", "pods of five seconds"),
@@ -113,6 +120,13 @@ def test_a_gateway_that_was_seen_is_missed() -> None:
     numbers = answers(up_gauges=UP)
     assert not seen(numbers).blind
     assert seen(numbers, Expectation(2, 600, True)).gateway.reason == "NoSeries"
+
+
+def test_the_gateway_profile_misses_a_backend_with_weight_only() -> None:
+    """A canary before its first step need not be known to the gateway; one that gets traffic must be."""
+    waiting = Expectation(2, 600, gateway=False, weighted=False)
+    assert not seen(answers(), waiting, "gateway").blind
+    assert seen(answers(), SETTLED, "gateway").gateway.reason == "NoSeries"
 
 
 def test_partly_scraped_pods_do_not_let_demand_shrink() -> None:
