@@ -67,7 +67,7 @@ class Cache:
         known = self._objects.get(place)
         if known is not None and version_of(known) > version:
             return set()
-        self._gone[place] = version
+        self._gone[place] = max(version, self._gone.get(place, 0))
         return self._remove(place)
 
     def missing(self, place: Place, uid: str | None = None) -> set[ServiceKey]:
