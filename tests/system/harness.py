@@ -103,6 +103,22 @@ class Kube:
         patched: Manifest = answer.json()
         return patched
 
+    def json_patch(self, kind: Kind, namespace: str, name: str, *operations: Manifest) -> httpx.Response:
+        """Send a JSON patch as somebody else than the object's owner would; the answer may be a refusal."""
+        return self._client.patch(
+            kind.path(namespace, name),
+            json=operations,
+            headers={"Content-Type": "application/json-patch+json"},
+            params={"fieldManager": "somebody"},
+        )
+
+    def create(self, kind: Kind, namespace: str, manifest: Manifest) -> Manifest:
+        """Create an object as somebody else than the operator would."""
+        answer = self._client.post(kind.path(namespace), json=manifest, params={"fieldManager": "somebody"})
+        assert answer.is_success, answer.text
+        created: Manifest = answer.json()
+        return created
+
     def delete(self, kind: Kind, namespace: str | None, name: str, propagation: str = "Background") -> None:
         """Delete an object; it may be gone already."""
         answer = self._client.request(
@@ -195,6 +211,7 @@ class Load:
         if self._stop is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
+        self._loop.close()
 
     def set_rate(self, rate: float) -> None:
         """Change the arrivals per second."""
@@ -306,7 +323,10 @@ def web_service(
                     "image": "docker.io/library/python:3.11-slim",
                     "command": ["python", "-c", SERVER],
                     "env": [{"name": "VERSION", "value": version}],
-                    "resources": {"limits": {"cpu": "200m", "memory": "128Mi"}},
+                    "resources": {
+                        "requests": {"cpu": "20m", "memory": "32Mi"},  # many tests share one node
+                        "limits": {"cpu": "200m", "memory": "128Mi"},
+                    },
                     "readinessProbe": {"httpGet": {"path": "/ready", "port": "http"}, "periodSeconds": 1},
                 },
                 "minReplicas": 1,
@@ -323,6 +343,22 @@ def web_service(
         },
     }
     return edited(made, {key.replace("__", "."): value for key, value in edits.items()})
+
+
+REVISION_KINDS = (
+    kinds.CONTROLLER_REVISION,
+    kinds.SERVICE,
+    kinds.POD_DISRUPTION_BUDGET,
+    kinds.INFERENCE_AUTOSCALER,
+    kinds.DEPLOYMENT,
+)
+"""Kinds of the children that each revision has, all of one name."""
+
+
+def children(name: str, *revisions: str) -> list[tuple[Kind, str]]:
+    """Kind and name of every child of a service of class Auto with these live revisions."""
+    of_revisions = [(kind, f"{name}-{revision}") for revision in revisions for kind in REVISION_KINDS]
+    return [(kinds.SERVICE, name), (kinds.HTTP_ROUTE, name), *of_revisions]
 
 
 def first_revision(kube: Kube, namespace: str, manifest: Manifest) -> str:
