@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import ssl
 import subprocess
 import sys
@@ -143,7 +144,7 @@ class Kube:
 
 def _file(entry: Mapping[str, str], key: str, cluster: Cluster) -> str:
     """A credential of a kubeconfig as a file, because TLS contexts load client keys from files only."""
-    path = cluster.run_dir / f"administrator-{key}.pem"
+    path = cluster.run_dir / f"administrator-{key}.{os.getpid()}.pem"  # workers run side by side
     path.touch(mode=0o600)
     path.write_bytes(base64.b64decode(entry[f"{key}-data"]))
     return str(path)
