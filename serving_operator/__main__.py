@@ -49,6 +49,7 @@ class Operator:
         """The port that is listened on, once it is."""
         self._queue = WorkQueue(self.metrics)
         self._resync: Resync | None = None
+        self._informer: Informer | None = None
         self._stopping = asyncio.Event()
         self.metrics.watch_queue(self._queue, config.workers)
 
@@ -89,8 +90,13 @@ class Operator:
                     return await standing_by
 
     async def _lead(self, lease: Lease, cluster: Cluster, stopped: asyncio.Task[bool]) -> int:
-        async with lease.held() as lost:
-            return await self._work(cluster.guarded_by(lease.check), lost, stopped)
+        try:
+            async with lease.held() as lost:
+                return await self._work(cluster.guarded_by(lease.check), lost, stopped)
+        finally:
+            # Only now: the successor need not wait for it.
+            if self._informer is not None:
+                await self._informer.join()
 
     async def _work(self, cluster: Cluster, lost: asyncio.Task[None], stopped: asyncio.Task[bool]) -> int:
         config, cache, queue = self.config, Cache(), self._queue
@@ -118,7 +124,7 @@ class Operator:
             facts=facts,
             routes_served=routes_served,
         )
-        informer = Informer(resync.watched, config.namespaces, seen)
+        self._informer = informer = Informer(resync.watched, config.namespaces, seen)
         watching = informer.start()
         working = asyncio.create_task(queue.run(reconciler.reconcile, workers=config.workers), name="work")
         resyncing = asyncio.create_task(resync.keep(), name="resync")
@@ -134,10 +140,10 @@ class Operator:
                 await asyncio.wait_for(asyncio.gather(working, return_exceptions=True), FINISH_SECONDS)
             return code
         finally:
+            informer.stop()
             for task in (working, resyncing):
                 task.cancel()
             await asyncio.gather(working, resyncing, return_exceptions=True)
-            await informer.stop()
 
     async def _prepare(self, cluster: Cluster, cache: Cache) -> Resync:
         """Read everything once, as soon as InferenceServices are served.

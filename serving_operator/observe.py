@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class Informer:
-    """Watches kinds from `start` until `stop`; `ended` is done when Kopf has ended, by itself or not."""
+    """Watches kinds from `start` until `stop`."""
 
     def __init__(self, watched: Sequence[Watched], namespaces: Sequence[str], seen: Seen) -> None:
         self._watched = watched
@@ -39,7 +39,7 @@ class Informer:
         self._seen = seen
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
-        self._stop: Callable[[], object] = self._stopping.set
+        self._cancel: Callable[[], object] = self._stopping.set
 
     def start(self) -> asyncio.Future[None]:
         """Begin. The answer ends with an exception if a watch dies: end the process then, and start anew."""
@@ -63,6 +63,8 @@ class Informer:
                 asyncio.run(
                     self._watch(hand_over, lambda failure: loop.call_soon_threadsafe(finish, failure))
                 )
+            except asyncio.CancelledError:
+                pass  # stopped
             except BaseException as raised:
                 error = raised
             if not loop.is_closed():
@@ -72,22 +74,27 @@ class Informer:
         self._thread.start()
         return ended
 
-    async def stop(self) -> None:
-        """Stop watching, and wait for the end within a bound."""
+    def stop(self) -> None:
+        """Stop watching; does not wait for it."""
         self._stopping.set()
-        self._stop()
+        self._cancel()
+
+    async def join(self) -> None:
+        """Wait until the watches have ended, within a bound."""
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, STOP_SECONDS)
 
     async def _watch(self, hand_over: Seen, failed: Callable[[Exception], object]) -> None:
-        loop, flag = asyncio.get_running_loop(), asyncio.Event()
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
 
-        def stop() -> None:
+        def cancel() -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended by itself
-                loop.call_soon_threadsafe(flag.set)
+                loop.call_soon_threadsafe(task.cancel)
 
-        # Not a flag of the threads: Kopf would wait for it in a thread that outlives its own end.
-        self._stop = stop
+        # Not a flag of Kopf's: it would wait for one of another thread in a thread that outlives its own end, and
+        # after any flag it gives its tasks seconds to finish what they have not begun.
+        self._cancel = cancel
         if self._stopping.is_set():
             return
         await kopf.operator(
@@ -96,7 +103,6 @@ class Informer:
             clusterwide=not self._namespaces,
             namespaces=list(self._namespaces),
             standalone=True,
-            stop_flag=flag,
         )
 
 

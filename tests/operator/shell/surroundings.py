@@ -156,20 +156,18 @@ def condition(fake: FakeKube, kind: str, name: str = "llama") -> Manifest:
     return {}
 
 
-def process(
-    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, resync_seconds: float = 600
-) -> Operator:
-    """An operator that is yet to be run."""
+def process(fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **config: Any) -> Operator:
+    """An operator that is yet to be run; `config` replaces fields of its configuration."""
     monkeypatch.setenv("KUBECONFIG", str(fake.kubeconfig(tmp_path / "kubeconfig", "operator")))
-    return Operator(dataclasses.replace(parse(FLAGS, {}), resync_seconds=resync_seconds))
+    return Operator(dataclasses.replace(parse(FLAGS, {}), **config))
 
 
 @contextlib.asynccontextmanager
 async def operator(
-    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, resync_seconds: float = 600
+    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **config: Any
 ) -> AsyncIterator[Operator]:
     """Run the operator, whole, while the block lasts; it must not fail, and end well when told to stop."""
-    running = process(fake, tmp_path, monkeypatch, resync_seconds=resync_seconds)
+    running = process(fake, tmp_path, monkeypatch, **config)
     task = asyncio.create_task(running.run())
     try:
         yield running

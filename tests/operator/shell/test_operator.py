@@ -117,9 +117,9 @@ async def test_a_slow_list_of_children_makes_nobody_write(
         await until(lambda: ready(fake), fake)
         before = await quiet(fake)
 
-    fake.knobs.latency_seconds = 0.2
+    fake.knobs.latency_seconds = 0.1
     async with operator(fake, tmp_path, monkeypatch):
-        assert await quiet(fake, 4) == before
+        assert await quiet(fake, 2.5) == before
 
 
 @pytest.mark.parametrize("kind", CHILDREN, ids=lambda kind: kind.name)
@@ -190,6 +190,7 @@ async def test_a_foreign_namesake_is_untouched(
     fake.write(foreign, manager="somebody")
     before = fake.get(SERVICE, "llama", NAMESPACE)
     fake.write(external())
+    monkeypatch.setattr("serving_operator.decide.LOOK_AGAIN_SECONDS", 0.5)
 
     async with operator(fake, tmp_path, monkeypatch):
         said = await until(lambda: condition(fake, "NameConflict"), fake)
@@ -253,6 +254,27 @@ async def test_a_refusal_is_told_and_tried_again(
         said = await until(lambda: condition(fake, "Stalled") or condition(fake, "Reconciling"), fake)
         assert said["message"]
         await until(lambda: ready(fake), fake)
+
+
+async def test_only_the_stated_namespaces_are_served(
+    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With namespaces stated nothing outside them is read or written, and no right beyond them is needed."""
+    fake.namespace("other")
+    elsewhere = external("elsewhere")
+    elsewhere["metadata"]["namespace"] = "other"
+    fake.write(elsewhere)
+    fake.write(external())
+
+    async with operator(fake, tmp_path, monkeypatch, namespaces=(NAMESPACE,)):
+        await until(lambda: ready(fake), fake)
+        name = child(fake)["metadata"]["name"]
+        fake.remove(POD_DISRUPTION_BUDGET, name, NAMESPACE)
+        await until(lambda: fake.get(POD_DISRUPTION_BUDGET, name, NAMESPACE), fake)
+
+    assert fake.objects(DEPLOYMENT, "other") == []
+    touched = {request.namespace for request in fake.log if request.user == "operator"}
+    assert touched == {NAMESPACE, "serving-system"}
 
 
 async def test_an_outage_is_survived(fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
