@@ -94,6 +94,12 @@ def _move(observed: Observed, heard: Heard, state: State, conflicts: tuple[str, 
     move = advance(observed, state)
     if move.overdue:
         return abort.carry_out(observed, state, abort.overdue(observed, state))
+    if observed.wanted != state.canary.revision:
+        way_out = commands.label_command(observed, "Abort", state.canary.id)
+        message = (
+            f"{move.message} Revision {observed.wanted} follows after it; or give this one up: {way_out}"
+        )
+        return replace(move, message=message)
     return move
 
 

@@ -242,3 +242,22 @@ def test_a_new_spec_after_an_accepted_promotion_waits_for_the_commit() -> None:
     assert B in seen
     assert cluster.status["stable"]["revision"] == B
     assert cluster.status["canary"]["revision"] == C
+
+
+def test_a_promoted_canary_that_finds_no_node_says_how_to_give_it_up() -> None:
+    """The newer spec waits for the commit; the way out is named, and works."""
+    cluster = settled()
+    cluster.apply(inference_service("unschedulable"))
+    cluster.run(5)
+    attempt = cluster.status["canary"]["id"]
+    cluster.label("Promote", attempt)
+    cluster.run(5)
+    cluster.apply(inference_service("b"))
+    cluster.run(20)
+    up_to_date = cluster.condition("UpToDate")
+    assert up_to_date is not None
+    assert f"serving-operator.dev/abort={attempt}" in up_to_date["message"]
+    cluster.label("Abort", attempt)
+    cluster.run(60)
+    assert cluster.status["canary"]["revision"] == B
+    assert cluster.status["canary"]["weight"] == 20

@@ -118,8 +118,9 @@ def _check_end(cluster: Simulation) -> None:
     elif stable is None:
         assert image in NEVER_READY
     elif canary is not None:
-        assert canary["revision"] == wanted
-        stuck = image in NEVER_READY
+        promoted = canary["id"] in [entry["id"] for entry in status.get("commands") or ()]
+        assert canary["revision"] == wanted or promoted
+        stuck = image in NEVER_READY or canary["revision"] != wanted
         assert canary["verdict"] == ("Unschedulable" if stuck else "WaitingForPromotion"), canary
     else:
         assert wanted in [entry["revision"] for entry in status["rejected"]]

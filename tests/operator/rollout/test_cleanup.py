@@ -1,0 +1,100 @@
+"""What is left of a former revision goes when nobody can send it a request any more, and not before."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from serving_api.service import InferenceService
+from serving_operator.children.route import weights
+from serving_operator.rollout.first_seen import is_unused
+from serving_operator.rollout.observed import Observed
+from serving_operator.world import ObjectId
+from tests.operator.rollout.simulation import KEY, SETTINGS, Simulation, at_step, revision
+
+A, B = revision("a"), revision("b")
+OLD = ObjectId("Deployment", f"{KEY.name}-{A}")
+
+
+def committed() -> tuple[Simulation, datetime]:
+    """Return a cluster at the moment of the commit, with the old revision still whole."""
+    cluster = at_step()
+    cluster.label("Promote", f"{B}-2")
+    while (cluster.status.get("stable") or {}).get("revision") != B:
+        cluster.round()
+    return cluster, cluster.now
+
+
+def test_the_longest_request_may_end() -> None:
+    """The old pods stay for the request timeout and the propagation delay after the last switch."""
+    cluster, at = committed()
+    timeout = cluster.service["spec"]["predictor"]["timeout"]
+    while OLD in cluster.objects:
+        cluster.round()
+    assert cluster.now - at >= timedelta(seconds=timeout + SETTINGS.propagation_delay_seconds)
+
+
+def test_a_gateway_that_lags_keeps_the_old_revision() -> None:
+    """As long as a Gateway has not carried out the route without it, the old revision's objects stay."""
+    cluster, _ = committed()
+    while A in weights(cluster.route or {}):
+        cluster.round()
+    for _ in range(120):
+        cluster.tick()
+        cluster.autoscaler()
+        cluster.kubelet()
+        cluster.reconcile()
+    assert OLD in cluster.objects
+    assert ObjectId("Service", f"{KEY.name}-{A}") in cluster.objects
+    cluster.run(20)
+    assert OLD not in cluster.objects
+
+
+def test_an_old_pod_behind_the_stable_service_keeps_the_old_revision() -> None:
+    """A revision is in use while the stable Service's EndpointSlices hold a ready pod of it."""
+    cluster, _ = committed()
+    cluster.run(3)
+    assert _unused(cluster, {})
+    lagging = {
+        "metadata": {"name": "lagging", "labels": {"kubernetes.io/service-name": KEY.name}},
+        "endpoints": [{"conditions": {"ready": True}, "targetRef": {"name": f"{KEY.name}-{A}-pod0"}}],
+    }
+    assert not _unused(cluster, lagging)
+
+
+def test_a_revision_with_weight_or_selected_is_in_use() -> None:
+    """Neither the stable revision nor a canary with traffic is ever unused."""
+    cluster = at_step()
+    for name in (A, B):
+        observed = Observed(cluster.world(), SETTINGS, cluster.now, InferenceService.parse(cluster.service))
+        assert not is_unused(observed, name)
+
+
+def test_a_canary_that_never_had_traffic_goes_at_once() -> None:
+    """Nobody is waited for where no request was ever sent."""
+    cluster = at_step()
+    cluster.label("Abort", f"{B}-2")
+    cluster.run(60)
+    image = cluster.service["spec"]["predictor"]["container"]
+    cluster.apply(cluster.service | {"spec": _with_image(cluster.service["spec"], image, "broken")})
+    cluster.run(4)
+    broken = revision("broken")
+    assert ObjectId("Deployment", f"{KEY.name}-{broken}") in cluster.objects
+    cluster.apply(cluster.service | {"spec": _with_image(cluster.service["spec"], image, "a")})
+    cluster.run(3)
+    assert ObjectId("Deployment", f"{KEY.name}-{broken}") not in cluster.objects
+
+
+def _with_image(spec: dict[str, Any], container: dict[str, Any], image: str) -> dict[str, Any]:
+    return spec | {"predictor": spec["predictor"] | {"container": container | {"image": image}}}
+
+
+def _unused(cluster: Simulation, more: dict[str, Any]) -> bool:
+    world = cluster.world()
+    slices = (*world.endpoint_slices, more) if more else world.endpoint_slices
+    observed = Observed(
+        replace(world, endpoint_slices=slices),
+        SETTINGS,
+        cluster.now,
+        InferenceService.parse(cluster.service),
+    )
+    return is_unused(observed, A)
