@@ -27,7 +27,7 @@ from serving_io.kinds import Kind
 
 ROOT = Path(__file__).parents[2]
 Manifest = dict[str, Any]
-PATIENCE_SECONDS = 180.0
+PATIENCE_SECONDS = float(os.environ.get("SERVING_TEST_PATIENCE_SECONDS", "180"))
 """How long a wait may take before a test fails; generous, because machines are shared: no test rests on it."""
 
 
@@ -120,11 +120,19 @@ class Kube:
         created: Manifest = answer.json()
         return created
 
-    def delete(self, kind: Kind, namespace: str | None, name: str, propagation: str = "Background") -> None:
+    def delete(
+        self,
+        kind: Kind,
+        namespace: str | None,
+        name: str,
+        propagation: str = "Background",
+        grace_seconds: int | None = None,
+    ) -> None:
         """Delete an object; it may be gone already."""
-        answer = self._client.request(
-            "DELETE", kind.path(namespace, name), json={"propagationPolicy": propagation}
-        )
+        options: Manifest = {"propagationPolicy": propagation}
+        if grace_seconds is not None:
+            options["gracePeriodSeconds"] = grace_seconds
+        answer = self._client.request("DELETE", kind.path(namespace, name), json=options)
         assert answer.is_success or answer.status_code == 404, answer.text
 
     def service(self, namespace: str, name: str = "digits") -> Manifest:

@@ -37,8 +37,9 @@ def owned(live: Mapping[str, Any]) -> list[Path]:
 
 
 def _leaves(fields: Mapping[str, Any], path: Path) -> Iterator[Path]:
-    keys = json.loads(path[-1][2:]) if path and path[-1].startswith("k:") else {}
-    if not fields or "." in fields:
+    is_item = bool(path) and path[-1].startswith("k:")
+    keys = json.loads(path[-1][2:]) if is_item else {}
+    if not fields or is_item:
         yield path
     for name, inner in fields.items():
         if name != "." and name[2:] not in keys:  # to edit a key is to remove the item
