@@ -1,5 +1,6 @@
 """What is left of a former revision goes when nobody can send it a request any more, and not before."""
 
+import copy
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -98,3 +99,15 @@ def _unused(cluster: Simulation, more: dict[str, Any]) -> bool:
         InferenceService.parse(cluster.service),
     )
     return is_unused(observed, A)
+
+
+def test_a_leaving_revision_stays_in_the_route_at_zero() -> None:
+    """While its last requests run it is named with weight 0, also in the routes written for its successor."""
+    cluster = at_step()
+    service = copy.deepcopy(cluster.service)
+    service["spec"]["predictor"]["container"]["image"] = "c"
+    service["spec"]["predictor"]["timeout"] = 300
+    cluster.apply(service)
+    cluster.run(40)
+    assert weights(cluster.route or {}) == {A: 80, B: 0, revision("c"): 20}
+    assert ObjectId("Service", f"{KEY.name}-{B}") in cluster.objects
