@@ -13,8 +13,9 @@ from autoscaler import status as statuses
 from autoscaler.capacity import service_time_from_sojourn
 from autoscaler.forecast import Forecast, forecast
 from autoscaler.learn import FAILED_RATIO_LIMIT, FEWEST_REQUESTS, PRIOR_PESSIMISM, ServiceTime, StartTime
-from autoscaler.signals.observe import Expectation, Observation, Signals, View, bounds_around, observe
+from autoscaler.signals.observe import Observation, bounds_around, observe
 from autoscaler.signals.queries import Windows
+from autoscaler.signals.views import Expectation, Signals, View
 from autoscaler.state import LoopState, TargetState
 from autoscaler.targets import Target
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 from autoscaler.metrics import Metrics
-from autoscaler.signals.observe import AnswerLike, Answers, Failure
+from autoscaler.signals.views import AnswerLike, Answers, Failure
 from autoscaler.state import LoopState
 from autoscaler.targets import ApiObjects
 from autoscaler.tick import ask, tick

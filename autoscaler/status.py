@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from autoscaler.decide import Decision
-from autoscaler.signals.observe import Gate, Observation
+from autoscaler.signals.observe import Observation
+from autoscaler.signals.views import Gate
 from autoscaler.targets import Target, timestamp_of
 from serving_api.autoscaler import (
     Condition,

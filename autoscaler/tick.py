@@ -7,21 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from autoscaler.decide import Case, Decision, decide, gpu_replicas, urgent_replicas
+from autoscaler.case import Case
+from autoscaler.decide import Decision, decide, gpu_replicas, urgent_replicas
 from autoscaler.demand import first_seen, horizon_seconds, perceive, project
 from autoscaler.forecast import Forecast
 from autoscaler.learn import scrape_seconds
-from autoscaler.signals.observe import (
-    LATENCY_LAG_SECONDS,
-    Answers,
-    Failure,
-    Freshness,
-    Observation,
-    Signals,
-    bounds_around,
-)
+from autoscaler.signals.observe import LATENCY_LAG_SECONDS, Observation, bounds_around
 from autoscaler.signals.profiles import ENVOY, in_use
 from autoscaler.signals.queries import BOUNDS, Windows, bounds_question, questions
+from autoscaler.signals.views import Answers, Failure, Freshness, Signals
 from autoscaler.state import LoopState, TargetState, known_bounds
 from autoscaler.targets import ApiObjects, Target, targets_of
 from autoscaler.writes import Write, conclude, without_decision

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from autoscaler import status as statuses
-from autoscaler.decide import Case, Decision, not_capacity_bound
+from autoscaler.case import Case
+from autoscaler.decide import Decision, not_capacity_bound
 from autoscaler.demand import GATEWAY_MEMORY_SECONDS
 from autoscaler.forecast import Forecast
 from autoscaler.signals.observe import Observation, bounds_around, exact_bound

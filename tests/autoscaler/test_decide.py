@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoscaler.decide import Case, decide, gpu_replicas, not_capacity_bound, urgent_replicas
+from autoscaler.case import Case
+from autoscaler.decide import decide, gpu_replicas, not_capacity_bound, urgent_replicas
 
 CASE = Case(
     minimum=1,

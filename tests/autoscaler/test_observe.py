@@ -4,17 +4,9 @@ from typing import Any
 
 import pytest
 
-from autoscaler.signals.observe import (
-    Answers,
-    Expectation,
-    Failure,
-    Freshness,
-    Gate,
-    Observation,
-    Signals,
-    observe,
-)
+from autoscaler.signals.observe import Observation, observe
 from autoscaler.signals.profiles import BUILT_IN
+from autoscaler.signals.views import Answers, Expectation, Failure, Freshness, Gate, Signals
 from tests.autoscaler.world import Answer, Sample
 
 NOW = 1000.0

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from autoscaler.signals.observe import Answers, Failure
 from autoscaler.signals.profiles import Profile, in_use, profile_of
 from autoscaler.signals.queries import Windows
+from autoscaler.signals.views import Answers, Failure
 from autoscaler.state import LoopState
 from autoscaler.targets import ApiObjects, timestamp_of
 from autoscaler.tick import Result, tick

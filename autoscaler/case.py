@@ -1,0 +1,81 @@
+"""What one decision is made from, and the sentence that tells it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one decision is made from. Rates in requests per second, of the summed demand."""
+
+    minimum: int
+    maximum: int
+    weight_percent: int
+    reserve_percent: int
+    threshold_seconds: float
+    late_allowed: float
+    frozen: bool
+    gpu_target_ratio: float | None
+    wanted: int
+    """Replicas that the workload has been told to have."""
+    ready: int
+    stable_replicas: int | None
+    """Replicas of the revision that serves now, if this target is to succeed it."""
+    expected: float
+    level: float
+    """Highest level of the hold: what arrivals justify."""
+    own_rate: float
+    service_seconds: float | None
+    """None: nothing learned."""
+    variability: float
+    in_flight: float | None
+    late_ratio: float | None
+    gpu_utilization: float | None
+    gpu_replicas: int
+    """Highest number that the accelerators' utilisation asked for in the hold."""
+    settled: bool
+    """Whether the replicas have been as they are for longer than lateness is counted over."""
+    urgent: int
+    """Highest number that a backlog or late requests asked for in the hold."""
+    shrinking_believed: bool
+    """Whether all that is expected is seen, and has been for a hold."""
+    blind: bool
+    seconds_since_lowered: float
+    hold_seconds: float
+    horizon_seconds: float
+
+
+_WHY: Final = {
+    "Frozen": "scaleDown is Frozen",
+    "Blind": "signals are missing, and no data is not no traffic",
+    "Hold": "signals have not been complete for a hold yet",
+    "NothingLearned": "no capacity is learned yet",
+    "Backlog": "requests queue",
+    "Late": "requests are late",
+    "LateRequests": "requests were late with fewer",
+    "GpuBusy": "the accelerators would be too busy",
+    "GpuActive": "the accelerators work although no request is seen",
+    "RateLimited": "replicas are removed step by step",
+    "Maximum": "maxReplicas allows no more",
+    "GpuUtilization": "the accelerators are busier than their target",
+    "Minimum": "minReplicas asks for it",
+}
+
+
+def sentence(case: Case, desired: int, needed: int, reserve: int, reason: str) -> str:
+    """Demand, what it takes, and the change, with its reason."""
+    forecast = f"{case.expected:.3g} requests/s expected in {case.horizon_seconds:.0f} s"
+    objective = f"{100 * (1 - case.late_allowed):.0f}% within {1000 * case.threshold_seconds:.0f} ms"
+    if case.service_seconds is None:
+        model = f"{forecast}; no capacity learned yet: {needed} for {case.weight_percent}%"
+    else:
+        model = (
+            f"{forecast}, {1000 * case.service_seconds:.0f} ms of work each: {needed} hold {objective} "
+            f"for {case.weight_percent}%"
+        )
+    answer = f"{reserve} for the reserve of {case.reserve_percent}%"
+    change = f"{case.wanted} → {desired}" if desired != case.wanted else f"stays at {desired}"
+    because = f" because {_WHY[reason]}" if reason in _WHY else ""
+    return f"{model}, {answer}; {change}{because}."

@@ -1,0 +1,258 @@
+"""Answers of Prometheus, found by target, with a validity gate before every number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, Protocol
+
+from autoscaler.signals.profiles import Profile
+
+TargetKey = tuple[str, str]
+"""Namespace and name of a Deployment."""
+
+CREDIBLE_RATE_PER_SECOND: Final = 1e6
+"""No single service of ours gets more; a larger number is a fault of the data."""
+
+
+class SampleLike(Protocol):
+    """One number of an instant query."""
+
+    @property
+    def labels(self) -> Mapping[str, str]: ...
+    @property
+    def value(self) -> float: ...
+
+
+class AnswerLike(Protocol):
+    """An answer: finite samples, and how many values were not finite."""
+
+    @property
+    def samples(self) -> Sequence[SampleLike]: ...
+    @property
+    def not_finite(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A question without a usable answer."""
+
+    reason: str
+    message: str
+
+
+Answers = Mapping[str, AnswerLike | Failure]
+
+
+class Gate(Enum):
+    """What a view is worth."""
+
+    OK = "OK"
+    ZERO = "ZERO"
+    STALE = "STALE"
+    MISSING = "MISSING"
+    IMPLAUSIBLE = "IMPLAUSIBLE"
+    ABSENT = "ABSENT"
+    """Nothing is expected here: no ready pod, or no gateway in front."""
+
+    @property
+    def usable(self) -> bool:
+        """Whether its numbers may feed a decision."""
+        return self in (Gate.OK, Gate.ZERO)
+
+
+@dataclass(frozen=True)
+class View:
+    """One source's account of one target: rates per second, means in seconds; None is unknown."""
+
+    gate: Gate
+    reason: str = ""
+    message: str = ""
+    arrivals_now: float = 0.0
+    arrivals_base: float = 0.0
+    unanswered: float = 0.0
+    """Arrivals of the slow window that were seen to end without a response in the histogram."""
+    responses: float | None = None
+    """Responses in the slow window, as the histogram counts them."""
+    failures_now: float = 0.0
+    completions: float = 0.0
+    work_seconds: float | None = None
+    in_flight: float | None = None
+    within: Mapping[float, float] = field(default_factory=dict)
+    """Rate of the responses within so many seconds, at the bounds of the histogram."""
+    sampled_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What should be there, so that its absence is noticed."""
+
+    ready_replicas: int
+    ready_for_seconds: float
+    gateway: bool
+    """Whether the gateway had a view of it lately."""
+    weighted: bool = True
+    """Whether any traffic is meant for it: a backend without weight need not be known to a gateway."""
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """When data is too old, from the measured scrape interval."""
+
+    scrape_seconds: float
+
+    @property
+    def stale_seconds(self) -> float:
+        """Two and a half scrapes, and never so few that a slow scrape is taken for an outage."""
+        return max(15.0, 2.5 * self.scrape_seconds + 2)
+
+    @property
+    def grace_seconds(self) -> float:
+        """For which a new pod need not be known to Prometheus yet."""
+        return max(15.0, 3 * self.scrape_seconds)
+
+
+class Signals:
+    """All answers of one tick, found by target."""
+
+    def __init__(self, answers: Answers, now: float, freshness: Freshness) -> None:
+        self.now = now
+        self.freshness = freshness
+        self.failures = {name: answer for name, answer in answers.items() if isinstance(answer, Failure)}
+        self._not_finite = 0
+        self._values: dict[TargetKey, dict[tuple[str, str, str], float]] = {}
+        self._within: dict[tuple[TargetKey, str], dict[float, float]] = {}
+        self._bounds: dict[str, set[float]] = {}
+        for question, answer in answers.items():
+            if isinstance(answer, Failure):
+                continue
+            self._not_finite += answer.not_finite
+            for sample in answer.samples:
+                self._put(question, sample.labels, sample.value)
+
+    def _put(self, question: str, labels: Mapping[str, str], value: float) -> None:
+        key = (labels.get("namespace", ""), labels.get("deployment", ""))
+        profile, signal, bound = labels.get("profile", ""), labels.get("signal", ""), labels.get("le")
+        if not math.isfinite(value):
+            self._not_finite += 1
+        elif bound is not None:
+            self._within.setdefault((key, profile), {})[float(bound)] = value
+            self._bounds.setdefault(profile, set()).add(float(bound))
+        else:
+            self._values.setdefault(key, {})[question, profile, signal] = value
+
+    def value(self, key: TargetKey, question: str, profile: str, signal: str) -> float | None:
+        """One number, if it was answered."""
+        return self._values.get(key, {}).get((question, profile, signal))
+
+    def samples_per_minute(self, key: TargetKey) -> float | None:
+        """How often the target's pods were scraped in the last minute."""
+        return self.value(key, "gauges", "up", "samples_per_minute")
+
+    def gpu_utilization(self, key: TargetKey) -> float | None:
+        """Busy share of the target's accelerators, 0 to 1."""
+        value = self.value(key, "gpu", "gpu", "utilization")
+        return value if value is not None and 0 <= value <= 1.5 else None
+
+    def view(self, key: TargetKey, profile: Profile, expected: Expectation) -> View:
+        """The account of one source, gated."""
+        for question in ("now", "base", "gauges"):
+            if failure := self.failures.get(question):
+                return View(Gate.MISSING, _failure_reason(failure), f"Prometheus: {failure.message}")
+        sampled_at = self._sampled_at(key, profile)
+        if sampled_at is None:
+            return self._without_series(key, profile, expected)
+        age = self.now - sampled_at
+        if age > self.freshness.stale_seconds:
+            return View(
+                Gate.STALE,
+                "Stale",
+                f"the newest sample of the {profile.source} is older than "
+                f"{self.freshness.stale_seconds:.0f} s: see whether Prometheus still scrapes them",
+                sampled_at=sampled_at,
+            )
+        return self._reading(key, profile, expected, sampled_at)
+
+    def _sampled_at(self, key: TargetKey, profile: Profile) -> float | None:
+        times = [self.value(key, "gauges", profile.id, "sampled_at")]
+        if profile.lazy:
+            times.append(self.value(key, "gauges", "up", "sampled_at"))
+        return max((time for time in times if time is not None), default=None)
+
+    def _without_series(self, key: TargetKey, profile: Profile, expected: Expectation) -> View:
+        if profile.source == "gateway":
+            if not expected.gateway:
+                return View(Gate.ABSENT, "NoGateway", "no gateway reports this backend")
+            missing = f"{profile.counters[profile.presence].name} for backend {key[1]}"
+        else:
+            if expected.ready_replicas < 1:
+                return View(Gate.ABSENT, "NoReadyPods", "no pod is ready yet")
+            if expected.ready_for_seconds < self.freshness.grace_seconds:
+                return View(Gate.ABSENT, "NotYetScraped", "the pods are new to Prometheus")
+            missing = f"{profile.counters[profile.presence].name} for pods of {key[1]}"
+        if self._not_finite:
+            return View(Gate.MISSING, "NotFinite", f"Prometheus answers NaN or infinity instead of {missing}")
+        return View(Gate.MISSING, "NoSeries", f"Prometheus has no {missing}: check the scrape configuration")
+
+    def _reading(self, key: TargetKey, profile: Profile, expected: Expectation, sampled_at: float) -> View:
+        def rate(question: str, signs: Mapping[str, int]) -> float | None:
+            values = {signal: self.value(key, question, profile.id, signal) for signal in signs}
+            if all(value is None for value in values.values()):
+                return None
+            return sum(signs[signal] * (value or 0.0) for signal, value in values.items())
+
+        now, base = rate("now", profile.arrivals), rate("base", profile.arrivals)
+        # A view that is sampled and yet has no rate: a series with one sample so far, or values that were
+        # not finite. Only where the counter itself is absent is no series no request.
+        has_counter = self.value(key, "gauges", profile.id, "sampled_at") is not None
+        if now is None and self._not_finite and (has_counter or expected.ready_replicas > 0):
+            return View(
+                Gate.MISSING, "NotFinite", "Prometheus answers NaN or infinity", sampled_at=sampled_at
+            )
+        if now is None and has_counter:
+            message = "fewer than two samples in the window of the rates"
+            return View(Gate.ABSENT, "NotYetScraped", message, sampled_at=sampled_at)
+        failures = rate("now", profile.failures) or 0.0
+        total = self.value(key, "now", profile.id, "work_sum")
+        count = self.value(key, "now", profile.id, "work_count")
+        in_flight = self.value(key, "gauges", profile.id, "in_flight")
+        numbers = [n for n in (now, base, failures, total, count, in_flight) if n is not None]
+        if any(number < -1e-6 or number > CREDIBLE_RATE_PER_SECOND for number in numbers):
+            return View(
+                Gate.IMPLAUSIBLE,
+                "Implausible",
+                f"a rate or gauge of the {profile.source} is negative or beyond belief: check the metric",
+                sampled_at=sampled_at,
+            )
+        now, base = now or 0.0, base or 0.0
+        quiet = now <= 0 and base <= 0 and failures <= 0 and (in_flight or 0) <= 0
+        return View(
+            Gate.ZERO if quiet else Gate.OK,
+            arrivals_now=now,
+            arrivals_base=base,
+            unanswered=rate("late", profile.unanswered) or 0.0,
+            responses=self.value(key, "late", profile.id, "responses"),
+            failures_now=failures,
+            completions=count or 0.0,
+            work_seconds=total / count * profile.work.seconds if total and count else None,
+            in_flight=in_flight,
+            within=self._responses(key, profile),
+            sampled_at=sampled_at,
+        )
+
+    def _responses(self, key: TargetKey, profile: Profile) -> dict[float, float]:
+        """By bound in seconds; none yet of a target, where others have some, are none within any bound."""
+        own = self._within.get((key, profile.id), {})
+        bounds = self._bounds.get(profile.id, set())
+        return {bound * profile.buckets.seconds: own.get(bound, 0.0) for bound in bounds}
+
+    def scraped_pods(self, key: TargetKey) -> int | None:
+        """Pods of the target that Prometheus scrapes with success."""
+        value = self.value(key, "gauges", "up", "scraped")
+        return None if value is None else int(value)
+
+
+def _failure_reason(failure: Failure) -> str:
+    return "PrometheusUnreachable" if failure.reason in ("Unreachable", "Timeout") else failure.reason
