@@ -121,14 +121,13 @@ def _weight(revision: str) -> Callable[[Snapshot], float | None]:
 
 
 def _story_with_decisions(samples: Samples, told: Told) -> list[tuple[float, str]]:
+    """Merge the story with each decision that changed a number, told when its sentence is in the status."""
     names = {revision: f"v{index + 1}" for index, revision in enumerate(told.revisions)}
     rows = list(told.story)
-    replicas: dict[str, int] = {}
+    said: dict[str, str] = {}
     for seconds, snapshot in samples:
-        for revision, now in snapshot.replicas.items():
-            before = replicas.get(revision)
-            if before is not None and now.desired != before and revision in names:
-                sentence = snapshot.decisions.get(revision) or f"{before} → {now.desired} replicas."
+        for revision, sentence in snapshot.decisions.items():
+            if sentence != said.get(revision) and " → " in sentence and revision in names:
                 rows.append((seconds, f"{names[revision]}: {sentence}"))
-            replicas[revision] = now.desired
+            said[revision] = sentence
     return sorted(rows, key=lambda row: row[0])
