@@ -38,7 +38,7 @@ CASES = {
         "Unschedulable",
         "0/1 nodes are available: 1 Insufficient nvidia.com/gpu",
     ),
-    "quota": Unable({}, "QuotaExceeded", "leaves 0 of pods", quota="1"),
+    "quota": Unable({}, "QuotaExceeded", "small", quota="1"),
 }
 
 

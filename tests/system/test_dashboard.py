@@ -1,0 +1,75 @@
+"""Every query of the shipped dashboard finds data of a service under load."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import httpx
+
+from localcluster.cluster import Cluster
+from tests.system.harness import ROOT, Kube, Load, first_revision, web_service
+
+DASHBOARD = ROOT / "manifests" / "dashboards" / "scaling.json"
+
+
+class Query(NamedTuple):
+    """One line of a panel."""
+
+    panel: str
+    promql: str
+
+
+def queries() -> Iterator[Query]:
+    """All lines of all panels."""
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        for target in panel.get("targets", ()):
+            yield Query(panel["title"], target["expr"])
+
+
+def variables() -> Iterator[str]:
+    """The queries by which Grafana fills in the variables."""
+    for variable in json.loads(DASHBOARD.read_text())["templating"]["list"]:
+        if variable["type"] == "query":
+            yield variable["query"]
+
+
+def filled(promql: str, namespace: str) -> str:
+    """A query with the variables that Grafana replaces."""
+    return promql.replace("$namespace", namespace).replace("$service", "digits")
+
+
+def test_every_panel_has_data(kube: Kube, cluster: Cluster, namespace: str) -> None:
+    """Variables list the service, and each query answers with a number, GPU utilisation included."""
+    host = f"{namespace}.example.com"
+    manifest = web_service(host=host)
+    manifest["spec"]["predictor"]["annotations"] = {"serving-operator.dev/emulate-gpu": "true"}
+    found = list(queries())
+
+    def ask(promql: str) -> list[dict[str, object]]:
+        answer = httpx.get(f"{cluster.prometheus_url}/api/v1/query", params={"query": promql})
+        answer.raise_for_status()
+        result: list[dict[str, object]] = answer.json()["data"]["result"]
+        return result
+
+    first_revision(kube, namespace, manifest)
+    with Load(cluster, host, rate=5):
+        for query in found:
+            promql = filled(query.promql, namespace)
+            kube.until(
+                f"panel {query.panel!r} has data for {promql}", lambda promql=promql: numbers(ask(promql))
+            )
+        for query in variables():
+            metric, label = query.removeprefix("label_values(").removesuffix(")").rsplit(",", 1)
+            wanted = {"namespace": namespace, "service": "digits"}[label.strip()]
+            values = {series["metric"][label.strip()] for series in ask(filled(metric, namespace))}  # type: ignore[index]
+
+            assert wanted in values, query
+
+    assert len(found) >= len({query.panel for query in found}) >= 8
+
+
+def numbers(result: list[dict[str, object]]) -> list[object]:
+    """The values of an answer that are numbers; a quantile of nothing is none."""
+    return [series["value"][1] for series in result if series["value"][1] != "NaN"]  # type: ignore[index]

@@ -1,0 +1,212 @@
+"""The shipped roles grant exactly what is asked of the API server, by its audit log since the cluster's start."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from localcluster.cluster import Cluster
+from serving_io import kinds
+from serving_io.kinds import Kind
+from tests.system.failures import restart_program
+from tests.system.harness import (
+    ROOT,
+    Kube,
+    Manifest,
+    canary_at_step,
+    condition,
+    first_revision,
+    web_service,
+)
+
+SYSTEM = "serving-system"
+PROGRAMS = ("serving-operator", "serving-autoscaler")
+REVISION_CHILDREN = (
+    kinds.DEPLOYMENT,
+    kinds.SERVICE,
+    kinds.POD_DISRUPTION_BUDGET,
+    kinds.INFERENCE_AUTOSCALER,
+    kinds.CONTROLLER_REVISION,
+)
+RECORDS_KEPT = 10
+
+pytestmark = pytest.mark.disruptive
+
+
+class Check(NamedTuple):
+    """One question to the authorizer; `name` only where a role names objects."""
+
+    group: str
+    resource: str
+    verb: str
+    name: str = ""
+
+
+def granted(program: str) -> set[Check]:
+    """What the shipped roles allow."""
+    path = ROOT / "manifests" / "base" / f"rbac-{program.removeprefix('serving-')}.yaml"
+    return {
+        Check(group, resource, verb, name)
+        for document in yaml.safe_load_all(path.read_text())
+        for rule in document.get("rules", [])
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+        for name in rule.get("resourceNames", [""])
+    }
+
+
+def asked(program: str, audit_log: Path) -> Iterator[Check]:
+    """What the authorizer was asked for the program, with the checks that admission and apply add."""
+    user = f"system:serviceaccount:{SYSTEM}:{program}"
+    named = {check.name for check in granted(program)}
+    for line in audit_log.read_text().splitlines():
+        event = json.loads(line)
+        reference = event.get("objectRef")
+        if event["user"]["username"] != user or reference is None:  # without one it is discovery
+            continue
+        group, resource = reference.get("apiGroup", ""), reference["resource"]
+        if "subresource" in reference:
+            resource += f"/{reference['subresource']}"
+        name = reference.get("name", "")
+        yield Check(group, resource, event["verb"], name if name in named else "")
+        if event["verb"] == "patch" and event.get("responseStatus", {}).get("code") == 201:
+            yield Check(group, resource, "create")
+        for owner in (event.get("requestObject") or {}).get("metadata", {}).get("ownerReferences") or ():
+            if owner.get("blockOwnerDeletion"):
+                yield Check("serving-operator.dev", "inferenceservices/finalizers", "update")
+
+
+def test_roles_are_what_is_asked(kube: Kube, cluster: Cluster, namespace: str) -> None:
+    """Each grant is used and each request granted, after names taken, drift, a rollout, old records and KEDA."""
+    with_twin_names(kube, namespace)
+    with_drift_and_rollout(kube, namespace)
+    with_old_records(kube, namespace)
+    with_keda(kube)
+
+    for program in PROGRAMS:
+        checks = set(asked(program, cluster.audit_log))
+
+        assert checks - granted(program) == set(), f"{program} asks for what its roles do not grant"
+        assert granted(program) - checks == set(), f"the roles of {program} grant what it does not ask for"
+
+
+def with_twin_names(kube: Kube, namespace: str) -> None:
+    """Somebody else's objects have the names of a service's children: each is met by a create and a read."""
+    first_revision(kube, namespace, web_service("learn", host=f"learn.{namespace}.example.com"))
+    revision = kube.status(namespace, "learn")["stable"]["revision"]
+    for kind in (*REVISION_CHILDREN, kinds.HTTP_ROUTE):
+        name = f"twin-{revision}" if kind in REVISION_CHILDREN else "twin"
+        found = kube.get(kind, namespace, name.replace("twin", "learn"))
+        assert found is not None, f"{kind.name} {name}"
+        kube.kubectl("create", "-n", namespace, "-f", "-", stdin=foreign(found, name))
+    kube.apply(namespace, web_service("twin", host=f"twin.{namespace}.example.com"))
+    kube.until(
+        "the names are reported",
+        lambda: "HTTPRoute" in condition(kube.status(namespace, "twin"), "NameConflict").get("message", ""),
+    )
+
+
+def foreign(child: Manifest, name: str) -> Manifest:
+    """An object of the same kind, by somebody else."""
+    made = {key: value for key, value in child.items() if key != "status"}
+    if made["kind"] == kinds.SERVICE.name:
+        made["spec"] = {"ports": [{"port": 80}]}
+    return made | {"metadata": {"name": name, "namespace": child["metadata"]["namespace"]}}
+
+
+def with_drift_and_rollout(kube: Kube, namespace: str) -> None:
+    """A label of each child is edited and put back; then a canary comes, and goes with its children."""
+    host = f"learn.{namespace}.example.com"
+    selector = "serving-operator.dev/service=learn"
+    edited: list[tuple[Kind, str]] = []
+    for kind in (*REVISION_CHILDREN, kinds.HTTP_ROUTE):
+        for child in kube.list(kind, namespace, selector):
+            name = child["metadata"]["name"]
+            labels = {"app.kubernetes.io/part-of": "something-else"}
+            kube.patch(kind, namespace, name, {"metadata": {"labels": labels}})
+            edited.append((kind, name))
+    for kind, name in edited:
+        kube.until(
+            f"the label of {kind.name} {name} is put back",
+            lambda kind=kind, name=name: put_back(kube, kind, namespace, name),
+        )
+    attempt = canary_at_step(kube, namespace, web_service("learn", "2", host=host))
+    kube.label(namespace, "learn", abort=attempt)
+    kube.until(
+        "the canary's children are gone",
+        lambda: all(len(kube.list(kind, namespace, selector)) == 1 for kind in REVISION_CHILDREN[:1]),
+    )
+
+
+def put_back(kube: Kube, kind: Kind, namespace: str, name: str) -> bool:
+    """Whether the label that was edited is as the operator wants it."""
+    found = kube.get(kind, namespace, name)
+    labels: dict[str, Any] = (found or {}).get("metadata", {}).get("labels", {})
+    return labels.get("app.kubernetes.io/part-of") == "serving-operator"
+
+
+def with_old_records(kube: Kube, namespace: str) -> None:
+    """More candidates for a first revision than records are kept: the oldest records go."""
+    selector = "serving-operator.dev/service=many"
+    for version in range(RECORDS_KEPT + 3):
+        kube.apply(
+            namespace,
+            web_service(
+                "many",
+                str(version),
+                host=f"many.{namespace}.example.com",
+                spec__predictor__nodeSelector={"serving-operator.dev/nowhere": "true"},
+            ),
+        )
+        kube.until(
+            f"version {version} has its record",
+            lambda version=version: any(
+                f'"value":"{version}"' in json.dumps(record, separators=(",", ":"))
+                for record in kube.list(kinds.CONTROLLER_REVISION, namespace, selector)
+            ),
+        )
+    kube.until(
+        "the oldest records are gone",
+        lambda: len(kube.list(kinds.CONTROLLER_REVISION, namespace, selector)) <= RECORDS_KEPT,
+    )
+
+
+def with_keda(kube: Kube) -> None:
+    """KEDA's kind is installed: the autoscaler asks who else scales."""
+    crd = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "scaledobjects.keda.sh"},
+        "spec": {
+            "group": "keda.sh",
+            "names": {"kind": "ScaledObject", "plural": "scaledobjects"},
+            "scope": "Namespaced",
+            "versions": [
+                {
+                    "name": "v1alpha1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {
+                        "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+                    },
+                }
+            ],
+        },
+    }
+    kube.kubectl("apply", "-f", "-", stdin=crd)
+    try:
+        kube.kubectl("wait", "--for=condition=Established", "crd/scaledobjects.keda.sh")
+        restart_program(kube, "serving-autoscaler")
+        wanted = Check("keda.sh", "scaledobjects", "list")
+        kube.until(
+            "the autoscaler asks for ScaledObjects",
+            lambda: wanted in set(asked("serving-autoscaler", kube.cluster.audit_log)),
+        )
+    finally:
+        kube.kubectl("delete", "crd", "scaledobjects.keda.sh")
