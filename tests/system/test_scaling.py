@@ -1,0 +1,137 @@
+"""The autoscaler follows a load that rises and falls, by decisions that it explains; accelerators can object."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from localcluster.cluster import Cluster
+from serving_io import kinds
+from tests.system.harness import Audit, Kube, Load, Manifest, condition, first_revision, web_service
+
+QUIET_RATE, HIGH_RATE = 2.0, 14.0
+"""Requests per second: about a fifth of what one replica carries, and more than one could."""
+
+BURN = """
+import threading, time
+def burn():
+    while True:
+        end = time.process_time() + 0.01
+        while time.process_time() < end:
+            pass
+        time.sleep(0.1)
+threading.Thread(target=burn, daemon=True).start()
+"""
+
+
+def autoscaler(kube: Kube, namespace: str, service: str = "digits") -> Manifest:
+    """The one InferenceAutoscaler of a service."""
+    (found,) = kube.list(kinds.INFERENCE_AUTOSCALER, namespace, f"serving-operator.dev/service={service}")
+    return found
+
+
+def replicas(kube: Kube, namespace: str, service: str = "digits") -> Manifest:
+    """Replicas that a service's one Deployment is told to have, and has ready."""
+    (found,) = kube.list(kinds.DEPLOYMENT, namespace, f"serving-operator.dev/service={service}")
+    return {"wanted": found["spec"]["replicas"], "ready": found["status"].get("readyReplicas", 0)}
+
+
+def test_replicas_follow_the_load(kube: Kube, cluster: Cluster, namespace: str) -> None:
+    """Up when the load rises, down when it has fallen for a hold: each by the autoscaler, with a reason and an event."""
+    (node,) = kube.list(kinds.NODE, selector="kubernetes.io/hostname=local")
+    enforced = condition(node["status"], "CPULimitsEnforced")
+    if enforced["status"] != "True":
+        pytest.skip(f"replicas are no capacity without CPU limits: {enforced['message']}")
+    host = f"{namespace}.example.com"
+    manifest = web_service(host=host, spec__scaling__scaleDownHoldSeconds=20)
+    manifest["spec"]["predictor"]["container"]["env"].append({"name": "WORK_MS", "value": "20"})
+    first_revision(kube, namespace, manifest)
+    audit = Audit(cluster)
+    with Load(cluster, host, rate=QUIET_RATE) as load:
+        kube.until(
+            "the time of work is learned",
+            lambda: (
+                autoscaler(kube, namespace)
+                .get("status", {})
+                .get("learned", {})
+                .get("serviceTimeMilliseconds")
+            ),
+        )
+        before = replicas(kube, namespace)["wanted"]
+        load.set_rate(HIGH_RATE)
+        kube.until("two more replicas are ready", lambda: replicas(kube, namespace)["ready"] >= before + 2)
+        up = autoscaler(kube, namespace)["status"]["lastDecision"]
+        highest = replicas(kube, namespace)["wanted"]
+        load.set_rate(QUIET_RATE)
+        kube.until(
+            "replicas are removed",
+            lambda: replicas(kube, namespace)["wanted"] < highest and scaled(kube, namespace)["ScaledDown"],
+        )
+    down = autoscaler(kube, namespace)["status"]["lastDecision"]
+    writers = {
+        write.user.rpartition(":")[2]
+        for write in audit.writes()
+        if write.namespace == namespace and (write.resource, write.subresource) == ("deployments", "scale")
+    }
+
+    assert up["reason"] in {"Demand", "Reserve", "Backlog", "LateRequests", "Maximum"}, up
+    assert "requests/s expected" in up["message"]
+    assert down["reason"] == "DemandFell", down
+    assert scaled(kube, namespace)["ScaledUp"]
+    assert writers == {"serving-autoscaler"}
+
+
+def scaled(kube: Kube, namespace: str) -> dict[str, list[str]]:
+    """What the autoscaler's events say, by their reason."""
+    notes: dict[str, list[str]] = {"ScaledUp": [], "ScaledDown": []}
+    for event in kube.list(kinds.EVENT, namespace):
+        if event["reason"] in notes:
+            notes[event["reason"]].append(event["note"])
+    return notes
+
+
+def test_busy_accelerators_keep_their_replicas(kube: Kube, cluster: Cluster, namespace: str) -> None:
+    """Without a request, a service whose accelerators work keeps its replicas; its twin without work loses one."""
+    services = {name: twin(namespace, name) for name in ("busy", "bored")}
+    services["busy"]["spec"]["predictor"]["container"]["command"][2] = (
+        BURN + services["busy"]["spec"]["predictor"]["container"]["command"][2]
+    )
+    for service in services.values():
+        kube.apply(namespace, service)
+    for name, service in services.items():
+        first_revision(kube, namespace, service)
+        kube.until(
+            f"{name} has two replicas", lambda name=name: replicas(kube, namespace, name)["ready"] == 2
+        )
+    for service in services.values():
+        service["spec"]["predictor"]["minReplicas"] = 1
+        kube.apply(namespace, service)
+    kube.until(
+        "the accelerators' work is what keeps a replica",
+        lambda: decisions(cluster, namespace, "busy", "GpuActive"),
+    )
+    kube.until("the twin loses one", lambda: replicas(kube, namespace, "bored")["wanted"] == 1)
+
+    assert replicas(kube, namespace, "busy")["wanted"] == 2
+    assert not decisions(cluster, namespace, "bored", "GpuActive")
+
+
+def twin(namespace: str, name: str) -> Manifest:
+    """A service with two replicas on emulated accelerators."""
+    return web_service(
+        name,
+        host=f"{name}.{namespace}.example.com",
+        spec__predictor__minReplicas=2,
+        spec__predictor__annotations={"serving-operator.dev/emulate-gpu": "true"},
+        spec__scaling__scaleDownHoldSeconds=10,
+    )
+
+
+def decisions(cluster: Cluster, namespace: str, service: str, reason: str) -> list[Manifest]:
+    """The counter of the autoscaler's decisions for a reason, as Prometheus has it."""
+    labels = f'namespace="{namespace}", service="{service}", reason="{reason}"'
+    query = {"query": f"serving_autoscaler_decisions_total{{{labels}}} > 0"}
+    answer = httpx.get(f"{cluster.prometheus_url}/api/v1/query", params=query)
+    answer.raise_for_status()
+    result: list[Manifest] = answer.json()["data"]["result"]
+    return result
