@@ -102,7 +102,7 @@ def test_prometheus_differs_from_the_recommendation_by_one_rule(cluster: Cluster
         differing = {key for key in {*job, *local} if job.get(key) != local.get(key)}
         assert differing == {"relabel_configs", "kubernetes_sd_configs"}
     assert scrape_configs() == recommended
-    assert set(jobs) == {"serving-pods", "envoy", "dcgm-exporter"}
+    assert set(jobs) == {"serving-pods", "serving-system", "envoy", "dcgm-exporter"}
 
 
 def test_a_rule_file_is_loaded_where_there_is_one(cluster: Cluster) -> None:
