@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from serving_api.names import AUTOSCALER_KIND
 from serving_operator.children.route import weights
-from serving_operator.world import ObjectId
+from serving_operator.world import Manifest, ObjectId
 from tests.operator.rollout.simulation import (
     KEY,
     NEVER_READY,
@@ -52,7 +52,7 @@ def act(cluster: Simulation, action: str, value: Any) -> None:
         except Crash:
             return
     elif action == "apply":
-        cluster.apply(inference_service(value))
+        cluster.apply(value)
     elif action in ("Promote", "Abort", "Retry"):
         rejected = status.get("rejected") or [{"id": "00000000-1"}]
         ids = {
@@ -82,6 +82,18 @@ def act(cluster: Simulation, action: str, value: Any) -> None:
         cluster.demand = value
 
 
+def in_mode(mode: str, image: str) -> Manifest:
+    """Return a service whose replicas are set by the autoscaler, by the operator, or by somebody else."""
+    if mode == "Auto":
+        return inference_service(image)
+    if mode == "Advise":
+        return inference_service(image, scaling={"class": "Auto", "mode": "Advise"})
+    made = inference_service(image, scaling={"class": "External", "external": {"replicas": 4}})
+    made["spec"]["predictor"] = {"container": {"image": image}, "timeout": 5}
+    del made["spec"]["objective"]
+    return made
+
+
 def heal(cluster: Simulation) -> None:
     """Let every pod that was broken get well."""
     for pod in cluster.pods.values():
@@ -89,19 +101,21 @@ def heal(cluster: Simulation) -> None:
     cluster.kubelet()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(ACTIONS, max_size=25))
-def test_no_order_of_events_breaks_an_invariant(actions: list[tuple[str, Any]]) -> None:
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(("Auto", "Advise", "External")), st.lists(ACTIONS, max_size=25))
+def test_no_order_of_events_breaks_an_invariant(mode: str, actions: list[tuple[str, Any]]) -> None:
     """The simulation checks S1, S2, S3, S4, S5, S6, S7, S8, S9, S11 and S14 at each write; in the end it is quiet."""
-    cluster = Simulation()
+    cluster = Simulation(in_mode(mode, "a"))
     cluster.run(12)
     for action, value in actions:
-        act(cluster, action, value)
+        act(cluster, action, in_mode(mode, value) if action == "apply" else value)
     cluster.autoscaler_alive = True
     cluster.tick()
     heal(cluster)
-    cluster.run(420)
-    assert cluster.run(60) == 0
+    cluster.run(60)
+    for _ in range(60):
+        cluster.round(10)
+    assert cluster.run(30) == 0
     _check_end(cluster)
 
 
