@@ -6,6 +6,7 @@ import fcntl
 import os
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ def install(made: Kube) -> None:
         )
     made.kubectl("apply", "--server-side", "-k", "manifests/base")
     for name in ("serving-operator", "serving-autoscaler"):
-        until(f"{name} is ready", lambda name=name: _available(made, name))
+        until(f"{name} is ready", partial(_available, made, name))
 
 
 def _available(kube: Kube, name: str) -> bool:

@@ -143,7 +143,8 @@ class Kube:
 
     def status(self, namespace: str, name: str = "digits") -> Manifest:
         """Its status, perhaps empty."""
-        return self.service(namespace, name).get("status", {})
+        found: Manifest = self.service(namespace, name).get("status", {})
+        return found
 
     def until(self, what: str, look: Callable[[], Any], within: float = PATIENCE_SECONDS) -> Any:
         """Look until the answer is truthy; fail with what was awaited and what was seen last."""
@@ -410,3 +411,11 @@ def committed(kube: Kube, namespace: str, attempt: str, name: str = "digits") ->
 def answers(cluster: Cluster, host: str, path: str = "/") -> httpx.Response:
     """One request through the gateway."""
     return httpx.get(f"{cluster.gateway_url}{path}", headers={"Host": host}, timeout=15)
+
+
+def measured(cluster: Cluster, promql: str) -> list[Manifest]:
+    """What Prometheus answers to an instant query: its series with a number."""
+    answer = httpx.get(f"{cluster.prometheus_url}/api/v1/query", params={"query": promql})
+    answer.raise_for_status()
+    series: list[Manifest] = answer.json()["data"]["result"]
+    return [found for found in series if found["value"][1] != "NaN"]

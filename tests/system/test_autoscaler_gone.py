@@ -58,13 +58,13 @@ def test_rollouts_hold_without_the_autoscaler(kube: Kube, namespace: str) -> Non
         kube.label(namespace, "step", promote=attempts["step"])
         kube.label(namespace, "abort", abort=attempts["abort"])
         kube.until("the abort completes", lambda: not kube.status(namespace, "abort").get("canary"))
-        for name in ("capacity", "step"):
-            kube.until(
-                f"{name} says whom it waits for",
-                lambda name=name: (
-                    condition(kube.status(namespace, name), "Reconciling").get("reason") == UNAVAILABLE
-                ),
-            )
+        kube.until(
+            "both say whom they wait for",
+            lambda: all(
+                condition(kube.status(namespace, name), "Reconciling").get("reason") == UNAVAILABLE
+                for name in ("capacity", "step")
+            ),
+        )
         started = kube.status(namespace, "capacity")["canary"]["startedAt"]
         kube.until("more time passes than an attempt has", lambda: age_seconds(started) > DEADLINE_SECONDS)
         held = {name: kube.status(namespace, name) for name in names}

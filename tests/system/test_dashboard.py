@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
-import httpx
-
 from localcluster.cluster import Cluster
-from tests.system.harness import ROOT, Kube, Load, first_revision, web_service
+from tests.system.harness import ROOT, Kube, Load, first_revision, measured, web_service
 
 DASHBOARD = ROOT / "manifests" / "dashboards" / "scaling.json"
 
@@ -47,29 +46,17 @@ def test_every_panel_has_data(kube: Kube, cluster: Cluster, namespace: str) -> N
     manifest["spec"]["predictor"]["annotations"] = {"serving-operator.dev/emulate-gpu": "true"}
     found = list(queries())
 
-    def ask(promql: str) -> list[dict[str, object]]:
-        answer = httpx.get(f"{cluster.prometheus_url}/api/v1/query", params={"query": promql})
-        answer.raise_for_status()
-        result: list[dict[str, object]] = answer.json()["data"]["result"]
-        return result
-
     first_revision(kube, namespace, manifest)
     with Load(cluster, host, rate=5):
         for query in found:
             promql = filled(query.promql, namespace)
-            kube.until(
-                f"panel {query.panel!r} has data for {promql}", lambda promql=promql: numbers(ask(promql))
-            )
-        for query in variables():
-            metric, label = query.removeprefix("label_values(").removesuffix(")").rsplit(",", 1)
+            kube.until(f"panel {query.panel!r} has data for {promql}", partial(measured, cluster, promql))
+        for variable in variables():
+            metric, label = variable.removeprefix("label_values(").removesuffix(")").rsplit(",", 1)
             wanted = {"namespace": namespace, "service": "digits"}[label.strip()]
-            values = {series["metric"][label.strip()] for series in ask(filled(metric, namespace))}  # type: ignore[index]
+            found_series = measured(cluster, filled(metric, namespace))
+            values = {series["metric"][label.strip()] for series in found_series}
 
-            assert wanted in values, query
+            assert wanted in values, variable
 
     assert len(found) >= len({query.panel for query in found}) >= 8
-
-
-def numbers(result: list[dict[str, object]]) -> list[object]:
-    """The values of an answer that are numbers; a quantile of nothing is none."""
-    return [series["value"][1] for series in result if series["value"][1] != "NaN"]  # type: ignore[index]

@@ -53,7 +53,7 @@ def test_the_cause_is_shown(kube: Kube, cluster: Cluster, namespace: str, case: 
             "the quota is in force",
             lambda: "1/1" in kube.kubectl("get", "quota", "-n", namespace, "small").stdout,
         )
-    deadlines = {
+    deadlines: dict[str, Any] = {
         "spec__rollout__progressDeadlineSeconds": 10,
         "spec__rollout__capacityDeadlineSeconds": 10,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -131,11 +132,10 @@ def with_drift_and_rollout(kube: Kube, namespace: str) -> None:
             labels = {"app.kubernetes.io/part-of": "something-else"}
             kube.patch(kind, namespace, name, {"metadata": {"labels": labels}})
             edited.append((kind, name))
-    for kind, name in edited:
-        kube.until(
-            f"the label of {kind.name} {name} is put back",
-            lambda kind=kind, name=name: put_back(kube, kind, namespace, name),
-        )
+    kube.until(
+        "all labels are put back",
+        lambda: all(put_back(kube, kind, namespace, name) for kind, name in edited),
+    )
     attempt = canary_at_step(kube, namespace, web_service("learn", "2", host=host))
     kube.label(namespace, "learn", abort=attempt)
     kube.until(
@@ -166,14 +166,18 @@ def with_old_records(kube: Kube, namespace: str) -> None:
         )
         kube.until(
             f"version {version} has its record",
-            lambda version=version: any(
-                f'"value":"{version}"' in json.dumps(record, separators=(",", ":"))
-                for record in kube.list(kinds.CONTROLLER_REVISION, namespace, selector)
-            ),
+            partial(recorded, kube, namespace, selector, f'"value": "{version}"'),
         )
     kube.until(
         "the oldest records are gone",
         lambda: len(kube.list(kinds.CONTROLLER_REVISION, namespace, selector)) <= RECORDS_KEPT,
+    )
+
+
+def recorded(kube: Kube, namespace: str, selector: str, text: str) -> bool:
+    """Whether some revision's record holds a text."""
+    return any(
+        text in json.dumps(record) for record in kube.list(kinds.CONTROLLER_REVISION, namespace, selector)
     )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 
 from localcluster.cluster import Cluster
 from serving_io import kinds
-from tests.system.harness import Audit, Kube, Load, Manifest, condition, first_revision, web_service
+from tests.system.harness import Audit, Kube, Load, Manifest, condition, first_revision, measured, web_service
 
 QUIET_RATE, HIGH_RATE = 2.0, 14.0
 """Requests per second: about a fifth of what one replica carries, and more than one could."""
@@ -98,11 +97,12 @@ def test_busy_accelerators_keep_their_replicas(kube: Kube, cluster: Cluster, nam
     )
     for service in services.values():
         kube.apply(namespace, service)
-    for name, service in services.items():
+    for service in services.values():
         first_revision(kube, namespace, service)
-        kube.until(
-            f"{name} has two replicas", lambda name=name: replicas(kube, namespace, name)["ready"] == 2
-        )
+    kube.until(
+        "both have two replicas",
+        lambda: all(replicas(kube, namespace, name)["ready"] == 2 for name in services),
+    )
     for service in services.values():
         service["spec"]["predictor"]["minReplicas"] = 1
         kube.apply(namespace, service)
@@ -130,8 +130,4 @@ def twin(namespace: str, name: str) -> Manifest:
 def decisions(cluster: Cluster, namespace: str, service: str, reason: str) -> list[Manifest]:
     """The counter of the autoscaler's decisions for a reason, as Prometheus has it."""
     labels = f'namespace="{namespace}", service="{service}", reason="{reason}"'
-    query = {"query": f"serving_autoscaler_decisions_total{{{labels}}} > 0"}
-    answer = httpx.get(f"{cluster.prometheus_url}/api/v1/query", params=query)
-    answer.raise_for_status()
-    result: list[Manifest] = answer.json()["data"]["result"]
-    return result
+    return measured(cluster, f"serving_autoscaler_decisions_total{{{labels}}} > 0")
