@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 
 from serving_api.names import SERVICE_KIND, SERVICE_LABEL, ServiceKey
 from serving_io.kinds import CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, GATEWAY, POD
+from serving_operator.children.revision import attempt_is_ours
 from serving_operator.ownership import Ownership, classify, controller_of
 from serving_operator.watched import CHILD_KINDS, kept
 from serving_operator.world import Manifest, ObjectId, World
@@ -57,6 +58,8 @@ class Cache:
         concerned = self._unlink(place, known) if known is not None else set()
         self._gone.pop(place, None)
         made = kept(manifest)
+        if known is not None and place.kind == CONTROLLER_REVISION.name:
+            self._remember_attempt(concerned, known, made)
         self._objects[place] = made
         self._places_of_kind[place.kind].add(place)
         return concerned | self._link(place, made)
@@ -217,11 +220,20 @@ class Cache:
                 replicas = (manifest.get("spec") or {}).get("replicas", DEFAULT_REPLICAS)
                 self._last_replicas[key][place.name] = replicas
             elif place.kind == CONTROLLER_REVISION.name:
-                remembered = self._last_revisions[key]
-                remembered[place.name] = manifest
-                if len(remembered) > REMEMBERED_REVISIONS:
-                    del remembered[next(iter(remembered))]
+                self._remember_revision(key, manifest)
         return concerned
+
+    def _remember_attempt(self, keys: Iterable[ServiceKey], before: Manifest, after: Manifest) -> None:
+        """Remember what we had written of an attempt when somebody else writes over it."""
+        if attempt_is_ours(before) and not attempt_is_ours(after):
+            for key in keys:
+                self._remember_revision(key, before)
+
+    def _remember_revision(self, key: ServiceKey, manifest: Manifest) -> None:
+        remembered = self._last_revisions[key]
+        remembered[manifest["metadata"]["name"]] = manifest
+        if len(remembered) > REMEMBERED_REVISIONS:
+            del remembered[next(iter(remembered))]
 
 
 def place_of(manifest: Manifest) -> Place:

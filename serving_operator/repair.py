@@ -42,8 +42,9 @@ def record(observed: Observed, state: State, seen: Revision) -> Manifest | None:
     """Return the ControllerRevision that ought to be: the live one, a remembered one, or one from the Deployment."""
     stable = state.stable is not None and state.stable.revision == seen.revision
     kept = seen.record or observed.last_record(seen.revision)
-    if kept is not None:
-        return restated(observed.service, kept, int(kept.get("revision", 1)), attempt_of(kept), stable)
+    recorded = observed.recorded_attempt(seen.revision)
+    if kept is not None and recorded is not None:
+        return restated(observed.service, kept, recorded.number, attempt_of(kept), stable)
     entry = next(
         entry
         for entry in (state.stable, state.canary)
@@ -53,6 +54,8 @@ def record(observed: Observed, state: State, seen: Revision) -> Manifest | None:
     described: Manifest = {"id": str(attempt), "rollout": observed.service.spec.rollout.wire()}
     if observed.service.spec.objective is not None:
         described["objective"] = observed.service.spec.objective.wire()
+    if kept is not None:
+        return restated(observed.service, kept, attempt.number, described, stable)
     if seen.deployment is not None:
         return recovered(observed.service, seen.deployment, attempt.number, described, stable)
     if observed.wanted == seen.revision:
@@ -127,10 +130,10 @@ def _unmarked(observed: Observed, state: State) -> Iterator[Ensured]:
         return
     live = capacity.live_revisions(state)
     for revision, found in observed.records.items():
-        if revision not in live and found["metadata"]["labels"].get(STABLE_LABEL):
-            wanted = restated(
-                observed.service, found, int(found.get("revision", 1)), attempt_of(found), False
-            )
+        if revision not in live and (found["metadata"].get("labels") or {}).get(STABLE_LABEL):
+            attempt = observed.recorded_attempt(revision)
+            number = attempt.number if attempt else int(found.get("revision", 1))
+            wanted = restated(observed.service, found, number, attempt_of(found), False)
             yield ensure(observed, wanted, f"revision {revision} is stable no more")
 
 

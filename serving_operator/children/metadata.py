@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from serving_api.names import API_VERSION, REVISION_LABEL, SERVICE_KIND, child_labels
+from serving_api.names import API_VERSION, SERVICE_KIND, child_labels
 from serving_api.service import InferenceService
 from serving_operator.world import Manifest
 
@@ -43,5 +43,5 @@ def metadata(
 
 
 def revision_in(manifest: Manifest) -> str:
-    """Return the revision that a child belongs to, by its label. Raises KeyError if it belongs to none."""
-    return str(manifest["metadata"]["labels"][REVISION_LABEL])
+    """Return the revision that a child belongs to, by its name: that nobody can edit, as they could its labels."""
+    return str(manifest["metadata"]["name"]).rpartition("-")[2]

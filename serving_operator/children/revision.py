@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from serving_api.names import ATTEMPT_ANNOTATION, STABLE_LABEL, revision_name
+from serving_api.names import ATTEMPT_ANNOTATION, OPERATOR, STABLE_LABEL, revision_name
 from serving_api.revision import canonical_fields, revision_of
 from serving_api.service import InferenceService
 from serving_operator.children.metadata import metadata, revision_in
@@ -75,6 +75,22 @@ def attempt_of(recorded: Manifest) -> Manifest:
     except ValueError:
         return {}
     return attempt if isinstance(attempt, dict) else {}
+
+
+def attempt_is_ours(recorded: Manifest) -> bool:
+    """Whether what a ControllerRevision says of its latest attempt was written by the operator and by nobody since."""
+    path = ("f:metadata", "f:annotations")
+    return any(
+        entry.get("manager") == OPERATOR and f"f:{ATTEMPT_ANNOTATION}" in _inner(entry.get("fieldsV1"), path)
+        for entry in recorded["metadata"].get("managedFields") or ()
+    )
+
+
+def _inner(fields: Manifest | None, path: tuple[str, ...]) -> Manifest:
+    found: Manifest = fields or {}
+    for name in path:
+        found = found.get(name) or {}
+    return found
 
 
 def _manifest(

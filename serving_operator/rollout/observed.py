@@ -12,7 +12,8 @@ from serving_api.names import AUTOSCALER_KIND, REVISION_LABEL, STABLE_LABEL, Att
 from serving_api.revision import revision_of
 from serving_api.service import InferenceService, Objective, Rollout
 from serving_operator.children import route as routes
-from serving_operator.children.revision import attempt_of
+from serving_operator.children.metadata import revision_in
+from serving_operator.children.revision import attempt_is_ours, attempt_of
 from serving_operator.ownership import Ownership, classify
 from serving_operator.world import Manifest, ObjectId, Settings, World
 
@@ -164,29 +165,38 @@ class Observed:
 
     @cached_property
     def records(self) -> dict[str, Manifest]:
-        """ControllerRevisions by revision."""
+        """ControllerRevisions by revision, each with what the operator last wrote of its attempt."""
         return {
-            found["metadata"]["labels"][REVISION_LABEL]: found
-            for (kind, _), found in self.objects.items()
-            if kind == "ControllerRevision" and REVISION_LABEL in (found["metadata"].get("labels") or {})
+            revision_in(found): self._with_our_attempt(found)
+            for (kind, name), found in self.objects.items()
+            if kind == "ControllerRevision" and name.startswith(f"{self.name}-")
         }
+
+    def _with_our_attempt(self, record: Manifest) -> Manifest:
+        """Put what we remember of the attempt in the place of what somebody else has written."""
+        known = self.world.last_revisions.get(record["metadata"]["name"])
+        if known is None or attempt_is_ours(record):
+            return record
+        metadata = record["metadata"] | {"annotations": known["metadata"].get("annotations")}
+        return record | {"metadata": metadata}
 
     @cached_property
     def populated(self) -> list[str]:
         """Revisions that have any object that runs or serves, oldest name first."""
-        found = {
-            (child["metadata"].get("labels") or {}).get(REVISION_LABEL)
-            for (kind, _), child in self.objects.items()
-            if kind in REVISION_KINDS
-        }
-        return sorted(revision for revision in found if revision)
+        return sorted(
+            {
+                revision_in(child)
+                for (kind, name), child in self.objects.items()
+                if kind in REVISION_KINDS and name.startswith(f"{self.name}-")
+            }
+        )
 
     def marked_stable(self) -> str | None:
         """Return the revision whose record is marked as the committed one; the latest if there are two."""
         marked = [
             (int(record.get("revision", 0)), revision)
             for revision, record in self.records.items()
-            if record["metadata"]["labels"].get(STABLE_LABEL) == "true"
+            if (record["metadata"].get("labels") or {}).get(STABLE_LABEL) == "true"
         ]
         return max(marked)[1] if marked else None
 
@@ -196,7 +206,7 @@ class Observed:
         return Revision(
             revision=revision,
             name=name,
-            record=self.object("ControllerRevision", name),
+            record=self.records.get(revision),
             deployment=self.object("Deployment", name),
             autoscaler=self.object(AUTOSCALER_KIND, name),
             pods=self.pods_of(revision),
