@@ -442,6 +442,7 @@ class Simulation:
             had, has = before.get(revision, 0), after.get(revision, 0)
             if has > had:
                 assert id_ not in self.aborted, "S4: an aborted attempt is raised"
+                assert self._is_acknowledged(), "a weight is raised before the last route was acknowledged"
                 assert self.ready(revision) >= 1, "S1: weight for a revision that does not answer"
                 self._check_capacity(revision, stable["revision"], has)
                 assert has < 100 or ("Promote", id_) in self.given_labels, "S5: promoted without a label"
@@ -460,6 +461,13 @@ class Simulation:
                 dark = self.ready(stable["revision"]) == 0 and self.ready(revision) > 0
                 assert label_given or not dark, "an automatic abort moved traffic onto a dead stable"
         self.history.append((canary.get("id", ""), after))
+
+    def _is_acknowledged(self) -> bool:
+        assert self.route is not None
+        generation = self.route["metadata"]["generation"]
+        parents = (self.route.get("status") or {}).get("parents") or ()
+        stamps = [condition["observedGeneration"] for parent in parents for condition in parent["conditions"]]
+        return bool(stamps) and min(stamps) >= generation
 
     def _check_capacity(self, canary: str, stable: str, weight: int) -> None:
         if self.service["spec"]["scaling"].get("class") == "External":
