@@ -101,7 +101,7 @@ def heal(cluster: Simulation) -> None:
     cluster.kubelet()
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(("Auto", "Advise", "External")), st.lists(ACTIONS, max_size=25))
 def test_no_order_of_events_breaks_an_invariant(mode: str, actions: list[tuple[str, Any]]) -> None:
     """The simulation checks S1, S2, S3, S4, S5, S6, S7, S8, S9, S11 and S14 at each write; in the end it is quiet."""
