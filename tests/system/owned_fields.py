@@ -11,13 +11,16 @@ from serving_api.names import OPERATOR
 Path = tuple[str, ...]
 """A field as the API's fieldsV1 names it: `f:NAME`, or `k:{...}` and `v:...` for the items of a list."""
 GONE = object()
+_FILLED_IN = {("f:spec", f"f:{name}") for name in ("internalTrafficPolicy", "sessionAffinity", "type")}
+"""Of a Service: ours by its creation, but the API server's choice. The operator never states them."""
 _OTHER = {
-    "TCP": "UDP",
-    "RollingUpdate": "Recreate",
-    "Auto": "Advise",
     "Allowed": "Frozen",
     "AlwaysAllow": "IfHealthyBudget",
+    "Auto": "Advise",
+    "TCP": "UDP",
+    "gateway": "mlserver",
 }
+"""Another valid value of a field that is an enumeration."""
 
 
 class Edit(NamedTuple):
@@ -33,7 +36,7 @@ def owned(live: Mapping[str, Any]) -> list[Path]:
     for entry in live["metadata"]["managedFields"]:
         if entry["manager"] == OPERATOR and "subresource" not in entry:
             found.update(dict.fromkeys(_leaves(entry["fieldsV1"], ())))
-    return list(found)
+    return [path for path in found if path not in _FILLED_IN or live["kind"] != "Service"]
 
 
 def _leaves(fields: Mapping[str, Any], path: Path) -> Iterator[Path]:
@@ -94,3 +97,4 @@ def _others(value: Any) -> Iterator[Any]:
         yield "1" + value
     elif isinstance(value, list):
         yield value[1:]
+        yield [*value, "x"]

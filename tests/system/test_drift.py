@@ -65,8 +65,24 @@ def test_deleted_children_come_back(kube: Kube, namespace: str) -> None:
 
 REFUSED = {
     "ControllerRevision data",
+    "Deployment spec.selector",
+    "Deployment spec.strategy.type",
+    "Deployment spec.template.metadata.labels.serving-operator.dev/revision",
+    "Deployment spec.template.metadata.labels.serving-operator.dev/service",
+    'Deployment spec.template.spec.containers.{"name":"model"}',
+    'Deployment spec.template.spec.containers.{"name":"model"}.env.{"name":"POD_IP"}.valueFrom.fieldRef',
+    'Deployment spec.template.spec.containers.{"name":"model"}.env.{"name":"SERVING_REVISION"}.valueFrom.fieldRef',
+    'Deployment spec.template.spec.containers.{"name":"model"}.env.{"name":"SERVING_SERVICE"}.valueFrom.fieldRef',
+    'Deployment spec.template.spec.containers.{"name":"model"}.volumeMounts.{"mountPath":"/tmp"}.name',
+    "Deployment spec.template.spec.securityContext.seccompProfile.type",
+    'Deployment spec.template.spec.volumes.{"name":"tmp"}',
+    'Deployment spec.template.spec.volumes.{"name":"tmp"}.emptyDir',
+    "InferenceAutoscaler spec.objective.indicator",
+    "InferenceAutoscaler spec.scaleTargetRef.apiVersion",
+    "InferenceAutoscaler spec.scaleTargetRef.kind",
+    'Service spec.ports.{"port":80,"protocol":"TCP"}',
 }
-"""Owned fields that the API server lets nobody edit, by kind."""
+"""Owned fields whose edits the API server refuses: immutable, the only valid value, or needed by another field."""
 
 
 def test_edited_fields_are_restored(kube: Kube, namespace: str) -> None:
