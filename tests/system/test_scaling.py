@@ -42,7 +42,9 @@ def test_replicas_follow_the_load(kube: Kube, cluster: Cluster, namespace: str) 
     if enforced["status"] != "True":
         pytest.skip(f"replicas are no capacity without CPU limits: {enforced['message']}")
     host = f"{namespace}.example.com"
-    manifest = web_service(host=host, spec__scaling__scaleDownHoldSeconds=20)
+    manifest = web_service(
+        host=host, spec__scaling__scaleDownHoldSeconds=20, spec__objective__thresholdMilliseconds=1000
+    )
     manifest["spec"]["predictor"]["container"]["env"].append({"name": "WORK_MS", "value": "20"})
     first_revision(kube, namespace, manifest)
     audit = Audit(cluster)
@@ -124,6 +126,9 @@ def twin(namespace: str, name: str) -> Manifest:
         spec__predictor__minReplicas=2,
         spec__predictor__annotations={"serving-operator.dev/emulate-gpu": "true"},
         spec__scaling__scaleDownHoldSeconds=10,
+        spec__predictor__container__env=[{"name": "WORK_MS", "value": "0"}],
+        # Probes are work too: so few that an accelerator which did nothing else would be idle.
+        spec__predictor__container__readinessProbe__periodSeconds=5,
     )
 
 
