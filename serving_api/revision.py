@@ -6,28 +6,40 @@ import hashlib
 import json
 from typing import Any
 
+from pydantic import BaseModel
+
 from serving_api.predictor import NOT_IN_REVISION, Predictor
 
 
-def _without_empty(value: Any) -> Any:
+def _canonical(value: Any) -> Any:
+    """Return a value with defaults and empty collections dropped; an empty object stays, for it says something."""
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        stated = {
+            name: getattr(value, name)
+            for name, field in fields.items()
+            if field.is_required() or getattr(value, name) != field.get_default(call_default_factory=True)
+        }
+        return {
+            fields[name].alias or name: _canonical(item)
+            for name, item in stated.items()
+            if item not in (None, {}, [])
+        }
     if isinstance(value, dict):
-        kept = {key: _without_empty(item) for key, item in value.items()}
-        return {key: item for key, item in kept.items() if item not in (None, {}, [])}
+        return {key: _canonical(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_without_empty(item) for item in value]
+        return [_canonical(item) for item in value]
     return value
 
 
 def canonical_fields(predictor: Predictor) -> dict[str, Any]:
-    """Return the fields that shape the pod: quantities in one spelling, defaults and empty values dropped.
+    """Return the fields that shape the pod: quantities in one spelling, defaults and empty collections dropped.
 
     A field that a later CRD adds with a default appears on every stored object without a write. It must not make a
     new revision of the whole fleet, so what equals its default is as if absent.
     """
-    fields = predictor.model_dump(
-        mode="json", by_alias=True, exclude=set(NOT_IN_REVISION), exclude_none=True, exclude_defaults=True
-    )
-    return dict(_without_empty(fields))
+    shaping = predictor.model_copy(update=dict.fromkeys(NOT_IN_REVISION))
+    return dict(_canonical(shaping))
 
 
 def revision_of(predictor: Predictor) -> str:

@@ -45,6 +45,7 @@ def test_same_revision(why: str, changes: dict[str, Any]) -> None:
         ("another image", {"container": BASE["container"] | {"image": "example/server:2"}}),
         ("more memory", {"container": BASE["container"] | {"resources": {"limits": {"cpu": "1", "memory": "2Gi"}}}}),
         ("another place", {"nodeSelector": {"gpu": "a100"}}),
+        ("a probe whose fields are all defaults", {"container": BASE["container"] | {"readinessProbe": {"httpGet": {}}}}),
         ("a label on the pods", {"labels": {"team": "vision"}}),
     ],
 )  # fmt: skip
