@@ -5,7 +5,6 @@ from __future__ import annotations
 from localcluster.cluster import Cluster
 from serving_io import kinds
 from tests.system.harness import (
-    Audit,
     Kube,
     Load,
     canary_at_step,
@@ -111,18 +110,3 @@ def test_stable_broken(kube: Kube, cluster: Cluster, namespace: str) -> None:
     status = committed(kube, namespace, attempt)
 
     assert holds(status, "Ready")
-
-
-def test_rollout_is_cheap(kube: Kube, namespace: str) -> None:
-    """A rollout of one step costs the operator at most 25 writes, Leases and Events aside."""
-    host = f"{namespace}.example.com"
-    first_revision(kube, namespace, web_service(host=host))
-    audit = Audit(kube.cluster)
-    attempt = canary_at_step(kube, namespace, web_service(version="2", host=host))
-    kube.label(namespace, "digits", promote=attempt)
-    committed(kube, namespace, attempt)
-    writes = [
-        w for w in audit.writes("serving-operator") if w.namespace == namespace and w.resource != "events"
-    ]
-
-    assert len(writes) <= 25, writes
