@@ -113,7 +113,7 @@ class Kube:
             params={"fieldManager": "somebody"},
         )
 
-    def create(self, kind: Kind, namespace: str, manifest: Manifest) -> Manifest:
+    def create(self, kind: Kind, namespace: str | None, manifest: Manifest) -> Manifest:
         """Create an object as somebody else than the operator would."""
         answer = self._client.post(kind.path(namespace), json=manifest, params={"fieldManager": "somebody"})
         assert answer.is_success, answer.text
