@@ -42,7 +42,7 @@ def filled(promql: str, namespace: str) -> str:
 def test_every_panel_has_data(kube: Kube, cluster: Cluster, namespace: str) -> None:
     """Variables list the service, and each query answers with a number, GPU utilisation included."""
     host = f"{namespace}.example.com"
-    manifest = web_service(host=host)
+    manifest = web_service(host=host, spec__predictor__minReplicas=2)  # a second start is measured
     manifest["spec"]["predictor"]["annotations"] = {"serving-operator.dev/emulate-gpu": "true"}
     found = list(queries())
 
