@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from localcluster.cluster import Cluster
 from serving_io import kinds
-from tests.system.harness import Audit, Kube, answers, condition, first_revision, holds, web_service
+from tests.system.harness import (
+    Audit,
+    Kube,
+    answers,
+    canary_at_step,
+    children,
+    condition,
+    first_revision,
+    holds,
+    web_service,
+)
 
 CHILDREN = (
     kinds.DEPLOYMENT,
@@ -80,13 +90,20 @@ def test_pods_carry_no_token(kube: Kube, namespace: str) -> None:
     assert not [volume for volume in spec["volumes"] if "projected" in volume]
 
 
-def test_deletion_leaves_nothing(kube: Kube, cluster: Cluster, namespace: str) -> None:
+def test_deletion_in_mid_canary_leaves_nothing(kube: Kube, cluster: Cluster, namespace: str) -> None:
     """Deleting the service deletes all of it without a finalizer, and a service of the same name works at once."""
     host = f"{namespace}.example.com"
-    first_revision(kube, namespace, web_service(host=host))
+    stable = first_revision(kube, namespace, web_service(host=host))
+    attempt = canary_at_step(kube, namespace, web_service(version="2", host=host))
     service = kube.service(namespace)
+    family = [
+        live
+        for kind, name in children("digits", stable, attempt.split("-")[0])
+        if (live := kube.get(kind, namespace, name))
+    ]
+    gone = {live["metadata"]["uid"] for live in [service, *family, *kube.list(kinds.POD, namespace)]}
     kube.kubectl("delete", "infsvc", "-n", namespace, "digits", "--wait=false")
-    again = first_revision(kube, namespace, web_service(version="2", host=host))
+    again = first_revision(kube, namespace, web_service(version="3", host=host))
     kube.until(
         "nothing of the first service is left",
         lambda: (
@@ -94,13 +111,15 @@ def test_deletion_leaves_nothing(kube: Kube, cluster: Cluster, namespace: str) -
                 child
                 for kind in CHILDREN
                 for child in kube.list(kind, namespace)
-                if service["metadata"]["uid"] in str(child["metadata"].get("ownerReferences"))
+                if child["metadata"]["uid"] in gone or service["metadata"]["uid"] in str(child["metadata"])
             ]
         ),
     )
 
-    assert "finalizers" not in service["metadata"]
+    assert len(family) == 12
+    assert not [live for live in [service, *family] if "finalizers" in live["metadata"]]
     assert answers(cluster, host).headers["x-serving-revision"] == again
+    assert not kube.status(namespace).get("canary")
 
 
 def test_nobody_but_the_user_writes_spec(kube: Kube, namespace: str) -> None:
