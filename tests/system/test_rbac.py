@@ -101,16 +101,27 @@ def with_twin_names(kube: Kube, namespace: str) -> None:
     """Somebody else's objects have the names of a service's children: each is met by a create and a read."""
     first_revision(kube, namespace, web_service("learn", host=f"learn.{namespace}.example.com"))
     revision = kube.status(namespace, "learn")["stable"]["revision"]
+    twins: dict[Kind, str] = {}
     for kind in (*REVISION_CHILDREN, kinds.HTTP_ROUTE):
-        name = f"twin-{revision}" if kind in REVISION_CHILDREN else "twin"
-        found = kube.get(kind, namespace, name.replace("twin", "learn"))
-        assert found is not None, f"{kind.name} {name}"
-        kube.kubectl("create", "-n", namespace, "-f", "-", stdin=foreign(found, name))
-    kube.apply(namespace, web_service("twin", host=f"twin.{namespace}.example.com"))
-    kube.until(
-        "the names are reported",
-        lambda: "HTTPRoute" in condition(kube.status(namespace, "twin"), "NameConflict").get("message", ""),
-    )
+        twins[kind] = f"twin-{revision}" if kind in REVISION_CHILDREN else "twin"
+        found = kube.get(kind, namespace, twins[kind].replace("twin", "learn"))
+        assert found is not None, f"{kind.name} of learn"
+        kube.kubectl("create", "-n", namespace, "-f", "-", stdin=foreign(found, twins[kind]))
+    manifest = web_service("twin", host=f"twin.{namespace}.example.com")
+    kube.apply(namespace, manifest)
+    while twins:
+        named = kube.until(
+            f"one of {[*twins.values()]} is reported", partial(in_the_way, kube, namespace, twins)
+        )
+        for kind in named:
+            kube.delete(kind, namespace, twins.pop(kind))
+    first_revision(kube, namespace, manifest)
+
+
+def in_the_way(kube: Kube, namespace: str, twins: dict[Kind, str]) -> list[Kind]:
+    """The kinds of the objects that the service says it cannot have."""
+    said = condition(kube.status(namespace, "twin"), "NameConflict").get("message", "")
+    return [kind for kind, name in twins.items() if f"{kind.name} {namespace}/{name} " in said]
 
 
 def foreign(child: Manifest, name: str) -> Manifest:
