@@ -90,6 +90,20 @@ class Kube:
         items: list[Manifest] = answer.json()["items"]
         return items
 
+    def watch(self, kind: Kind, namespace: str, stop: threading.Event) -> Iterator[Manifest]:
+        """The events of a kind in a namespace from what there is now on, until `stop` is set."""
+        since: str | None = None
+        while not stop.is_set():
+            parameters = {"watch": "true", "timeoutSeconds": "2"}
+            if since is not None:
+                parameters |= {"resourceVersion": since, "allowWatchBookmarks": "true"}
+            with self._client.stream("GET", kind.path(namespace), params=parameters) as answer:
+                for line in answer.iter_lines():
+                    event = json.loads(line)
+                    assert event["type"] != "ERROR", event
+                    since = event["object"]["metadata"]["resourceVersion"]
+                    yield event
+
     def patch(
         self, kind: Kind, namespace: str | None, name: str, body: Manifest, subresource: str | None = None
     ) -> Manifest:
@@ -167,6 +181,10 @@ def until(what: str, look: Callable[[], Any], within: float = PATIENCE_SECONDS) 
         try:
             seen = look()
         except httpx.TransportError as error:  # the API server may be down: some tests kill it
+            seen = error
+        except httpx.HTTPStatusError as error:  # it asks for patience while it takes in a changed CRD
+            if error.response.status_code != httpx.codes.TOO_MANY_REQUESTS:
+                raise
             seen = error
         else:
             if seen:

@@ -156,3 +156,4 @@ def test_a_new_defaulted_field_makes_no_revision(kube: Kube, namespace: str) -> 
 def change_crd(kube: Kube, *operations: Manifest) -> None:
     """Change the installed CRD of services."""
     kube.kubectl("patch", "crd", CRD, "--type=json", "-p", json.dumps(operations))
+    kube.until("the API server serves them anew", lambda: kube.list(kinds.INFERENCE_SERVICE))

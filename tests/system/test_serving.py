@@ -5,7 +5,6 @@ from __future__ import annotations
 from localcluster.cluster import Cluster
 from serving_io import kinds
 from tests.system.harness import (
-    Audit,
     Kube,
     answers,
     canary_at_step,
@@ -120,22 +119,3 @@ def test_deletion_in_mid_canary_leaves_nothing(kube: Kube, cluster: Cluster, nam
     assert not [live for live in [service, *family] if "finalizers" in live["metadata"]]
     assert answers(cluster, host).headers["x-serving-revision"] == again
     assert not kube.status(namespace).get("canary")
-
-
-def test_nobody_but_the_user_writes_spec(kube: Kube, namespace: str) -> None:
-    """By managedFields and audit log: the operator writes status only, and never the service itself."""
-    audit = Audit(kube.cluster)
-    first_revision(kube, namespace, web_service(host=f"{namespace}.example.com"))
-    managers = {
-        entry["manager"]
-        for entry in kube.service(namespace)["metadata"]["managedFields"]
-        if "f:spec" in entry["fieldsV1"]
-    }
-    written = [
-        write
-        for write in audit.writes()
-        if write.namespace == namespace and write.resource == "inferenceservices" and "serving" in write.user
-    ]
-
-    assert managers == {"kubectl-client-side-apply"}
-    assert {write.subresource for write in written} == {"status"}

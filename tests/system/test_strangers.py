@@ -13,6 +13,7 @@ from serving_io import kinds
 from serving_io.kinds import Kind
 from tests.system.harness import (
     REVISION_KINDS,
+    Audit,
     Kube,
     Manifest,
     canary_at_step,
@@ -78,7 +79,9 @@ def services(namespace: str) -> dict[str, tuple[Manifest, Kind, str]]:
     return made
 
 
-def untouched_until_removed(kube: Kube, namespace: str, cases: dict[str, tuple[Manifest, Kind, str]]) -> None:
+def untouched_until_removed(
+    kube: Kube, audit: Audit, namespace: str, cases: dict[str, tuple[Manifest, Kind, str]]
+) -> None:
     """NameConflict names a command; nobody has touched the object; running the command lets the service serve."""
     for name, (_, kind, child) in cases.items():
         kube.until(
@@ -96,7 +99,12 @@ def untouched_until_removed(kube: Kube, namespace: str, cases: dict[str, tuple[M
             "serving-autoscaler",  # the status of an InferenceAutoscaler, whoever has made it
         }
         assert "ownerReferences" not in live["metadata"]
-        assert live["metadata"].get("generation", 1) == 1
+        assert not [
+            write
+            for write in audit.writes("serving-operator")
+            if (write.namespace, write.resource, write.name) == (namespace, kind.plural, child)
+            and write.code < 400
+        ]
         command = message[message.index("kubectl") :]
         kube.kubectl(*shlex.split(command)[1:])
     for name in cases:
@@ -111,18 +119,18 @@ def untouched_until_removed(kube: Kube, namespace: str, cases: dict[str, tuple[M
 
 def test_foreign_objects_were_there_before(kube: Kube, namespace: str) -> None:
     """An object that has a child's name before the apply stays as it is, for every child."""
-    cases = services(namespace)
+    cases, audit = services(namespace), Audit(kube.cluster)
     for _, kind, child in cases.values():
         kube.create(kind, namespace, foreign(kind, child))
     for service, _, _ in cases.values():
         kube.apply(namespace, service)
 
-    untouched_until_removed(kube, namespace, cases)
+    untouched_until_removed(kube, audit, namespace, cases)
 
 
 def test_foreign_objects_come_between_read_and_write(kube: Kube, namespace: str, tmp_path: Path) -> None:
     """An object that is made after the operator looked, and before its creation arrives, stays as it is."""
-    cases = services(namespace)
+    cases, audit = services(namespace), Audit(kube.cluster)
     waiting = {(kind.name, child): kind for _, kind, child in cases.values()}
     lock = threading.Lock()
 
@@ -139,7 +147,7 @@ def test_foreign_objects_come_between_read_and_write(kube: Kube, namespace: str,
             kube.apply(namespace, service)
         kube.until("each name has been taken", lambda: not waiting)
 
-        untouched_until_removed(kube, namespace, cases)
+        untouched_until_removed(kube, audit, namespace, cases)
 
 
 def whereabouts(kube: Kube, namespace: str) -> dict[str, Any]:
@@ -211,13 +219,13 @@ def test_orphans_and_restores_end_where_they_were(kube: Kube, namespace: str) ->
     kube.until(f"the service is where it was: {before}", lambda: whereabouts(kube, namespace) == before)
     assert uids(kube, namespace, family) == objects
 
-    backup = [(kind, exported(live)) for kind, name in family if (live := kube.get(kind, namespace, name))]
+    backup = [exported(live) for kind, name in family if (live := kube.get(kind, namespace, name))]
     service = exported(kube.service(namespace))
     kube.delete(kinds.INFERENCE_SERVICE, namespace, "digits")
     kube.until("everything is deleted", lambda: not uids(kube, namespace, family))
-    for kind, manifest in backup:
-        kube.create(kind, namespace, manifest)
-    kube.create(kinds.INFERENCE_SERVICE, namespace, service)
+    # By kubectl: the server compares an immutable record's bytes, and a backup is written by programs like it.
+    for manifest in [*backup, service]:
+        kube.kubectl("create", "-n", namespace, "-f", "-", stdin=manifest)
     kube.until(
         "all restored children are adopted",
         lambda: owners(kube, namespace, family) == {kube.service(namespace)["metadata"]["uid"]},
