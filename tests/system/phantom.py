@@ -1,4 +1,7 @@
-"""A node whose pods are Ready and run nothing: hundreds of settled services on a small machine."""
+"""A node whose pods are Ready and run nothing, and a Gateway that accepts routes and carries no traffic.
+
+They make hundreds of settled services possible on a small machine.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +19,36 @@ NAME = "phantom"
 SELECTOR = {"serving-operator.dev/phantom": "true"}
 TOLERATION = {"key": "serving-operator.dev/phantom", "operator": "Exists"}
 _HEARTBEAT_SECONDS = 2.0
+_CONTROLLER = "example.com/phantom"
+_CLASS: Manifest = {
+    "apiVersion": kinds.GATEWAY_CLASS.api_version,
+    "kind": "GatewayClass",
+    "metadata": {"name": NAME},
+    "spec": {"controllerName": _CONTROLLER},
+}
+_GATEWAY: Manifest = {
+    "apiVersion": kinds.GATEWAY.api_version,
+    "kind": "Gateway",
+    "metadata": {"name": NAME},
+    "spec": {
+        "gatewayClassName": NAME,
+        "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}],
+    },
+}
 
 
 @contextmanager
 def phantom_node(kube: Kube, namespace: str, pods: int) -> Iterator[None]:
-    """Add the node, and answer for its pods in a namespace until the end; then both are gone."""
+    """Add the node and a Gateway, and answer for pods and routes in a namespace until the end; then they are gone."""
     node: Manifest = {
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": NAME, "labels": SELECTOR},
         "spec": {"taints": [{"key": TOLERATION["key"], "effect": "NoSchedule"}]},
     }
-    kube.kubectl("create", "-f", "-", stdin=node)
+    for manifest in (node, _CLASS):
+        kube.kubectl("create", "-f", "-", stdin=manifest)
+    kube.kubectl("create", "-n", namespace, "-f", "-", stdin=_GATEWAY)
     stop = threading.Event()
     thread = threading.Thread(target=_kubelet, args=(kube, namespace, pods, stop), daemon=True)
     thread.start()
@@ -39,7 +60,7 @@ def phantom_node(kube: Kube, namespace: str, pods: int) -> Iterator[None]:
         kube.until("its pods are gone", lambda: not kube.list(kinds.POD, namespace))
         stop.set()
         thread.join()
-        kube.kubectl("delete", "node", NAME)
+        kube.kubectl("delete", "node,gatewayclass", NAME)
 
 
 def _kubelet(kube: Kube, namespace: str, pods: int, stop: threading.Event) -> None:
@@ -50,6 +71,8 @@ def _kubelet(kube: Kube, namespace: str, pods: int, stop: threading.Event) -> No
             for pod in kube.list(kinds.POD, namespace):
                 if pod["spec"].get("nodeName") == NAME:
                     _serve(kube, pod, known)
+            for route in kube.list(kinds.HTTP_ROUTE, namespace):
+                _accept(kube, route)
         except httpx.TransportError:
             pass  # the API server may be away for a moment; the next round makes up for it
         stop.wait(_HEARTBEAT_SECONDS)
@@ -79,6 +102,26 @@ def _serve(kube: Kube, pod: Manifest, known: dict[str, str]) -> None:
         kube.patch(
             kinds.POD, metadata["namespace"], metadata["name"], {"status": _ready(pod, address)}, "status"
         )
+
+
+def _accept(kube: Kube, route: Manifest) -> None:
+    """Say of a route to our Gateway that it is carried out as it is now."""
+    metadata, parent = route["metadata"], route["spec"]["parentRefs"][0]
+    accepted = [
+        {
+            "type": kind,
+            "status": "True",
+            "reason": kind,
+            "message": "",
+            "observedGeneration": metadata["generation"],
+            "lastTransitionTime": metadata["creationTimestamp"],
+        }
+        for kind in ("Accepted", "ResolvedRefs")
+    ]
+    said = [{"parentRef": parent, "controllerName": _CONTROLLER, "conditions": accepted}]
+    if parent["name"] == NAME and route.get("status", {}).get("parents") != said:
+        status = {"status": {"parents": said}}
+        kube.patch(kinds.HTTP_ROUTE, metadata["namespace"], metadata["name"], status, "status")
 
 
 def _ready(pod: Manifest, address: str) -> Manifest:

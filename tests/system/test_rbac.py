@@ -74,13 +74,15 @@ def asked(program: str, audit_log: Path) -> Iterator[Check]:
         group, resource = reference.get("apiGroup", ""), reference["resource"]
         if "subresource" in reference:
             resource += f"/{reference['subresource']}"
-        name = reference.get("name", "")
+        # The authorizer is not told the name of what is created.
+        name = reference.get("name", "") if event["verb"] != "create" else ""
         yield Check(group, resource, event["verb"], name if name in named else "")
         if event["verb"] == "patch" and event.get("responseStatus", {}).get("code") == 201:
             yield Check(group, resource, "create")
-        for owner in (event.get("requestObject") or {}).get("metadata", {}).get("ownerReferences") or ():
-            if owner.get("blockOwnerDeletion"):
-                yield Check("serving-operator.dev", "inferenceservices/finalizers", "update")
+        content = event.get("requestObject")
+        metadata = content.get("metadata", {}) if isinstance(content, dict) else {}  # a JSON patch is a list
+        if any(owner.get("blockOwnerDeletion") for owner in metadata.get("ownerReferences") or ()):
+            yield Check("serving-operator.dev", "inferenceservices/finalizers", "update")
 
 
 def test_roles_are_what_is_asked(kube: Kube, cluster: Cluster, namespace: str) -> None:

@@ -16,6 +16,7 @@ from serving_io import kinds
 from tests.api.manifests import GONE
 from tests.system.failures import OPERATOR, program_pod, restart_program
 from tests.system.harness import Audit, AuditedWrite, Kube, Load, Manifest, holds, web_service
+from tests.system.phantom import NAME as PHANTOM
 from tests.system.phantom import SELECTOR, TOLERATION, phantom_node
 
 SETTLED = 200
@@ -40,6 +41,7 @@ def phantom_service(namespace: str, number: int) -> Manifest:
         spec__predictor__nodeSelector=SELECTOR,
         spec__predictor__tolerations=[TOLERATION],
         spec__predictor__container__command=GONE,
+        spec__route__parentRefs=[{"name": PHANTOM}],
         **({} if number % 10 == 0 else external),
     )
 
