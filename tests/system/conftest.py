@@ -73,7 +73,6 @@ def namespace(kube: Kube) -> Iterator[str]:
     kube.kubectl("create", "namespace", name)
     kube.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
     yield name
-    for service in kube.list(kinds.INFERENCE_SERVICE, name):
-        kube.delete(kinds.INFERENCE_SERVICE, name, service["metadata"]["name"])
+    kube.kubectl("delete", "infsvc", "--all", "-n", name, "--wait=false")
     until("the services' pods are gone", lambda: not kube.list(kinds.POD, name))
     kube.kubectl("delete", "namespace", name, "--wait=false")

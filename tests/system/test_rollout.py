@@ -77,7 +77,11 @@ def test_labels_name_one_attempt(kube: Kube, namespace: str) -> None:
 def test_first_revision_broken(kube: Kube, namespace: str) -> None:
     """A first revision that cannot start names its cause; a second apply fixes it, without a rejection."""
     host = f"{namespace}.example.com"
-    broken = web_service(host=host, spec__predictor__container__image="example.com/absent:1")
+    broken = web_service(
+        host=host,
+        spec__predictor__container__image="example.com/absent:1",
+        spec__rollout__progressDeadlineSeconds=15,
+    )
     kube.apply(namespace, broken)
     stalled = kube.until(
         "the cause is shown",

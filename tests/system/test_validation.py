@@ -69,6 +69,7 @@ def limit_timeout(kube: Kube, maximum: int) -> None:
     )
 
 
+@pytest.mark.disruptive
 def test_object_stored_before_a_rule_was_tightened(kube: Kube, namespace: str) -> None:
     """It can still be labelled and have its status written: rules sit on fields, not at the root."""
     old = edited(service(), {"spec.predictor.timeout": 3600})
