@@ -37,7 +37,20 @@ def covers(live: Manifest | None, wanted: Manifest) -> bool:
         return False
     metadata = {key: value for key, value in wanted["metadata"].items() if key not in _PRECONDITIONS}
     stated = wanted | {"metadata": metadata}
-    return _same(live, stated, "") and not any(_dropped(fields, stated) for fields in _owned(live, None))
+    unstated = any(_dropped(fields, stated) for fields in _owned(live, None))
+    return _same(live, stated, "") and not unstated and not _number_is_others(live, stated)
+
+
+def _number_is_others(live: Manifest, stated: Manifest) -> bool:
+    """Whether others alone own a number of replicas that we state: stating the same number takes it over."""
+    if stated.get("kind") != "Deployment" or "replicas" not in stated["spec"]:
+        return False
+    owners = {
+        entry.get("manager")
+        for entry in live["metadata"].get("managedFields") or ()
+        if "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
+    }
+    return bool(owners) and OPERATOR not in owners
 
 
 def covers_status(live: Manifest, status: Manifest) -> bool:

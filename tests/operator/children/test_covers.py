@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serving_api.names import AUTOSCALER, OPERATOR
 from serving_operator.children.deployment import deployment
 from serving_operator.children.route import route
 from serving_operator.covers import covers, covers_status
@@ -154,3 +155,24 @@ def test_everything_covers_itself(value: Any) -> None:
     manifest = {"metadata": {"name": "x"}, "spec": value}
 
     assert covers(copy.deepcopy(manifest), manifest)
+
+
+@pytest.mark.parametrize(
+    ("managers", "covered"),
+    [
+        ([AUTOSCALER], False),
+        ([AUTOSCALER, OPERATOR], True),
+        ([OPERATOR], True),
+        ([], True),
+    ],
+)
+def test_a_number_that_others_alone_own_is_taken_over(managers: list[str], covered: bool) -> None:
+    """The same number is stated once more after a change of mode, so that its owner is who sets it from now on."""
+    wanted = deployment(*recorded(MODEL), 2)
+    live = copy.deepcopy(wanted)
+    live["metadata"]["managedFields"] = [
+        {"manager": manager, "operation": "Apply", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+        for manager in managers
+    ]
+
+    assert covers(live, wanted) is covered
