@@ -101,8 +101,8 @@ def test_number_before_the_hand_over(kube: Kube, namespace: str) -> None:
 
             scale_autoscaler(kube, 1)
             kube.until(
-                "the autoscaler has the number alone",
-                lambda: owners(deployment(kube, namespace)) == {AUTOSCALER},
+                "the autoscaler has the number and the operator has it no more",
+                lambda: AUTOSCALER in (now := owners(deployment(kube, namespace))) and OPERATOR not in now,
             )
 
             assert list(recording.changes()) == before
