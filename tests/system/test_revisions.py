@@ -72,9 +72,8 @@ def test_edits_that_shape_no_pod(kube: Kube, namespace: str) -> None:
         generation = kube.service(namespace)["metadata"]["generation"]
         service = edited(service, {path: value})
         kube.apply(namespace, service)
-        kube.until(
-            f"{path} is in force", lambda effective=effective: acted_on(kube, namespace) and effective()
-        )
+        kube.until(f"{path} is decided on", lambda: acted_on(kube, namespace))
+        kube.until(f"{path} is in force", effective)
 
         assert kube.service(namespace)["metadata"]["generation"] > generation, f"{path} was no edit"
         assert made(kube, namespace) == before, path

@@ -117,7 +117,7 @@ def scaler(least: int, most: int) -> Manifest:
 def test_changes_of_mode_change_no_number(kube: Kube, namespace: str) -> None:
     """Auto → Advise → Auto keeps more replicas than needed; what follows is the autoscaler's own explained decision."""
     host = f"{namespace}.example.com"
-    hold = {"spec__scaling__scaleDownHoldSeconds": 3600}
+    hold: dict[str, Any] = {"spec__scaling__scaleDownHoldSeconds": 3600}
     revision = first_revision(kube, namespace, web_service(host=host, spec__predictor__minReplicas=2, **hold))
 
     def live() -> Manifest:

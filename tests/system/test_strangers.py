@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from serving_api.names import OPERATOR
 from serving_api.revision import revision_of
 from serving_api.service import InferenceService
 from serving_io import kinds
@@ -86,7 +88,7 @@ def untouched_until_removed(
     for name, (_, kind, child) in cases.items():
         kube.until(
             f"{name} says that {kind.name} {child} is in the way",
-            lambda name=name: holds(kube.status(namespace, name), "NameConflict"),
+            partial(in_conflict, kube, namespace, name),
         )
     for name, (_, kind, child) in cases.items():
         live = kube.get(kind, namespace, child)
@@ -110,11 +112,19 @@ def untouched_until_removed(
     for name in cases:
         kube.until(
             f"{name} serves",
-            lambda name=name: (
-                holds(status := kube.status(namespace, name), "Ready")
-                and not condition(status, "NameConflict")
-            ),
+            partial(at_peace, kube, namespace, name),
         )
+
+
+def in_conflict(kube: Kube, namespace: str, name: str) -> bool:
+    """Whether the service says that somebody else's object is in its way."""
+    return holds(kube.status(namespace, name), "NameConflict")
+
+
+def at_peace(kube: Kube, namespace: str, name: str = "digits") -> bool:
+    """Whether the service serves and nothing is in its way."""
+    status = kube.status(namespace, name)
+    return holds(status, "Ready") and not condition(status, "NameConflict")
 
 
 def test_foreign_objects_were_there_before(kube: Kube, namespace: str) -> None:
@@ -148,6 +158,53 @@ def test_foreign_objects_come_between_read_and_write(kube: Kube, namespace: str,
         kube.until("each name has been taken", lambda: not waiting)
 
         untouched_until_removed(kube, audit, namespace, cases)
+
+
+def test_foreign_objects_take_the_place_of_children(kube: Kube, namespace: str, tmp_path: Path) -> None:
+    """A child that is replaced by somebody else's object after the operator looked, and before its apply arrives."""
+    service = web_service(host=f"{namespace}.example.com")
+    revision_made = first_revision(kube, namespace, service)
+    # Without its record a revision's other children are left as they are: the record's turn is in the tests above.
+    family = [
+        child for child in children("digits", revision_made) if child[0] is not kinds.CONTROLLER_REVISION
+    ]
+    waiting, lock = {(kind.name, child): kind for kind, child in family}, threading.Lock()
+
+    def take_the_place(request: dict[str, Any]) -> None:
+        if "serving-operator" not in request["userInfo"]["username"]:
+            return
+        with lock:
+            kind = waiting.pop((request["kind"]["kind"], request["name"]), None)
+        if kind is not None:
+            kube.delete(kind, namespace, request["name"])
+            kube.create(kind, namespace, foreign(kind, request["name"]))
+
+    with intercepted(kube, namespace, tmp_path, ["UPDATE"], take_the_place):
+        for kind, child in family:
+            edit = {"metadata": {"labels": {"app.kubernetes.io/part-of": "elsewhere"}}}
+            kube.patch(kind, namespace, child, edit)
+        kube.until("each place has been taken", lambda: not waiting)
+        kube.until(
+            "the operator names each of them",
+            lambda: (
+                (message := condition(kube.status(namespace), "NameConflict").get("message", "")).count(
+                    "kubectl"
+                )
+                == len(family)
+                and all(f"{kind.name} {namespace}/{child} " in message for kind, child in family)
+            ),
+        )
+    for kind, child in family:
+        live = kube.get(kind, namespace, child)
+
+        assert live is not None, f"{kind.name} {child}"
+        assert OPERATOR not in {entry["manager"] for entry in live["metadata"]["managedFields"]}, live[
+            "metadata"
+        ]
+        assert "labels" not in live["metadata"]
+
+        kube.delete(kind, namespace, child)
+    kube.until("the service serves again", partial(at_peace, kube, namespace))
 
 
 def whereabouts(kube: Kube, namespace: str) -> dict[str, Any]:
