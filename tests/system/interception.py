@@ -79,7 +79,7 @@ def intercepted(
         "failurePolicy": "Ignore",
         "timeoutSeconds": 10,
     }
-    manifest = {
+    manifest: dict[str, Any] = {
         "apiVersion": VALIDATING_WEBHOOK.api_version,
         "kind": VALIDATING_WEBHOOK.name,
         "metadata": {"name": f"between-{namespace}"},
