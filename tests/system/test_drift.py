@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from serving_api.names import AUTOSCALER, STABLE_LABEL
 from serving_io import kinds
 from serving_io.kinds import Kind
 from tests.system.harness import (
@@ -16,6 +17,7 @@ from tests.system.harness import (
     web_service,
 )
 from tests.system.owned_fields import Path, at, edits, owned
+from tests.system.recording import owners
 
 SERVER_GIVEN = ("clusterIP", "clusterIPs", "replicas")
 """Fields of a spec that an object gets anew when it is made anew, or that somebody else owns."""
@@ -28,6 +30,20 @@ def content(live: Manifest) -> Manifest:
     return {"metadata": metadata, "spec": spec, "data": live.get("data")}
 
 
+def settled(kube: Kube, namespace: str, service: Manifest) -> str:
+    """Apply a service and wait for the last writes of its start: the mark of stable, and the number's hand-over."""
+    revision = first_revision(kube, namespace, service)
+    kube.until(
+        "the record is marked",
+        lambda: kube.list(kinds.CONTROLLER_REVISION, namespace, f"{STABLE_LABEL}=true"),
+    )
+    kube.until(
+        "the autoscaler has the number",
+        lambda: owners(kube.list(kinds.DEPLOYMENT, namespace)[0]) == {AUTOSCALER},
+    )
+    return revision
+
+
 def test_deleted_children_come_back(kube: Kube, namespace: str) -> None:
     """Each child that is deleted is made again as it was, a Deployment with at least its last observed replicas."""
     service = web_service(
@@ -35,7 +51,7 @@ def test_deleted_children_come_back(kube: Kube, namespace: str) -> None:
         spec__predictor__minReplicas=2,
         spec__scaling__scaleDownHoldSeconds=3600,
     )
-    revision = first_revision(kube, namespace, service)
+    revision = settled(kube, namespace, service)
     service["spec"]["predictor"]["minReplicas"] = 1  # what is there now is more than the least that may be
     kube.apply(namespace, service)
     kube.until(
@@ -87,7 +103,7 @@ REFUSED = {
 
 def test_edited_fields_are_restored(kube: Kube, namespace: str) -> None:
     """Each field that the operator owns of each child is put back when somebody edits it."""
-    revision = first_revision(kube, namespace, web_service(host=f"{namespace}.example.com"))
+    revision = settled(kube, namespace, web_service(host=f"{namespace}.example.com"))
     # A paused Deployment starts no pods for each edit of its template; `paused` is nobody's but its editor's.
     kube.patch(kinds.DEPLOYMENT, namespace, f"digits-{revision}", {"spec": {"paused": True}})
     before = {
@@ -143,7 +159,7 @@ def edit_next(
 
 def test_rollout_restart_is_not_fought(kube: Kube, namespace: str) -> None:
     """`kubectl rollout restart` replaces the pods; the operator writes nothing, and there is no new revision."""
-    revision = first_revision(kube, namespace, web_service(host=f"{namespace}.example.com"))
+    revision = settled(kube, namespace, web_service(host=f"{namespace}.example.com"))
     old = {pod["metadata"]["uid"] for pod in kube.list(kinds.POD, namespace)}
     records = kube.list(kinds.CONTROLLER_REVISION, namespace)
     audit = Audit(kube.cluster)
