@@ -50,7 +50,7 @@ STEPS: dict[str, list[list[str]]] = {
         [sys.executable, "manifests/dashboards/build.py", "--check"],
     ],
     "types": [python("mypy")],
-    "unit": [pytest("unit", "-m", "not system and not real_api", "tests")],
+    "unit": [pytest("unit", "-m", "not system and not real_api", "-n", "2", "tests")],
     "contract": [pytest("contract", "-m", "real_api", "tests")],
     "system": [pytest("system", "-m", "system and not disruptive", "-n", str(SIDE_BY_SIDE), "tests")],
     "disruptive": [pytest("disruptive", "-m", "system and disruptive", "tests")],

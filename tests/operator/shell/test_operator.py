@@ -346,6 +346,7 @@ async def test_the_endpoint_tells(fake: FakeKube, tmp_path: Path, monkeypatch: p
     fake.write(external())
     async with operator(fake, tmp_path, monkeypatch) as running:
         await until(lambda: ready(fake), fake)
+        await quiet(fake)
         async with aiohttp.ClientSession(f"http://127.0.0.1:{running.port}") as http:
             for path in ("/healthz", "/readyz"):
                 async with http.get(path) as answer:
