@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, settings
 asyncio.set_event_loop(None)
 
 # The same examples every time, so that a change is judged and not a draw. HYPOTHESIS_PROFILE=explore draws new ones.
-settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
