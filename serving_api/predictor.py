@@ -13,9 +13,9 @@ from serving_api.pod import (
     EnvVar,
     NameReference,
     Probe,
-    Resources,
     Toleration,
 )
+from serving_api.resources import Resources
 from serving_api.scheduling import Affinity, TopologySpread
 from serving_api.schema import LabelKey, LabelValue, Model, ObjectName, Quantity, rule, rules
 

@@ -1,0 +1,64 @@
+"""Compute resources of a replica: cpu, memory, and accelerators."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from serving_api.schema import Model, Quantity, rule, rules
+
+
+class Resources(Model):
+    """Compute resources of one replica."""
+
+    model_config = Model.model_config | {
+        "json_schema_extra": rules(
+            rule(
+                "!has(self.limits) || !has(self.requests) || self.requests.all(k, !(k in self.limits) || "
+                "quantity(string(self.requests[k])).compareTo(quantity(string(self.limits[k]))) <= 0)",
+                "each request must be at most its limit",
+                path=".requests",
+            ),
+            rule(
+                "!has(self.requests) || self.requests.all(k, !k.contains('/') || (has(self.limits) && k in self.limits))",
+                "an accelerator is set in limits; its request follows",
+                path=".requests",
+            ),
+        )
+    }
+
+    limits: (
+        Annotated[
+            dict[Annotated[str, Field(max_length=100)], Quantity],
+            Field(
+                max_length=8,
+                json_schema_extra=rules(
+                    rule(
+                        r"self.all(k, k in ['cpu', 'memory', 'ephemeral-storage'] || "
+                        r"k.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[a-zA-Z0-9]([-a-zA-Z0-9_.]*[a-zA-Z0-9])?$'))",
+                        "keys are cpu, memory, ephemeral-storage or an extended resource such as nvidia.com/gpu",
+                    )
+                ),
+            ),
+        ]
+        | None
+    ) = None
+    """Most that a replica may use: cpu, memory, ephemeral-storage, and accelerators such as nvidia.com/gpu."""
+    requests: (
+        Annotated[
+            dict[Annotated[str, Field(max_length=100)], Quantity],
+            Field(
+                max_length=8,
+                json_schema_extra=rules(
+                    rule(
+                        r"self.all(k, k in ['cpu', 'memory', 'ephemeral-storage'] || "
+                        r"k.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[a-zA-Z0-9]([-a-zA-Z0-9_.]*[a-zA-Z0-9])?$'))",
+                        "keys are cpu, memory, ephemeral-storage or an extended resource such as nvidia.com/gpu",
+                    )
+                ),
+            ),
+        ]
+        | None
+    ) = None
+    """What is reserved for a replica; a limit without a request reserves the limit."""
