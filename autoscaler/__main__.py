@@ -53,9 +53,9 @@ def arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--prometheus-url",
-        default=os.environ.get("PROMETHEUS_URL", ""),
+        default=os.environ.get("PROMETHEUS_URL") or "http://prometheus.monitoring.svc:9090",
         metavar="URL",
-        help="where Prometheus is, http://HOST:PORT (default: $PROMETHEUS_URL)",
+        help="where Prometheus is, http://HOST:PORT (default: $PROMETHEUS_URL, else %(default)s)",
     )
     parser.add_argument(
         "--prometheus-bearer-token-file",

@@ -10,7 +10,6 @@ from autoscaler.__main__ import arguments, settings_of
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
-        ([], "--prometheus-url"),
         (["--prometheus-url", "prometheus:9090"], "must be http://HOST:PORT"),
         (
             ["--prometheus-url", "http://p:9090", "--tick-seconds", "0"],
