@@ -27,7 +27,7 @@ from serving_io.kinds import Kind
 
 ROOT = Path(__file__).parents[2]
 Manifest = dict[str, Any]
-PATIENCE_SECONDS = float(os.environ.get("SERVING_TEST_PATIENCE_SECONDS", "180"))
+PATIENCE_SECONDS = float(os.environ.get("SERVING_TEST_PATIENCE_SECONDS", "300"))
 """How long a wait may take before a test fails; generous, because machines are shared: no test rests on it."""
 
 
