@@ -182,6 +182,13 @@ class Condition(Model):
     """When the status last changed."""
 
 
+Conditions = Annotated[
+    list[Condition],
+    Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
+]
+"""One entry a type, so that appliers own conditions one by one."""
+
+
 class InferenceAutoscalerStatus(Model):
     """What was observed and decided."""
 
@@ -197,13 +204,5 @@ class InferenceAutoscalerStatus(Model):
     """The decision in force."""
     learned: Learned | None = None
     """What was measured."""
-    conditions: (
-        Annotated[
-            list[Condition],
-            Field(
-                json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
-            ),
-        ]
-        | None
-    ) = None
+    conditions: Conditions | None = None
     """ScalingActive, ScalingLimited, ReserveLimited, SignalsAvailable, ObjectiveNotMeasurable, ObjectiveInfeasible, Conflict."""

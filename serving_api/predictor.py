@@ -31,6 +31,10 @@ Env = Annotated[
     list[EnvVar], Field(max_length=64, json_schema_extra=rules(_NO_DUPLICATE_ENV, _NO_RESERVED_ENV))
 ]
 Arguments = Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=64)]
+_KEYS_ARE_QUALIFIED = (
+    r"self.all(k, k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
+    r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))"
+)
 OwnLabels = Annotated[
     dict[LabelKey, LabelValue],
     Field(
@@ -41,8 +45,7 @@ OwnLabels = Annotated[
                 "keys under serving-operator.dev/ and app.kubernetes.io/ are set by the operator",
             ),
             rule(
-                r"self.all(k, k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
-                r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
+                _KEYS_ARE_QUALIFIED,
                 "keys must be label keys such as team or example.com/team",
             ),
         ),
@@ -58,8 +61,7 @@ OwnAnnotations = Annotated[
                 "keys under serving-operator.dev/ are set by the operator",
             ),
             rule(
-                r"self.all(k, k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
-                r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",
+                _KEYS_ARE_QUALIFIED,
                 "keys must be annotation keys such as team or example.com/team",
             ),
         ),

@@ -8,6 +8,20 @@ from pydantic import Field
 
 from serving_api.schema import Model, Quantity, rule, rules
 
+Amounts = Annotated[
+    dict[Annotated[str, Field(max_length=100)], Quantity],
+    Field(
+        max_length=8,
+        json_schema_extra=rules(
+            rule(
+                r"self.all(k, k in ['cpu', 'memory', 'ephemeral-storage'] || "
+                r"k.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[a-zA-Z0-9]([-a-zA-Z0-9_.]*[a-zA-Z0-9])?$'))",
+                "keys are cpu, memory, ephemeral-storage or an extended resource such as nvidia.com/gpu",
+            )
+        ),
+    ),
+]
+
 
 class Resources(Model):
     """Compute resources of one replica."""
@@ -28,37 +42,7 @@ class Resources(Model):
         )
     }
 
-    limits: (
-        Annotated[
-            dict[Annotated[str, Field(max_length=100)], Quantity],
-            Field(
-                max_length=8,
-                json_schema_extra=rules(
-                    rule(
-                        r"self.all(k, k in ['cpu', 'memory', 'ephemeral-storage'] || "
-                        r"k.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[a-zA-Z0-9]([-a-zA-Z0-9_.]*[a-zA-Z0-9])?$'))",
-                        "keys are cpu, memory, ephemeral-storage or an extended resource such as nvidia.com/gpu",
-                    )
-                ),
-            ),
-        ]
-        | None
-    ) = None
+    limits: Amounts | None = None
     """Most that a replica may use: cpu, memory, ephemeral-storage, and accelerators such as nvidia.com/gpu."""
-    requests: (
-        Annotated[
-            dict[Annotated[str, Field(max_length=100)], Quantity],
-            Field(
-                max_length=8,
-                json_schema_extra=rules(
-                    rule(
-                        r"self.all(k, k in ['cpu', 'memory', 'ephemeral-storage'] || "
-                        r"k.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[a-zA-Z0-9]([-a-zA-Z0-9_.]*[a-zA-Z0-9])?$'))",
-                        "keys are cpu, memory, ephemeral-storage or an extended resource such as nvidia.com/gpu",
-                    )
-                ),
-            ),
-        ]
-        | None
-    ) = None
+    requests: Amounts | None = None
     """What is reserved for a replica; a limit without a request reserves the limit."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from serving_api.autoscaler import Condition
+from serving_api.autoscaler import Conditions
 from serving_api.schema import Model
 
 
@@ -109,13 +109,5 @@ class InferenceServiceStatus(Model):
     """Pods of all live revisions."""
     selector: str | None = None
     """Label selector of these pods."""
-    conditions: (
-        Annotated[
-            list[Condition],
-            Field(
-                json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
-            ),
-        ]
-        | None
-    ) = None
+    conditions: Conditions | None = None
     """Servable, Ready, UpToDate, RouteProgrammed, CanaryHealthy, Reconciling, Stalled, CommandIgnored, NameConflict, ReserveLimited."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-GROUP = "serving-operator.dev"
+from serving_api.names import API_VERSION
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ GATEWAY_CLASS = Kind("gateway.networking.k8s.io/v1", "GatewayClass", "gatewaycla
 GATEWAY = Kind("gateway.networking.k8s.io/v1", "Gateway", "gateways")
 HTTP_ROUTE = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
 SCALED_OBJECT = Kind("keda.sh/v1alpha1", "ScaledObject", "scaledobjects")
-INFERENCE_SERVICE = Kind(f"{GROUP}/v1alpha1", "InferenceService", "inferenceservices")
-INFERENCE_AUTOSCALER = Kind(f"{GROUP}/v1alpha1", "InferenceAutoscaler", "inferenceautoscalers")
+INFERENCE_SERVICE = Kind(API_VERSION, "InferenceService", "inferenceservices")
+INFERENCE_AUTOSCALER = Kind(API_VERSION, "InferenceAutoscaler", "inferenceautoscalers")
 
 KINDS: Mapping[tuple[str, str], Kind] = {
     (kind.api_version, kind.name): kind for kind in list(globals().values()) if isinstance(kind, Kind)

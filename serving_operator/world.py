@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from serving_api.names import ServiceKey
+from serving_api.names import SYSTEM_NAMESPACE, ServiceKey
 
 Manifest = dict[str, Any]
 
@@ -23,7 +23,7 @@ class ObjectId(NamedTuple):
 class Settings:
     """What the administrator set for all services. Durations in seconds."""
 
-    namespace: str = "serving-system"
+    namespace: str = SYSTEM_NAMESPACE
     propagation_delay_seconds: float = 10.0
     min_ready_seconds: int = 5
     drain_seconds: int = 5
