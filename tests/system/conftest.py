@@ -13,7 +13,7 @@ import pytest
 
 from localcluster.cluster import Cluster
 from serving_io import kinds
-from tests.system.harness import Kube, until
+from tests.system.kube import Kube, until
 
 SYSTEM = "serving-system"
 

@@ -12,7 +12,7 @@ from typing import Any
 from localcluster.cluster import Cluster
 from localcluster.running import read_status
 from serving_io import kinds
-from tests.system.harness import Kube, Manifest, localcluster, until
+from tests.system.kube import Kube, Manifest, localcluster, until
 
 SYSTEM = "serving-system"
 OPERATOR = "serving-operator"

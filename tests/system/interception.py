@@ -14,7 +14,7 @@ from typing import Any
 
 from localcluster.pki import Authority
 from serving_io.kinds import Kind
-from tests.system.harness import Kube
+from tests.system.kube import Kube
 
 VALIDATING_WEBHOOK = Kind(
     "admissionregistration.k8s.io/v1",

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import httpx
 
 from serving_io import kinds
-from tests.system.harness import Kube, Manifest
+from tests.system.kube import Kube, Manifest
 
 NAME = "phantom"
 SELECTOR = {"serving-operator.dev/phantom": "true"}

@@ -11,7 +11,7 @@ import httpx
 
 from serving_api.names import AUTOSCALER
 from serving_io.kinds import Kind
-from tests.system.harness import Kube, Manifest
+from tests.system.kube import Kube, Manifest
 
 
 class Change(NamedTuple):

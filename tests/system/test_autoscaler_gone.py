@@ -8,16 +8,8 @@ import pytest
 
 from serving_io import kinds
 from tests.system.failures import AUTOSCALER, program_stopped
-from tests.system.harness import (
-    Kube,
-    Manifest,
-    canary_at_step,
-    committed,
-    condition,
-    first_revision,
-    holds,
-    web_service,
-)
+from tests.system.kube import Kube, Manifest, condition, holds
+from tests.system.services import canary_at_step, committed, first_revision, web_service
 
 UNAVAILABLE = "AutoscalerUnavailable"
 DEADLINE_SECONDS = 70

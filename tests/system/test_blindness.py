@@ -8,16 +8,10 @@ import pytest
 
 from localcluster.cluster import Cluster
 from serving_io import kinds
+from tests.system.audit import Audit
 from tests.system.failures import component_halted, prometheus_at
-from tests.system.harness import (
-    Audit,
-    Kube,
-    Load,
-    Manifest,
-    condition,
-    first_revision,
-    web_service,
-)
+from tests.system.kube import Kube, Manifest, condition
+from tests.system.load import Load
 from tests.system.prometheus_between import (
     PrometheusBetween,
     Rewrite,
@@ -26,6 +20,7 @@ from tests.system.prometheus_between import (
     not_a_number,
     stale,
 )
+from tests.system.services import first_revision, web_service
 
 REPLICAS = 3
 OUTAGE_SECONDS = 90

@@ -8,7 +8,9 @@ from functools import partial
 from typing import NamedTuple
 
 from localcluster.cluster import Cluster
-from tests.system.harness import ROOT, Kube, Load, first_revision, measured, web_service
+from tests.system.kube import ROOT, Kube
+from tests.system.load import Load, measured
+from tests.system.services import first_revision, web_service
 
 DASHBOARD = ROOT / "manifests" / "dashboards" / "scaling.json"
 

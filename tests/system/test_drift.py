@@ -7,17 +7,11 @@ from typing import Any
 from serving_api.names import AUTOSCALER, STABLE_LABEL
 from serving_io import kinds
 from serving_io.kinds import Kind
-from tests.system.harness import (
-    Audit,
-    Kube,
-    Manifest,
-    children,
-    first_revision,
-    holds,
-    web_service,
-)
+from tests.system.audit import Audit
+from tests.system.kube import Kube, Manifest, holds
 from tests.system.owned_fields import Path, at, edits, owned
 from tests.system.recording import owners
+from tests.system.services import children, first_revision, web_service
 
 SERVER_GIVEN = ("clusterIP", "clusterIPs", "replicas")
 """Fields of a spec that an object gets anew when it is made anew, or that somebody else owns."""

@@ -6,17 +6,10 @@ import pytest
 
 from serving_api.names import AUTOSCALER, OPERATOR
 from serving_io import kinds
-from tests.system.harness import (
-    Audit,
-    Kube,
-    Manifest,
-    canary_at_step,
-    committed,
-    first_revision,
-    holds,
-    web_service,
-)
+from tests.system.audit import Audit
+from tests.system.kube import Kube, Manifest, holds
 from tests.system.recording import Recording, owners
+from tests.system.services import canary_at_step, committed, first_revision, web_service
 
 USER = "kubectl-client-side-apply"
 SYSTEM = "serving-system"

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from localcluster.cluster import Cluster
-from tests.system.harness import Kube, Load, condition, first_revision, holds, web_service
+from tests.system.kube import Kube, condition, holds
+from tests.system.load import Load
+from tests.system.services import first_revision, web_service
 
 
 class Unable(NamedTuple):

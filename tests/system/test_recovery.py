@@ -9,21 +9,12 @@ import pytest
 from localcluster.cluster import Cluster
 from serving_io import kinds
 from tests.system.failures import AUTOSCALER, OPERATOR, kill_component, kill_container, program_pod
-from tests.system.harness import (
-    Kube,
-    Load,
-    canary_at_step,
-    committed,
-    first_revision,
-    holds,
-    until,
-    web_service,
-)
+from tests.system.kube import Kube, holds, until
+from tests.system.load import Load
+from tests.system.services import canary_at_step, committed, first_revision, web_service
 
 REQUESTS_AFTER = 20
 """Requests that must have ended after a recovery before the next part is killed."""
-
-pytestmark = pytest.mark.disruptive
 
 
 def go_on(load: Load) -> None:
@@ -32,6 +23,7 @@ def go_on(load: Load) -> None:
     until("the load goes on", lambda: len(load.records) >= target)
 
 
+@pytest.mark.disruptive
 def test_the_data_path_needs_no_controller(kube: Kube, cluster: Cluster, namespace: str) -> None:
     """Operator, autoscaler, gateway controller and API server are killed under load: no request is lost by it.
 

@@ -9,7 +9,8 @@ import pytest
 
 from serving_io import kinds
 from tests.api.manifests import GONE, edited
-from tests.system.harness import Kube, Manifest, first_revision, holds, web_service
+from tests.system.kube import Kube, Manifest, holds
+from tests.system.services import first_revision, web_service
 
 
 def made(kube: Kube, namespace: str) -> tuple[set[str], set[str], set[str]]:

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from localcluster.cluster import Cluster
 from serving_io import kinds
-from tests.system.harness import (
-    Kube,
-    Load,
-    canary_at_step,
-    committed,
-    condition,
-    first_revision,
-    holds,
-    web_service,
-)
+from tests.system.kube import Kube, condition, holds
+from tests.system.load import Load
+from tests.system.services import canary_at_step, committed, first_revision, web_service
 
 
 def test_promote_under_load(kube: Kube, cluster: Cluster, namespace: str) -> None:

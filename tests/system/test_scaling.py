@@ -6,7 +6,10 @@ import pytest
 
 from localcluster.cluster import Cluster
 from serving_io import kinds
-from tests.system.harness import Audit, Kube, Load, Manifest, condition, first_revision, measured, web_service
+from tests.system.audit import Audit
+from tests.system.kube import Kube, Manifest, condition
+from tests.system.load import Load, measured
+from tests.system.services import first_revision, web_service
 
 QUIET_RATE, HIGH_RATE = 2.0, 14.0
 """Requests per second: about a fifth of what one replica carries, and more than one could."""

@@ -7,15 +7,9 @@ from typing import Any
 from serving_api.names import AUTOSCALER, OPERATOR
 from serving_io import kinds
 from tests.api.manifests import GONE
-from tests.system.harness import (
-    Kube,
-    Manifest,
-    canary_at_step,
-    committed,
-    first_revision,
-    web_service,
-)
+from tests.system.kube import Kube, Manifest
 from tests.system.recording import Recording, owners
+from tests.system.services import canary_at_step, committed, first_revision, web_service
 
 
 def numbers(kube: Kube, namespace: str) -> dict[str, int]:

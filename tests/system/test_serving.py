@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from localcluster.cluster import Cluster
 from serving_io import kinds
-from tests.system.harness import (
-    Kube,
-    answers,
-    canary_at_step,
-    children,
-    condition,
-    first_revision,
-    holds,
-    web_service,
-)
+from tests.system.kube import Kube, condition, holds
+from tests.system.load import answers
+from tests.system.services import canary_at_step, children, first_revision, web_service
 
 CHILDREN = (
     kinds.DEPLOYMENT,

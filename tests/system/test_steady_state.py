@@ -14,10 +14,13 @@ from localcluster.cluster import Cluster
 from localcluster.node.addresses import listen_address
 from serving_io import kinds
 from tests.api.manifests import GONE
+from tests.system.audit import Audit, AuditedWrite
 from tests.system.failures import OPERATOR, program_pod, restart_program
-from tests.system.harness import Audit, AuditedWrite, Kube, Load, Manifest, holds, web_service
+from tests.system.kube import Kube, Manifest, holds
+from tests.system.load import Load
 from tests.system.phantom import NAME as PHANTOM
 from tests.system.phantom import SELECTOR, TOLERATION, phantom_node
+from tests.system.services import web_service
 
 SETTLED = 200
 QUIET_SECONDS = 60

@@ -13,20 +13,17 @@ from serving_api.revision import revision_of
 from serving_api.service import InferenceService
 from serving_io import kinds
 from serving_io.kinds import Kind
-from tests.system.harness import (
+from tests.system.audit import Audit
+from tests.system.interception import intercepted
+from tests.system.kube import Kube, Manifest, condition, holds
+from tests.system.services import (
     REVISION_KINDS,
-    Audit,
-    Kube,
-    Manifest,
     canary_at_step,
     children,
     committed,
-    condition,
     first_revision,
-    holds,
     web_service,
 )
-from tests.system.interception import intercepted
 
 _PORTS = [{"name": "http", "port": 80}]
 _BACKEND = {"name": "elsewhere", "port": 80}

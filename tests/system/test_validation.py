@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.api.manifests import ACCEPTED, REFUSED, Refused, edited, service
-from tests.system.harness import Kube, holds
+from tests.system.kube import Kube, holds
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.why)

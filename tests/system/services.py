@@ -1,0 +1,122 @@
+"""The small services of the system tests, and the stages of their rollouts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from serving_io import kinds
+from serving_io.kinds import Kind
+from tests.api.manifests import edited
+from tests.system.kube import Kube, Manifest, holds
+
+SERVER = """
+import http.server, os, socketserver, sys, time
+REVISION, WORK, FAIL = os.environ["SERVING_REVISION"], float(os.environ.get("WORK_MS", "5")) / 1000, os.environ.get("FAIL", "")
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        end = time.process_time() + WORK
+        while time.process_time() < end:
+            pass
+        body = (REVISION + "\\n").encode()
+        self.send_response(500 if FAIL and self.path != "/ready" else 200)
+        self.send_header("x-serving-revision", REVISION)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    do_POST = do_GET
+    def log_message(self, *_):
+        pass
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 128
+Server((os.environ["LISTEN_ADDRESS"], 8080), Handler).serve_forever()
+"""
+
+
+def web_service(
+    name: str = "digits", version: str = "1", *, host: str | None = None, **edits: Any
+) -> Manifest:
+    """A small container that burns CPU for each request and answers with its revision; `version` shapes the pod."""
+    made: Manifest = {
+        "apiVersion": "serving-operator.dev/v1alpha1",
+        "kind": "InferenceService",
+        "metadata": {"name": name},
+        "spec": {
+            "predictor": {
+                "container": {
+                    "image": "docker.io/library/python:3.11-slim",
+                    "command": ["python", "-c", SERVER],
+                    "env": [{"name": "VERSION", "value": version}],
+                    "resources": {
+                        "requests": {"cpu": "20m", "memory": "32Mi"},  # many tests share one node
+                        "limits": {"cpu": "200m", "memory": "128Mi"},
+                    },
+                    "readinessProbe": {"httpGet": {"path": "/ready", "port": "http"}, "periodSeconds": 1},
+                },
+                "minReplicas": 1,
+                "maxReplicas": 4,
+                "timeout": 5,
+            },
+            "objective": {"thresholdMilliseconds": 300},
+            "scaling": {"scaleDownHoldSeconds": 30},
+            "rollout": {"steps": [{"weight": 20}], "soakSeconds": 2},
+            "route": {
+                "parentRefs": [{"name": "local", "namespace": "gateway-system"}],
+                "hostnames": [host or f"{name}.example.com"],
+            },
+        },
+    }
+    return edited(made, {key.replace("__", "."): value for key, value in edits.items()})
+
+
+REVISION_KINDS = (
+    kinds.CONTROLLER_REVISION,
+    kinds.SERVICE,
+    kinds.POD_DISRUPTION_BUDGET,
+    kinds.INFERENCE_AUTOSCALER,
+    kinds.DEPLOYMENT,
+)
+"""Kinds of the children that each revision has, all of one name."""
+
+
+def children(name: str, *revisions: str) -> list[tuple[Kind, str]]:
+    """Kind and name of every child of a service of class Auto with these live revisions."""
+    of_revisions = [(kind, f"{name}-{revision}") for revision in revisions for kind in REVISION_KINDS]
+    return [(kinds.SERVICE, name), (kinds.HTTP_ROUTE, name), *of_revisions]
+
+
+def first_revision(kube: Kube, namespace: str, manifest: Manifest) -> str:
+    """Apply a new service and wait until its first revision is committed; return the revision."""
+    kube.apply(namespace, manifest)
+    name = manifest["metadata"]["name"]
+    kube.until("the first revision is committed", lambda: holds(kube.status(namespace, name), "UpToDate"))
+    committed: str = kube.status(namespace, name)["stable"]["revision"]
+    return committed
+
+
+def canary_at_step(kube: Kube, namespace: str, manifest: Manifest) -> str:
+    """Apply a changed predictor and wait until its canary has its weight; return the attempt's id."""
+    kube.apply(namespace, manifest)
+    name, weight = manifest["metadata"]["name"], manifest["spec"]["rollout"]["steps"][0]["weight"]
+    kube.until(
+        f"the canary has {weight}%",
+        lambda: (
+            (canary := kube.status(namespace, name).get("canary", {})).get("weight") == weight
+            and canary["id"]
+        ),
+    )
+    attempt: str = kube.status(namespace, name)["canary"]["id"]
+    return attempt
+
+
+def committed(kube: Kube, namespace: str, attempt: str, name: str = "digits") -> Manifest:
+    """Wait until an attempt is the stable one and nothing of a canary is left; return the status."""
+    kube.until(
+        f"{attempt} is committed and the old revision is gone",
+        lambda: (
+            (status := kube.status(namespace, name)).get("stable", {}).get("id") == attempt
+            and not status.get("canary")
+            and len(kube.list(kinds.DEPLOYMENT, namespace, f"serving-operator.dev/service={name}")) == 1
+        ),
+    )
+    return kube.status(namespace, name)
