@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.demo.setup import PROPAGATION_DELAY_SECONDS
 from localcluster.cluster import Cluster
 from serving_io import kinds
 from tests.system.kube import Kube, until
@@ -19,11 +20,12 @@ SYSTEM = "serving-system"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder needs the local cluster."""
+    """Everything in this folder needs the local cluster; what waits for long begins first, and the rest runs beside it."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.system)
+    items.sort(key=lambda item: item.get_closest_marker("lengthy") is None)
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +57,7 @@ def install(made: Kube) -> None:
             "configmap",
             "serving-config",
             f"--from-literal=prometheusUrl={cluster.prometheus_url}",
+            f"--from-literal=propagationDelaySeconds={PROPAGATION_DELAY_SECONDS}",
         )
     made.kubectl("apply", "--server-side", "-k", "manifests/base")
     for name in ("serving-operator", "serving-autoscaler"):

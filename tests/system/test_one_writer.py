@@ -21,6 +21,7 @@ def deployment(kube: Kube, namespace: str) -> Manifest:
     return found
 
 
+@pytest.mark.lengthy
 def test_writers_of_a_rollout(kube: Kube, namespace: str) -> None:
     """From the first apply to a promoted canary: by managedFields at every version, and by the audit log."""
     host = f"{namespace}.example.com"

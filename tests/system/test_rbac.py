@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 import yaml
 
 from localcluster.cluster import Cluster
@@ -84,6 +85,7 @@ def whole_lines(path: Path, since: int) -> Iterator[bytes]:
                 yield line
 
 
+@pytest.mark.lengthy
 def test_roles_are_what_is_asked(kube: Kube, cluster: Cluster, namespace: str) -> None:
     """Each grant is used and each request granted, after names taken, drift, a rollout, old records and KEDA."""
     with_twin_names(kube, namespace)

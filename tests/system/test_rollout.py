@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from localcluster.cluster import Cluster
 from serving_io import kinds
 from tests.system.kube import Kube, condition, holds
@@ -9,6 +11,7 @@ from tests.system.load import Load
 from tests.system.services import canary_at_step, committed, first_revision, web_service
 
 
+@pytest.mark.lengthy
 def test_promote_under_load(kube: Kube, cluster: Cluster, namespace: str) -> None:
     """A promoted canary takes over without a bad response, and the old revision's objects go."""
     host = f"{namespace}.example.com"
@@ -23,6 +26,7 @@ def test_promote_under_load(kube: Kube, cluster: Cluster, namespace: str) -> Non
     assert [command["kind"] for command in status["commands"]] == ["Promote"]
 
 
+@pytest.mark.lengthy
 def test_abort_under_load(kube: Kube, cluster: Cluster, namespace: str) -> None:
     """An aborted canary loses its traffic first; it is rejected, and the old revision serves on."""
     host = f"{namespace}.example.com"
@@ -41,6 +45,7 @@ def test_abort_under_load(kube: Kube, cluster: Cluster, namespace: str) -> None:
     assert "retry" in condition(status, "UpToDate")["message"]
 
 
+@pytest.mark.lengthy
 def test_labels_name_one_attempt(kube: Kube, namespace: str) -> None:
     """A, B promoted, A, B again: the old label promotes nothing; retry makes a rejected attempt a new one."""
     host = f"{namespace}.example.com"
@@ -88,6 +93,7 @@ def test_first_revision_broken(kube: Kube, namespace: str) -> None:
     assert not kube.status(namespace).get("rejected")
 
 
+@pytest.mark.lengthy
 def test_stable_broken(kube: Kube, cluster: Cluster, namespace: str) -> None:
     """When stable has no ready pod, a new version with its need is promoted by its label without step and gate."""
     host = f"{namespace}.example.com"

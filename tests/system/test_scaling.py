@@ -38,6 +38,7 @@ def replicas(kube: Kube, namespace: str, service: str = "digits") -> Manifest:
     return {"wanted": found["spec"]["replicas"], "ready": found["status"].get("readyReplicas", 0)}
 
 
+@pytest.mark.lengthy
 def test_replicas_follow_the_load(kube: Kube, cluster: Cluster, namespace: str) -> None:
     """Up when the load rises, down when it has fallen for a hold: each by the autoscaler, with a reason and an event."""
     (node,) = kube.list(kinds.NODE, selector="kubernetes.io/hostname=local")

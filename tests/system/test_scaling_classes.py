@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from serving_api.names import AUTOSCALER, OPERATOR
 from serving_io import kinds
 from tests.api.manifests import GONE
@@ -20,6 +22,7 @@ def numbers(kube: Kube, namespace: str) -> dict[str, int]:
     }
 
 
+@pytest.mark.lengthy
 def test_advise_takes_a_canary_through_promotion(kube: Kube, namespace: str) -> None:
     """The operator alone sets the replicas; the autoscaler says what it would do."""
     host = f"{namespace}.example.com"
@@ -46,6 +49,7 @@ EXTERNAL: dict[str, Any] = {
 }
 
 
+@pytest.mark.lengthy
 def test_external_takes_a_canary_through_promotion(kube: Kube, namespace: str) -> None:
     """Through /scale a person raises and a HorizontalPodAutoscaler lowers: up at once, down after the commit.
 

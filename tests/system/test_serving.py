@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from localcluster.cluster import Cluster
 from serving_io import kinds
 from tests.system.kube import Kube, condition, holds
@@ -82,6 +84,7 @@ def test_pods_carry_no_token(kube: Kube, namespace: str) -> None:
     assert not [volume for volume in spec["volumes"] if "projected" in volume]
 
 
+@pytest.mark.lengthy
 def test_deletion_in_mid_canary_leaves_nothing(kube: Kube, cluster: Cluster, namespace: str) -> None:
     """Deleting the service deletes all of it without a finalizer, and a service of the same name works at once."""
     host = f"{namespace}.example.com"

@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from serving_api.names import OPERATOR
 from serving_api.revision import revision_of
 from serving_api.service import InferenceService
@@ -250,6 +252,7 @@ def exported(live: Manifest) -> Manifest:
     return kept
 
 
+@pytest.mark.lengthy
 def test_orphans_and_restores_end_where_they_were(kube: Kube, namespace: str) -> None:
     """In mid-canary: deleted with `--cascade=orphan` and applied again; then exported, deleted and restored."""
     host = f"{namespace}.example.com"
