@@ -52,7 +52,12 @@ class Kube:
         """Run kubectl as the administrator; raises AssertionError with its words if it fails and `check` is set."""
         text = json.dumps(stdin) if isinstance(stdin, dict) else stdin
         done = subprocess.run(
-            ["kubectl", "--kubeconfig", str(self.cluster.kubeconfig), *arguments],
+            [
+                str(self.cluster.run_dir / "bin" / "kubectl"),
+                "--kubeconfig",
+                str(self.cluster.kubeconfig),
+                *arguments,
+            ],
             input=text,
             capture_output=True,
             text=True,
