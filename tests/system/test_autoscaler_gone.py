@@ -15,7 +15,7 @@ UNAVAILABLE = "AutoscalerUnavailable"
 DEADLINE_SECONDS = 70
 """Of the attempts: longer than a Lease lasts, shorter than the whole outage."""
 
-pytestmark = pytest.mark.disruptive
+pytestmark = pytest.mark.outage
 
 
 def service(namespace: str, name: str, version: str) -> Manifest:

@@ -27,7 +27,7 @@ OUTAGE_SECONDS = 90
 ANSWERS_OF_A_HOLD = 15
 """Answers in a hold of 10 seconds and more: at least five questions a tick of five seconds."""
 
-pytestmark = pytest.mark.disruptive
+pytestmark = pytest.mark.outage
 
 
 def generous(host: str, least: int) -> Manifest:

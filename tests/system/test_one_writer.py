@@ -67,7 +67,7 @@ def test_writers_of_a_rollout(kube: Kube, namespace: str) -> None:
     } == {(AUTOSCALER, "patch")}
 
 
-@pytest.mark.disruptive
+@pytest.mark.outage
 def test_number_before_the_hand_over(kube: Kube, namespace: str) -> None:
     """Until the autoscaler takes it, the number is anybody's but the operator's; the hand-over keeps it."""
     scale_autoscaler(kube, 0)

@@ -1,8 +1,9 @@
-"""kill -9 of each part under load: all recover without a person, and the load generator says what it saw."""
+"""kill -9 of each part under load: all recover without a person, and the ladder prints what the load generator saw."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
@@ -24,7 +25,9 @@ def go_on(load: Load) -> None:
 
 
 @pytest.mark.disruptive
-def test_the_data_path_needs_no_controller(kube: Kube, cluster: Cluster, namespace: str) -> None:
+def test_the_data_path_needs_no_controller(
+    kube: Kube, cluster: Cluster, namespace: str, record_property: Callable[[str, object], None]
+) -> None:
     """Operator, autoscaler, gateway controller and API server are killed under load: no request is lost by it.
 
     Afterwards a whole rollout shows that each of them works again.
@@ -42,13 +45,15 @@ def test_the_data_path_needs_no_controller(kube: Kube, cluster: Cluster, namespa
         attempt = canary_at_step(kube, namespace, web_service(version="2", host=host))
         kube.label(namespace, "digits", promote=attempt)
         status = committed(kube, namespace, attempt)
-    print(f"controllers killed: {len(load.records)} requests, {len(load.bad())} bad")
+    record_property("saw", f"controllers killed: {len(load.records)} requests, {len(load.bad())} bad")
 
     assert load.bad() == []
     assert holds(status, "Ready")
 
 
-def test_a_killed_model_costs_what_it_held(kube: Kube, cluster: Cluster, namespace: str) -> None:
+def test_a_killed_model_costs_what_it_held(
+    kube: Kube, cluster: Cluster, namespace: str, record_property: Callable[[str, object], None]
+) -> None:
     """Of two killed one after the other, a model's process loses what it worked on; the rest is answered."""
     host = f"{namespace}.example.com"
     first_revision(kube, namespace, web_service(host=host, spec__predictor__minReplicas=2))
@@ -62,7 +67,9 @@ def test_a_killed_model_costs_what_it_held(kube: Kube, cluster: Cluster, namespa
         after = len(load.records)
         go_on(load)
     kinds_of_bad = Counter(str(record.status) if record.status else record.failure for record in load.bad())
-    print(f"a model's process killed: {len(load.records)} requests, bad: {dict(kinds_of_bad) or 0}")
+    record_property(
+        "saw", f"a model's process killed: {len(load.records)} requests, bad: {dict(kinds_of_bad) or 0}"
+    )
 
     assert [record for record in load.records[:before] if not record.is_success] == []
     assert [record for record in load.records[after:] if not record.is_success] == []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import json
 import logging
 import statistics
@@ -92,8 +93,6 @@ class Pods:
 
     async def start(self, revision: str) -> str:
         """Start a pod, and once it answers, list it as ready."""
-        self._count += 1
-        ip = f"10.244.255.{self._count % 250 + 1}"
 
         async def handle(_: web.Request) -> web.Response:
             await asyncio.sleep(0.01)
@@ -103,11 +102,24 @@ class Pods:
         app.router.add_route("*", "/{tail:.*}", handle)
         runner = web.AppRunner(app, keepalive_timeout=KEEP_ALIVE_SECONDS, access_log=None)
         await runner.setup()
-        await web.TCPSite(runner, ip.replace("10.", "127.", 1), PORT).start()
+        ip = await self._listen(runner)
         self._runners[revision, ip] = runner
         self._conditions[revision][ip] = "ready"
         await self._publish(revision)
         return ip
+
+    async def _listen(self, runner: web.AppRunner) -> str:
+        """Listen at the next address that no other proof on this machine has."""
+        while True:
+            self._count += 1
+            ip = f"10.244.255.{self._count % 250 + 1}"
+            try:
+                await web.TCPSite(runner, ip.replace("10.", "127.", 1), PORT).start()
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                return ip
 
     async def stop(self, revision: str, ip: str) -> None:
         """Terminate a pod: it leaves the slice, serves on for a few seconds, then is gone."""
