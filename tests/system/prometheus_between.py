@@ -57,7 +57,11 @@ class PrometheusBetween:
             def do_POST(self) -> None:
                 question = self.rfile.read(int(self.headers["Content-Length"]))
                 kind = {"Content-Type": self.headers["Content-Type"]}
-                answer = client.post(self.path, content=question, headers=kind)
+                try:
+                    answer = client.post(self.path, content=question, headers=kind)
+                except httpx.TransportError:  # upstream is gone: then nobody answers here, either
+                    self.close_connection = True
+                    return
                 content = answer.json()
                 if content.get("status") == "success":
                     content["data"]["result"] = between.rewrite(content["data"]["result"])
