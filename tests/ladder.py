@@ -32,7 +32,7 @@ class Result:
     seconds: float
     failed_steps: list[str] = field(default_factory=list)
     passed: int = 0
-    failed: int = 0
+    failed: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
     """Figures that tests recorded as the property `saw`."""
@@ -89,7 +89,7 @@ def counts(rung: str, result: Result) -> None:
         if skip is not None:
             result.skipped.append(f"{name}: {skip.get('message')}")
         elif case.find("failure") is not None or case.find("error") is not None:
-            result.failed += 1
+            result.failed.append(name)
         else:
             result.passed += 1
 
@@ -172,7 +172,7 @@ def main() -> int:
     print("\nrung          seconds  passed  failed  skipped")
     for result in results:
         print(
-            f"{result.rung:<12} {result.seconds:8.1f} {result.passed:7d} {result.failed:7d} {len(result.skipped):8d}"
+            f"{result.rung:<12} {result.seconds:8.1f} {result.passed:7d} {len(result.failed):7d} {len(result.skipped):8d}"
         )
     for result in results:
         for step in result.failed_steps:
@@ -180,7 +180,7 @@ def main() -> int:
     print(f"{'all':<12} {time.monotonic() - began:8.1f}")
     for line in (line for result in results for line in result.seen):
         print(f"saw: {line}")
-    passed, failed = sum(r.passed for r in results), sum(r.failed for r in results)
+    passed, failed = sum(r.passed for r in results), sum(len(r.failed) for r in results)
     skipped = [line for result in results for line in result.skipped]
     for line in skipped:
         print(f"skipped: {line}")
