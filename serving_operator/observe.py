@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import kopf
+from kopf._cogs.structs.credentials import Vault  # an argument of kopf.operator, yet not exported
 
 from serving_api.names import OPERATOR
 from serving_io.connection import api_client
@@ -97,13 +98,23 @@ class Informer:
         self._cancel = cancel
         if self._stopping.is_set():
             return
-        await kopf.operator(
-            registry=registry(self._watched, hand_over, failed),
-            settings=settings(self._watched),
-            clusterwide=not self._namespaces,
-            namespaces=list(self._namespaces),
-            standalone=True,
-        )
+        vault = Vault()
+        try:
+            await kopf.operator(
+                registry=registry(self._watched, hand_over, failed),
+                settings=settings(self._watched),
+                clusterwide=not self._namespaces,
+                namespaces=list(self._namespaces),
+                standalone=True,
+                vault=vault,
+            )
+        finally:
+            # Cancelled, Kopf leaves tasks behind, and with them its sessions open.
+            left = asyncio.all_tasks() - {task}
+            for each in left:
+                each.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+            await vault.close()
 
 
 def registry(
