@@ -15,7 +15,8 @@ from typing import Any
 import httpx
 import yaml
 
-from localcluster.gateway.world import Key, Object, key_of
+from localcluster.gateway.world import Key, key_of
+from localcluster.objects import Object
 
 logger = logging.getLogger(__name__)
 

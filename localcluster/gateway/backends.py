@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from localcluster.gateway.world import Key, Object, Verdict, World
+from localcluster.gateway.world import Key, Verdict, World
+from localcluster.objects import Object
 
 _POD_NETWORK = IPv4Network("10.244.0.0/16")
 _LOOPBACK = IPv4Network("127.0.0.0/8")

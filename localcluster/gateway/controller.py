@@ -15,8 +15,9 @@ from localcluster.gateway.admin import EnvoyAdmin, EnvoyNotRunningError
 from localcluster.gateway.api import Informer, create_if_absent, one_line, write_status
 from localcluster.gateway.statuses import InForce, status_writes
 from localcluster.gateway.translate import Translation, translate
-from localcluster.gateway.world import CONTROLLER_NAME, GATEWAY_GROUP, Object, World
+from localcluster.gateway.world import CONTROLLER_NAME, GATEWAY_GROUP, World
 from localcluster.gateway.xds_files import XdsFiles
+from localcluster.objects import Object
 
 logger = logging.getLogger(__name__)
 

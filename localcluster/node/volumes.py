@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .environment import ConfigError, Lookup, Object, Reference, entries, field, resource
+from localcluster.objects import Object
+
+from .environment import ConfigError, Lookup, Reference, entries, field, resource
 
 KUBECONFIG = ".kubeconfig"
 """Written beside a service account token."""
