@@ -12,9 +12,9 @@ import logging
 import sys
 from pathlib import Path
 
+from localcluster.api import KubeconfigError, connect
 from localcluster.cluster import Cluster, ClusterNotFoundError
 from localcluster.gateway.admin import EnvoyAdmin
-from localcluster.gateway.api import KubeconfigError, client_from
 from localcluster.gateway.controller import Controller
 from localcluster.gateway.envoy import layout_of
 from localcluster.gateway.translate import ClusterNaming
@@ -24,7 +24,7 @@ from localcluster.gateway.xds_files import XdsFiles
 async def _run(cluster: Cluster, kubeconfig: Path, naming: ClusterNaming) -> None:
     envoy = EnvoyAdmin(cluster.envoy_admin_port, cluster.log_dir / "envoy.log")
     files = XdsFiles(layout_of(cluster, naming))
-    async with client_from(kubeconfig) as api:
+    async with connect(kubeconfig) as api:
         try:
             await Controller(api, envoy, files, cluster.gateway_http_port).run()
         finally:

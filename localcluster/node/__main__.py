@@ -14,15 +14,13 @@ from pathlib import Path
 from zlib import crc32
 
 import httpx
-import yaml
 
+from localcluster.api import connect
 from localcluster.cluster import DEFAULT_RUN_DIR, Cluster, ClusterNotFoundError
-from localcluster.gateway.api import client_from
 
 from . import cgroups, processes, provisioner
 from .addresses import Addresses
 from .agent import Agent
-from .api import Api
 from .catalogue import images
 from .host import Host
 
@@ -84,15 +82,13 @@ async def serve(options: argparse.Namespace, cluster: Cluster, group: str) -> No
     if refusal:
         log.warning("CPU limits are not enforced, cgroups cannot be written (%s)", refusal)
     processes.adopt_orphans()
-    kubeconfig = cluster.kubeconfig_of("node")
-    server = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))["clusters"][0]["cluster"]
     one_each = httpx.Limits(max_keepalive_connections=0)
     async with (
-        client_from(kubeconfig) as client,
+        connect(cluster.kubeconfig_of("node")) as api,
         httpx.AsyncClient(verify=False, trust_env=False, timeout=None, limits=one_each) as http,
     ):
         host = Host(
-            api=Api(client, server),
+            api=api,
             run_dir=cluster.run_dir,
             addresses=Addresses(cluster.run_dir, last_address(cluster.run_dir)),
             catalogue=images(cluster.model_server_python),
@@ -107,7 +103,7 @@ async def serve(options: argparse.Namespace, cluster: Cluster, group: str) -> No
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         work = [
             host.spawn(Agent(host, names, refusal).run()),
-            host.spawn(provisioner.run(host.api, cluster.run_dir / "volumes")),
+            host.spawn(provisioner.run(api, cluster.run_dir / "volumes")),
             host.spawn(stop.wait()),
         ]
         log.info("agent of %s runs, CPU limits %s", ", ".join(names), "off" if refusal else "on")

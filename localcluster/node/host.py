@@ -9,23 +9,19 @@ import logging
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from localcluster.api import MERGE, Api, ApiError, now
+from localcluster.objects import Object
+
 from .addresses import Addresses
-from .api import MERGE, Api, ApiError, Object
 from .catalogue import Image
 from .cgroups import CpuLimits
 
 log = logging.getLogger(__name__)
-
-
-def now() -> str:
-    """The time of day as the API writes it, to the second."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass
@@ -102,11 +98,7 @@ class Host:
             "count": count,
         }
         try:
-            try:
-                await self.api.call("POST", path, body)
-            except ApiError as error:
-                if error.code != 409:
-                    raise
+            if not await self.api.create_if_absent(path, body):
                 changes = {"count": count, "lastTimestamp": now()}
                 await self.api.call("PATCH", f"{path}/{name}", changes, MERGE)
         except ApiError as error:
