@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import httpx
 
 from localcluster.api import MERGE, Api, ApiError, now
+from localcluster.files import replace_file
 from localcluster.objects import Object
 
 from .addresses import Addresses
@@ -66,9 +66,7 @@ class Host:
 
     def save_state(self) -> None:
         """Replace `pods.json`: pods, their processes, addresses and nodes."""
-        new = self.run_dir / ".pods.json.new"
-        new.write_text(json.dumps(self.describe(), indent=1) + "\n", encoding="utf-8")
-        os.replace(new, self.run_dir / "pods.json")
+        replace_file(self.run_dir / "pods.json", json.dumps(self.describe(), indent=1) + "\n")
 
     def event(self, pod: Object, reason: str, message: str, kind: str = "Warning") -> None:
         """Tell about a pod in an Event; a repetition counts up the first one."""
