@@ -17,6 +17,7 @@ import httpx
 
 from localcluster.api import connect
 from localcluster.cluster import DEFAULT_RUN_DIR, Cluster, ClusterNotFoundError
+from localcluster.tether import kill_marked
 
 from . import cgroups, processes, provisioner
 from .addresses import Addresses
@@ -69,7 +70,7 @@ def last_address(run_dir: Path) -> int | None:
 
 def clean(run_dir: Path, group: str) -> None:
     """Remove the processes and cgroups of an agent that was killed."""
-    if killed := processes.sweep(run_dir):
+    if killed := kill_marked(run_dir, processes.POD_MARK):
         log.warning("ended %d processes that an earlier agent left: %s", len(killed), killed)
     if isinstance(found := cgroups.find(group), cgroups.CpuLimits):
         found.close()
