@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
+
+from localcluster.files import replace_file
 
 DEFAULT_RUN_DIR = Path("out/cluster")
 
@@ -94,10 +95,7 @@ class Cluster:
 
     def save(self) -> None:
         """Write `cluster.json` into the run directory, whole or not at all."""
-        text = json.dumps(asdict(self), indent=2, default=str) + "\n"
-        temporary = self.run_dir / ".cluster.json.new"
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, self.run_dir / "cluster.json")
+        replace_file(self.run_dir / "cluster.json", json.dumps(asdict(self), indent=2, default=str) + "\n")
 
     @classmethod
     def load(cls, run_dir: Path) -> Self:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def exclusive(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold the lock at `path`; `waiting` is called once if somebody else holds it."""
+    """Hold the lock at `path`; if somebody else holds it, `waiting` is called once, and may raise to give up."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         try:

@@ -8,7 +8,6 @@ does that, see `tether`. It has one thread, which sleeps until a child ends or t
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -18,12 +17,14 @@ import sys
 import time
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from localcluster import component, tether
 from localcluster.component import Component
+from localcluster.lock import exclusive
+from localcluster.node.restarts import Backoff
 
 _TICK_SECONDS = 0.5
 _FIRST_RESTART_SECONDS = 0.25
@@ -51,6 +52,10 @@ def answers(component: Component, timeout_seconds: float = 2.0) -> bool:
         return False
 
 
+def _new_backoff() -> Backoff:
+    return Backoff(_FIRST_RESTART_SECONDS, _LONGEST_RESTART_SECONDS, _STEADY_SECONDS)
+
+
 @dataclass
 class _Process:
     """A component and the process that runs it now, if any."""
@@ -62,7 +67,7 @@ class _Process:
     last_exit: int | None = None
     started_at: float = 0.0
     due_at: float = 0.0
-    delay_seconds: float = 0.0
+    backoff: Backoff = field(default_factory=_new_backoff)
 
     def report(self) -> dict[str, Any]:
         return {
@@ -116,17 +121,12 @@ class Supervisor:
         if (self._halted_dir / process.component.name).exists():
             if process.state != "Halted":
                 self._stop(process)
-                process.state, process.delay_seconds = "Halted", 0.0
+                process.state, process.backoff = "Halted", _new_backoff()
             return
         if process.child is not None and process.child.poll() is not None:
             self._sweep(process.child.pid)
             process.last_exit, process.child = process.child.returncode, None
-            if now - process.started_at > _STEADY_SECONDS:
-                process.delay_seconds = 0.0
-            process.due_at = now + process.delay_seconds
-            process.delay_seconds = min(
-                _LONGEST_RESTART_SECONDS, max(_FIRST_RESTART_SECONDS, 2 * process.delay_seconds)
-            )
+            process.due_at = now + process.backoff.delay_seconds(now - process.started_at)
             process.restarts += 1
             process.state = "Backoff"
         if process.state == "Halted":
@@ -190,21 +190,14 @@ class Supervisor:
             self._written = text
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> None:
     """Detach and run the supervisor of the run directory in `arguments`; one at a time."""
     run_dir = Path(arguments[0]).resolve()
-    lock = (run_dir / "supervisor.lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print(f"{run_dir} has a supervisor already", file=sys.stderr)
-        return 1
-    if os.fork() != 0:  # the caller goes on; the lock lives on in the child
-        return 0
-    os.setsid()
-    Supervisor(run_dir, component.load(run_dir)).run()
-    return 0
+    with exclusive(run_dir / "supervisor.lock", lambda: sys.exit(f"{run_dir} has a supervisor already")):
+        if os.fork() == 0:  # the caller goes on; the lock lives on in the child
+            os.setsid()
+            Supervisor(run_dir, component.load(run_dir)).run()
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

@@ -34,10 +34,10 @@ def die_with_parent(death_signal: signal.Signals = signal.SIGKILL) -> Callable[[
     return bind
 
 
-def marked_processes(run_dir: Path, proc: Path = Path("/proc")) -> Iterator[int]:
-    """Ids of live processes, this one aside, whose environment names `run_dir` as their cluster."""
-    wanted = f"{MARK}={run_dir}".encode()
-    for entry in proc.iterdir():
+def marked_processes(run_dir: Path, mark: str = MARK) -> Iterator[int]:
+    """Ids of live processes, this one aside, in whose environment `mark` names `run_dir`."""
+    wanted = f"{mark}={run_dir}".encode()
+    for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
@@ -48,10 +48,10 @@ def marked_processes(run_dir: Path, proc: Path = Path("/proc")) -> Iterator[int]
             yield int(entry.name)
 
 
-def kill_marked(run_dir: Path) -> list[int]:
+def kill_marked(run_dir: Path, mark: str = MARK) -> list[int]:
     """SIGKILL whatever a dead cluster in `run_dir` left running; the ids that were hit."""
     hit = []
-    for pid in marked_processes(run_dir):
+    for pid in marked_processes(run_dir, mark):
         try:
             os.kill(pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):

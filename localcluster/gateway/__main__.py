@@ -7,24 +7,24 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import fcntl
 import logging
 import sys
 from pathlib import Path
 
+from localcluster.api import KubeconfigError, connect
 from localcluster.cluster import Cluster, ClusterNotFoundError
 from localcluster.gateway.admin import EnvoyAdmin
-from localcluster.gateway.api import KubeconfigError, client_from
 from localcluster.gateway.controller import Controller
 from localcluster.gateway.envoy import layout_of
 from localcluster.gateway.translate import ClusterNaming
 from localcluster.gateway.xds_files import XdsFiles
+from localcluster.lock import exclusive
 
 
 async def _run(cluster: Cluster, kubeconfig: Path, naming: ClusterNaming) -> None:
     envoy = EnvoyAdmin(cluster.envoy_admin_port, cluster.log_dir / "envoy.log")
     files = XdsFiles(layout_of(cluster, naming))
-    async with client_from(kubeconfig) as api:
+    async with connect(kubeconfig) as api:
         try:
             await Controller(api, envoy, files, cluster.gateway_http_port).run()
         finally:
@@ -53,13 +53,8 @@ def main() -> int:
         kubeconfig = cluster.kubeconfig_of("gateway")
     except ClusterNotFoundError:
         kubeconfig = cluster.kubeconfig
-    directory = layout_of(cluster).directory
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "controller.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            parser.error(f"a gateway controller runs already for {cluster.run_dir}; stop it first")
+    taken = f"a gateway controller runs already for {cluster.run_dir}; stop it first"
+    with exclusive(layout_of(cluster).directory / "controller.lock", lambda: parser.error(taken)):
         try:
             asyncio.run(_run(cluster, kubeconfig, arguments.cluster_naming))
         except KubeconfigError as error:

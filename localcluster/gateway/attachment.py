@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from localcluster.gateway.world import GATEWAY_GROUP, Key, Object, Verdict, World
+from localcluster.gateway.world import GATEWAY_GROUP, Key, Verdict, World
+from localcluster.objects import Object
 
 
 @dataclass(frozen=True)

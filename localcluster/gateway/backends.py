@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from localcluster.gateway.world import Key, Object, Verdict, World
+from localcluster.gateway.world import Key, Verdict, World
+from localcluster.node.addresses import listen_address
+from localcluster.objects import Object
 
-_POD_NETWORK = IPv4Network("10.244.0.0/16")
 _LOOPBACK = IPv4Network("127.0.0.0/8")
 _UNSUPPORTED_PROTOCOLS = ("kubernetes.io/h2c", "kubernetes.io/ws", "kubernetes.io/wss")
 
@@ -42,10 +43,8 @@ class RuleBackends:
 
 def dialled_ip(ip: str) -> str | None:
     """Loopback address of a pod; None for addresses outside the local cluster, which are never dialled."""
-    address = IPv4Address(ip)
-    if address in _POD_NETWORK:
-        return "127." + ip.partition(".")[2]
-    return ip if address in _LOOPBACK else None
+    dialled = listen_address(ip)
+    return dialled if IPv4Address(dialled) in _LOOPBACK else None
 
 
 def rule_backends(

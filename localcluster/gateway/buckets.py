@@ -6,9 +6,7 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-import httpx
-
-from localcluster.gateway.api import client_from
+from localcluster.api import ApiError, connect
 
 logger = logging.getLogger(__name__)
 
@@ -27,13 +25,11 @@ def buckets(added: Iterable[int]) -> list[int]:
 async def objectives_milliseconds(kubeconfig: Path) -> set[int]:
     """Thresholds of the InferenceServices that exist now; none if the API server cannot say."""
     try:
-        async with client_from(kubeconfig) as client:
-            response = await client.get("/apis/serving-operator.dev/v1alpha1/inferenceservices")
-            if response.status_code == httpx.codes.NOT_FOUND:  # the resource is not installed yet
-                return set()
-            response.raise_for_status()
-    except httpx.HTTPError as error:
+        async with connect(kubeconfig) as api:
+            found = await api.get_or_none("/apis/serving-operator.dev/v1alpha1/inferenceservices")
+    except ApiError as error:
         logger.warning("objectives unknown, the usual latency buckets have to do: %r", error)
         return set()
-    objectives = [item.get("spec", {}).get("objective") or {} for item in response.json()["items"]]
+    services = found["items"] if found else ()  # there is nothing to list before the resource is installed
+    objectives = [item.get("spec", {}).get("objective") or {} for item in services]
     return {int(item["thresholdMilliseconds"]) for item in objectives if item.get("thresholdMilliseconds")}

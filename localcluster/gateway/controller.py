@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import logging
 import time
 from dataclasses import replace
 
 import httpx
 
+from localcluster.api import MERGE, Api, ApiError, Collection, now
 from localcluster.gateway import admin
 from localcluster.gateway.admin import EnvoyAdmin, EnvoyNotRunningError
-from localcluster.gateway.api import Informer, create_if_absent, one_line, write_status
-from localcluster.gateway.statuses import InForce, status_writes
+from localcluster.gateway.statuses import InForce, StatusWrite, status_writes
 from localcluster.gateway.translate import Translation, translate
-from localcluster.gateway.world import CONTROLLER_NAME, GATEWAY_GROUP, Object, World
+from localcluster.gateway.world import CONTROLLER_NAME, GATEWAY_GROUP, Key, World, key_of
 from localcluster.gateway.xds_files import XdsFiles
+from localcluster.objects import Object
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ _RETRY_SECONDS = 1.0
 class Controller:
     """One control loop over all objects. Envoy's process is not its own: it may come, go and stay."""
 
-    def __init__(self, api: httpx.AsyncClient, envoy: EnvoyAdmin, files: XdsFiles, http_port: int) -> None:
+    def __init__(self, api: Api, envoy: EnvoyAdmin, files: XdsFiles, http_port: int) -> None:
         self._api = api
         self._envoy = envoy
         self._files = files
@@ -40,24 +40,20 @@ class Controller:
         self._changed = asyncio.Event()
         self._rejected_before: dict[str, int] = {}
         self._trouble = ""
-
-        def informer(path: str) -> Informer:
-            return Informer(api, path, self._changed.set)
-
-        self._classes = informer(f"{GATEWAY_API}/gatewayclasses")
-        self._gateways = informer(f"{GATEWAY_API}/gateways")
-        self._routes = informer(f"{GATEWAY_API}/httproutes")
-        self._services = informer("/api/v1/services")
-        self._slices = informer("/apis/discovery.k8s.io/v1/endpointslices")
+        self._classes = api.follow(f"{GATEWAY_API}/gatewayclasses")
+        self._gateways = api.follow(f"{GATEWAY_API}/gateways")
+        self._routes = api.follow(f"{GATEWAY_API}/httproutes")
+        self._services = api.follow("/api/v1/services")
+        self._slices = api.follow("/apis/discovery.k8s.io/v1/endpointslices")
 
     async def run(self) -> None:
         """Run until cancelled. Nothing is written before every object has been listed once."""
-        informers = (self._classes, self._gateways, self._routes, self._services, self._slices)
+        collections = (self._classes, self._gateways, self._routes, self._services, self._slices)
         async with asyncio.TaskGroup() as tasks:
-            for informer in informers:
-                tasks.create_task(informer.run())
-            for informer in informers:
-                await informer.synced.wait()
+            for collection in collections:
+                tasks.create_task(self._follow(collection))
+            for collection in collections:
+                await collection.listed.wait()
             await self._create_defaults()
             while True:
                 await self._changed.wait()
@@ -66,11 +62,15 @@ class Controller:
                 try:
                     again = await self._reconcile()
                     self._tell("")
-                except (httpx.HTTPError, EnvoyNotRunningError) as error:
-                    self._tell(f"{type(error).__name__}: {one_line(error)}")
+                except (ApiError, httpx.HTTPError, EnvoyNotRunningError) as error:
+                    self._tell(f"{type(error).__name__}: {error}".splitlines()[0])
                     again = True
                 if again:
                     asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._changed.set)
+
+    async def _follow(self, collection: Collection) -> None:
+        async for _ in collection:
+            self._changed.set()
 
     def _tell(self, trouble: str) -> None:
         if trouble != self._trouble:
@@ -80,11 +80,11 @@ class Controller:
     async def _reconcile(self) -> bool:
         """Program one look at the API server and report on it; True if there is something left to do."""
         world = World(
-            dict(self._classes.items),
-            dict(self._gateways.items),
-            dict(self._routes.items),
-            dict(self._services.items),
-            dict(self._slices.items),
+            _by_key(self._classes),
+            _by_key(self._gateways),
+            _by_key(self._routes),
+            _by_key(self._services),
+            _by_key(self._slices),
         )
         translation = translate(world, self._files.layout)
         try:
@@ -100,10 +100,10 @@ class Controller:
         while True:
             try:
                 for path, item in default_objects(self._http_port):
-                    if await create_if_absent(self._api, path, item):
+                    if await self._api.create_if_absent(path, item):
                         logger.info("created %s %s", item["kind"], item["metadata"]["name"])
-            except httpx.HTTPError as error:
-                logger.warning("cannot create the Gateway yet: %s", one_line(error))
+            except ApiError as error:
+                logger.warning("cannot create the Gateway yet: %s", error)
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
                 return
@@ -148,15 +148,23 @@ class Controller:
 
     async def _report(self, world: World, translation: Translation, force: InForce) -> bool:
         """Write the statuses that changed; False if any could not be written yet."""
-        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         settled = all(force.serves(name) or force.refusal(name) for name in translation.routes)
-        for write in status_writes(world, translation, force, now):
-            metadata = write.item["metadata"]
-            scope = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
-            path = f"{GATEWAY_API}{scope}/{write.plural}/{metadata['name']}/status"
-            if not await write_status(self._api, path, write.item, write.status):
-                settled = False
+        for write in status_writes(world, translation, force, now()):
+            settled &= await self._write(write)
         return settled
+
+    async def _write(self, write: StatusWrite) -> bool:
+        """Write a status; False if the object has changed since it was decided."""
+        metadata = write.item["metadata"]
+        scope = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
+        path = f"{GATEWAY_API}{scope}/{write.plural}/{metadata['name']}/status"
+        unchanged = {key: metadata[key] for key in ("resourceVersion", "uid")}
+        body = {"metadata": unchanged, "status": write.status}
+        return await self._api.call_unless({404, 409}, "PATCH", path, body, MERGE) is not None
+
+
+def _by_key(collection: Collection) -> dict[Key, Object]:
+    return {key_of(item): item for item in collection.items.values()}
 
 
 def default_objects(http_port: int) -> list[tuple[str, Object]]:

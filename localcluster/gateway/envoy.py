@@ -17,10 +17,11 @@ from typing import Any
 
 from localcluster import binaries
 from localcluster.cluster import Cluster, ClusterNotFoundError
+from localcluster.files import replace_file
 from localcluster.gateway.buckets import buckets, objectives_milliseconds
 from localcluster.gateway.resources import file_source
 from localcluster.gateway.translate import ClusterNaming, Layout
-from localcluster.gateway.xds_files import XdsFiles, replace_file
+from localcluster.gateway.xds_files import XdsFiles
 
 
 def layout_of(cluster: Cluster, naming: ClusterNaming = ClusterNaming.PER_BACKEND) -> Layout:

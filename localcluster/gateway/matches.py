@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from localcluster.gateway.world import Key, Object
+from localcluster.gateway.world import Key
+from localcluster.objects import Object
 
 _DURATION = re.compile(r"(\d+)(h|ms|m|s)")
 _UNIT_MILLISECONDS = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}

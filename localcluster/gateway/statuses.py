@@ -8,7 +8,8 @@ from typing import Any
 
 from localcluster.gateway.attachment import Attachment, Listener
 from localcluster.gateway.translate import GatewayAnswer, RouteAnswer, Translation, port_name
-from localcluster.gateway.world import CONTROLLER_NAME, GATEWAY_GROUP, Object, Verdict, World, generation_of
+from localcluster.gateway.world import CONTROLLER_NAME, GATEWAY_GROUP, Verdict, World, generation_of
+from localcluster.objects import Object, dated
 
 
 @dataclass(frozen=True)
@@ -76,24 +77,21 @@ def _if_changed(plural: str, item: Object, status: dict[str, Any]) -> Iterator[S
 def _conditions(
     holder: Object, verdicts: Iterable[Verdict], generation: int, now: str
 ) -> list[dict[str, Any]]:
-    """Conditions in the order of the verdicts; the time of transition moves only when the status does."""
-    before = {condition["type"]: condition for condition in holder.get("conditions", [])}
-    result = []
-    for verdict in verdicts:
-        status = "True" if verdict.status else "False"
-        old = before.get(verdict.type, {})
-        since = old["lastTransitionTime"] if old.get("status") == status else now
-        result.append(
+    """Conditions in the order of the verdicts."""
+    return [
+        dated(
             {
                 "type": verdict.type,
-                "status": status,
+                "status": "True" if verdict.status else "False",
                 "observedGeneration": generation,
-                "lastTransitionTime": since,
                 "reason": verdict.reason,
                 "message": verdict.message,
-            }
+            },
+            holder.get("conditions", []),
+            now,
         )
-    return result
+        for verdict in verdicts
+    ]
 
 
 def _route_status(stored: Object, answer: RouteAnswer, force: InForce, now: str) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from localcluster.gateway import matches, resources
 from localcluster.gateway.attachment import Attachment, Listener, attachments, listeners_of
 from localcluster.gateway.backends import RuleBackends, SliceIndex, rule_backends
 from localcluster.gateway.resources import Resource
-from localcluster.gateway.world import Key, Object, Verdict, World, generation_of
+from localcluster.gateway.world import Key, Verdict, World, generation_of
+from localcluster.objects import Object
 
 
 class ClusterNaming(StrEnum):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from localcluster.objects import Object
 
 CONTROLLER_NAME = "serving-operator.dev/local-gateway"
 GATEWAY_GROUP = "gateway.networking.k8s.io"
-
-Object = dict[str, Any]
 
 
 class Key(NamedTuple):

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from localcluster.files import replace_file
 from localcluster.gateway.resources import Resource, discovery_response
 from localcluster.gateway.translate import Layout, Translation
 
 LINGER_SECONDS = 15.0
 """How long a cluster outlives the last route that named it: Envoy's workers learn of routes a little later."""
-
-
-def replace_file(path: Path, text: str) -> bool:
-    """Replace a file whole, by rename, if its content differs; says whether it did."""
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-    return True
 
 
 def version_of(path: Path) -> str:

@@ -14,15 +14,14 @@ from pathlib import Path
 from zlib import crc32
 
 import httpx
-import yaml
 
+from localcluster.api import connect
 from localcluster.cluster import DEFAULT_RUN_DIR, Cluster, ClusterNotFoundError
-from localcluster.gateway.api import client_from
+from localcluster.tether import kill_marked
 
 from . import cgroups, processes, provisioner
 from .addresses import Addresses
 from .agent import Agent
-from .api import Api
 from .catalogue import images
 from .host import Host
 
@@ -71,7 +70,7 @@ def last_address(run_dir: Path) -> int | None:
 
 def clean(run_dir: Path, group: str) -> None:
     """Remove the processes and cgroups of an agent that was killed."""
-    if killed := processes.sweep(run_dir):
+    if killed := kill_marked(run_dir, processes.POD_MARK):
         log.warning("ended %d processes that an earlier agent left: %s", len(killed), killed)
     if isinstance(found := cgroups.find(group), cgroups.CpuLimits):
         found.close()
@@ -84,15 +83,13 @@ async def serve(options: argparse.Namespace, cluster: Cluster, group: str) -> No
     if refusal:
         log.warning("CPU limits are not enforced, cgroups cannot be written (%s)", refusal)
     processes.adopt_orphans()
-    kubeconfig = cluster.kubeconfig_of("node")
-    server = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))["clusters"][0]["cluster"]
     one_each = httpx.Limits(max_keepalive_connections=0)
     async with (
-        client_from(kubeconfig) as client,
+        connect(cluster.kubeconfig_of("node")) as api,
         httpx.AsyncClient(verify=False, trust_env=False, timeout=None, limits=one_each) as http,
     ):
         host = Host(
-            api=Api(client, server),
+            api=api,
             run_dir=cluster.run_dir,
             addresses=Addresses(cluster.run_dir, last_address(cluster.run_dir)),
             catalogue=images(cluster.model_server_python),
@@ -107,7 +104,7 @@ async def serve(options: argparse.Namespace, cluster: Cluster, group: str) -> No
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         work = [
             host.spawn(Agent(host, names, refusal).run()),
-            host.spawn(provisioner.run(host.api, cluster.run_dir / "volumes")),
+            host.spawn(provisioner.run(api, cluster.run_dir / "volumes")),
             host.spawn(stop.wait()),
         ]
         log.info("agent of %s runs, CPU limits %s", ", ".join(names), "off" if refusal else "on")

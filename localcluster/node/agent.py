@@ -8,10 +8,12 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+from localcluster.api import MERGE, STRATEGIC_MERGE, ApiError, now
+from localcluster.objects import Object
+
 from . import processes
-from .api import MERGE, STRATEGIC_MERGE, ApiError, Object
 from .environment import every_container
-from .host import Host, now
+from .host import Host
 from .pod import Pod
 
 log = logging.getLogger(__name__)
@@ -133,7 +135,7 @@ class Agent:
         api = self._host.api
         version = (await api.call("GET", "/version"))["gitVersion"]
         body = node(name, self._host.allocatable, version, self._refusal, now())
-        await api.create_or_ignore("/api/v1/nodes", body)
+        await api.create_if_absent("/api/v1/nodes", body)
         await api.call("PATCH", f"/api/v1/nodes/{name}/status", {"status": body["status"]}, STRATEGIC_MERGE)
 
     async def _beat(self, name: str, current: Object) -> None:
@@ -141,11 +143,7 @@ class Agent:
         api, leases = self._host.api, "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
         time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         spec = {"holderIdentity": name, "leaseDurationSeconds": _LEASE_SECONDS, "renewTime": time}
-        try:
-            await api.call("PATCH", f"{leases}/{name}", {"spec": spec}, MERGE)
-        except ApiError as error:
-            if error.code != 404:
-                raise
+        if await api.call_unless({404}, "PATCH", f"{leases}/{name}", {"spec": spec}, MERGE) is None:
             await api.call("POST", leases, {"metadata": {"name": name}, "spec": spec})
         ready = next((c["status"] for c in current["status"]["conditions"] if c["type"] == "Ready"), "")
         if name in self._lost or ready != "True":

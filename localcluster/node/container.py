@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from localcluster.api import ApiError, now
+from localcluster.objects import Object
+
 from . import environment, volumes
 from .addresses import conflict, listen_address
-from .api import ApiError, Object
 from .catalogue import ImageError, ProgramError, find
 from .environment import ConfigError
-from .host import Host, now
+from .host import Host
 from .launch import Launch, launch
 from .mounting import Mounting
 from .probes import Probe, Tally, ask, watch

@@ -6,9 +6,9 @@ import re
 from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_CEILING, Decimal
-from typing import Any
 
-Object = dict[str, Any]
+from localcluster.objects import Object
+
 Reference = tuple[str, str]
 """("configmaps" or "secrets", name)."""
 Lookup = Mapping[Reference, Object | None]

@@ -6,26 +6,22 @@ import asyncio
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from localcluster.api import MERGE, Api, ApiError, now
+from localcluster.files import replace_file
+from localcluster.objects import Object
+
 from .addresses import Addresses
-from .api import MERGE, Api, ApiError, Object
 from .catalogue import Image
 from .cgroups import CpuLimits
 
 log = logging.getLogger(__name__)
-
-
-def now() -> str:
-    """The time of day as the API writes it, to the second."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass
@@ -70,9 +66,7 @@ class Host:
 
     def save_state(self) -> None:
         """Replace `pods.json`: pods, their processes, addresses and nodes."""
-        new = self.run_dir / ".pods.json.new"
-        new.write_text(json.dumps(self.describe(), indent=1) + "\n", encoding="utf-8")
-        os.replace(new, self.run_dir / "pods.json")
+        replace_file(self.run_dir / "pods.json", json.dumps(self.describe(), indent=1) + "\n")
 
     def event(self, pod: Object, reason: str, message: str, kind: str = "Warning") -> None:
         """Tell about a pod in an Event; a repetition counts up the first one."""
@@ -102,11 +96,7 @@ class Host:
             "count": count,
         }
         try:
-            try:
-                await self.api.call("POST", path, body)
-            except ApiError as error:
-                if error.code != 409:
-                    raise
+            if not await self.api.create_if_absent(path, body):
                 changes = {"count": count, "lastTimestamp": now()}
                 await self.api.call("PATCH", f"{path}/{name}", changes, MERGE)
         except ApiError as error:

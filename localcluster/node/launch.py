@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from localcluster.objects import Object
 from localcluster.tether import MARK
 
 from .addresses import listen_address
 from .catalogue import LISTEN, Image
-from .environment import Lookup, Object, environment, expand, remount
+from .environment import Lookup, environment, expand, remount
 from .processes import POD_MARK
 from .volumes import KUBECONFIG, SERVICE_ACCOUNT_DIR
 

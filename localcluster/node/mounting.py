@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from localcluster.api import ApiError
+from localcluster.objects import Object
+
 from . import volumes
-from .api import ApiError, Object
 from .environment import ConfigError, Lookup, Reference
 from .host import Host
 

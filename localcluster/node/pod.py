@@ -6,11 +6,13 @@ import asyncio
 import json
 import logging
 
+from localcluster.api import STRATEGIC_MERGE, ApiError, now
+from localcluster.objects import Object
+
 from . import volumes
 from .addresses import listen_address
-from .api import STRATEGIC_MERGE, ApiError, Object
 from .container import Container
-from .host import Host, now
+from .host import Host
 from .mounting import Mounting
 from .status import ContainerState, pod_status
 

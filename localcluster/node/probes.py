@@ -6,13 +6,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import httpx
 
+from localcluster.objects import Object
+
 from .addresses import listen_address
 
-Object = dict[str, Any]
 Exec = Callable[[list[str], float], Awaitable[tuple[bool, str]]]
 """Runs a command in the container: (command, timeout in seconds) → (exit code was 0, what it said)."""
 

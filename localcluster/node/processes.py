@@ -112,16 +112,3 @@ def reap_orphans() -> None:
             return
         with contextlib.suppress(ChildProcessError):
             os.waitpid(ended.si_pid, os.WNOHANG)
-
-
-def sweep(run_dir: Path) -> list[int]:
-    """Kill what an agent of this run directory left running; the process ids."""
-    mark = f"{POD_MARK}={run_dir}".encode()
-    killed = []
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):
-            if mark in environ.read_bytes().split(b"\0"):
-                pid = int(environ.parent.name)
-                os.kill(pid, signal.SIGKILL)
-                killed.append(pid)
-    return killed

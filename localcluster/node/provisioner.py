@@ -7,7 +7,8 @@ import logging
 import shutil
 from pathlib import Path
 
-from .api import Api, ApiError, Object
+from localcluster.api import Api, ApiError
+from localcluster.objects import Object
 
 log = logging.getLogger(__name__)
 CLASS = "local-path"
@@ -53,7 +54,7 @@ async def run(api: Api, directory: Path) -> None:
     """Provide volumes for claims, and remove those whose claims are gone, until cancelled."""
     while True:
         try:
-            await api.create_or_ignore("/apis/storage.k8s.io/v1/storageclasses", storage_class())
+            await api.create_if_absent("/apis/storage.k8s.io/v1/storageclasses", storage_class())
             break
         except ApiError as error:
             log.warning("storage class not created, trying again: %s", error)
@@ -70,7 +71,7 @@ async def _provide(api: Api, directory: Path) -> None:
         path = directory / f"pvc-{claim['metadata']['uid']}"
         path.mkdir(parents=True, exist_ok=True)
         try:
-            await api.create_or_ignore(_VOLUMES, volume(claim, path))
+            await api.create_if_absent(_VOLUMES, volume(claim, path))
         except ApiError as error:
             log.error("no volume for claim %s: %s", claim["metadata"]["name"], error)
 
@@ -83,7 +84,6 @@ async def _reclaim(api: Api, directory: Path) -> None:
         if exists and item.get("status", {}).get("phase") == "Released":
             await asyncio.to_thread(shutil.rmtree, directory / name, True)
             try:
-                await api.call("DELETE", f"{_VOLUMES}/{name}")
+                await api.call_unless({404}, "DELETE", f"{_VOLUMES}/{name}")
             except ApiError as error:
-                if error.code != 404:
-                    log.warning("volume %s not removed: %s", name, error)
+                log.warning("volume %s not removed: %s", name, error)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+
+from localcluster.objects import Object, dated
 
 from .catalogue import ImageError, canonical
 from .restarts import restarts
 
-Object = dict[str, Any]
 LOST_EXIT_CODE = 255
 """What a kubelet reports for a container that ended while nobody watched."""
 
@@ -124,7 +124,8 @@ def conditions(
         reason = "PodCompleted" if phase == "Succeeded" else "PodFailed"
     elif unready:
         reason, message = "ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]"
-    held = {c["type"]: c["status"] for c in pod.get("status", {}).get("conditions") or []}
+    before = pod.get("status", {}).get("conditions") or []
+    held = {c["type"]: c["status"] for c in before}
     gates = [gate["conditionType"] for gate in pod["spec"].get("readinessGates") or []]
     closed = [gate for gate in gates if held.get(gate) != "True"]
     wanted = [
@@ -138,24 +139,21 @@ def conditions(
             message or (f"conditions not met: {', '.join(closed)}" if closed else ""),
         ),
     ]
-    return list(_dated(wanted, pod, now))
-
-
-def _dated(wanted: Iterable[tuple[str, bool, str, str]], pod: Object, now: str) -> Iterable[Object]:
-    before = {c["type"]: c for c in pod.get("status", {}).get("conditions") or []}
-    for kind, true, reason, message in wanted:
-        status = "True" if true else "False"
-        old = before.get(kind, {})
-        since = old.get("lastTransitionTime") if old.get("status") == status else None
-        yield {
-            "type": kind,
-            "status": status,
-            "reason": reason or None,
-            "message": message or None,
-            "lastProbeTime": None,
-            "lastTransitionTime": since or now,
-            "observedGeneration": pod["metadata"].get("generation"),
-        }
+    return [
+        dated(
+            {
+                "type": kind,
+                "status": "True" if true else "False",
+                "reason": reason or None,
+                "message": message or None,
+                "lastProbeTime": None,
+                "observedGeneration": pod["metadata"].get("generation"),
+            },
+            before,
+            now,
+        )
+        for kind, true, reason, message in wanted
+    ]
 
 
 def pod_status(

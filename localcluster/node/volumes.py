@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .environment import ConfigError, Lookup, Object, Reference, entries, field, resource
+from localcluster.files import replace_file
+from localcluster.objects import Object
+
+from .environment import ConfigError, Lookup, Reference, entries, field, resource
 
 KUBECONFIG = ".kubeconfig"
 """Written beside a service account token."""
@@ -76,14 +78,7 @@ def write(directory: Path, wanted: Files) -> None:
         if path.is_file() and str(path.relative_to(directory)) not in wanted:
             path.unlink()
     for name, (content, mode) in wanted.items():
-        target = directory / name
-        if target.is_file() and target.read_bytes() == content:
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        new = target.with_name(f".{target.name}.new")
-        new.write_bytes(content)
-        new.chmod(mode)
-        os.replace(new, target)
+        replace_file(directory / name, content, mode)
 
 
 def directory(volume: Object, own: Path, volume_paths: Mapping[str, str]) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import errno
 import json
 import logging
@@ -22,11 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import httpx
 from aiohttp import web
 
+from localcluster.api import Api, ApiError, connect
 from localcluster.cluster import Cluster
-from localcluster.gateway.api import client_from
 from localcluster.gateway.controller import GATEWAY_API, GATEWAY_NAMESPACE
 
 HOST = "load-proof.example.com"
@@ -83,7 +83,7 @@ class Result:
 class Pods:
     """Two revisions of tiny HTTP servers, and their EndpointSlices as the control plane would write them."""
 
-    def __init__(self, api: httpx.AsyncClient, namespace: str, result: Result) -> None:
+    def __init__(self, api: Api, namespace: str, result: Result) -> None:
         self._api = api
         self._namespace = namespace
         self._result = result
@@ -166,18 +166,12 @@ class Pods:
         self._result.endpoint_writes += 1
 
 
-async def _apply(api: httpx.AsyncClient, path: str, manifest: dict[str, Any]) -> dict[str, Any]:
-    response = await api.patch(
-        path,
-        params={"fieldManager": "load-proof", "force": "true"},
-        content=json.dumps(manifest),
-        headers={"Content-Type": "application/apply-patch+yaml"},
-    )
-    response.raise_for_status()
-    return dict(response.json())
+async def _apply(api: Api, path: str, manifest: dict[str, Any]) -> dict[str, Any]:
+    query = {"fieldManager": "load-proof", "force": "true"}
+    return await api.call("PATCH", path, manifest, "application/apply-patch+yaml", query)
 
 
-async def _route(api: httpx.AsyncClient, namespace: str, weights: dict[str, int]) -> float:
+async def _route(api: Api, namespace: str, weights: dict[str, int]) -> float:
     """Write the route's weights; seconds until the gateway acknowledged them."""
     path = f"{GATEWAY_API}/namespaces/{namespace}/httproutes/proof"
     refs = [{"name": name, "port": 80, "weight": weight} for name, weight in weights.items()]
@@ -198,7 +192,7 @@ async def _route(api: httpx.AsyncClient, namespace: str, weights: dict[str, int]
     )
     generation = written["metadata"]["generation"]
     while time.monotonic() - started < 30:
-        stored = (await api.get(path)).json()
+        stored = await api.call("GET", path)
         for parent in stored.get("status", {}).get("parents", []):
             conditions = {item["type"]: item for item in parent["conditions"]}
             if all(
@@ -216,7 +210,7 @@ async def prove(run_dir: Path, seconds: float, rate: float) -> Result:
     result = Result()
     # A name of its own for each run: the namespace of the one before may still be terminating.
     namespace = f"load-proof-{uuid.uuid4().hex[:8]}"
-    async with client_from(cluster.kubeconfig) as api:
+    async with connect(cluster.kubeconfig) as api:
         await _apply(
             api,
             f"/api/v1/namespaces/{namespace}",
@@ -242,14 +236,18 @@ async def prove(run_dir: Path, seconds: float, rate: float) -> Result:
             await _load_with_changes(cluster, api, namespace, pods, result, seconds, rate)
         finally:
             await pods.close()
-            await api.delete(f"{GATEWAY_API}/namespaces/{namespace}/httproutes/proof")
-            await api.delete(f"/api/v1/namespaces/{namespace}")
+            for left in (
+                f"{GATEWAY_API}/namespaces/{namespace}/httproutes/proof",
+                f"/api/v1/namespaces/{namespace}",
+            ):
+                with contextlib.suppress(ApiError):  # what went wrong before tells more
+                    await api.call("DELETE", left)
     return result
 
 
 async def _load_with_changes(
     cluster: Cluster,
-    api: httpx.AsyncClient,
+    api: Api,
     namespace: str,
     pods: Pods,
     result: Result,

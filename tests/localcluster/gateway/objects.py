@@ -7,7 +7,8 @@ from typing import Any
 
 from localcluster.gateway.controller import default_objects
 from localcluster.gateway.translate import ClusterNaming, Layout, Translation, translate
-from localcluster.gateway.world import Object, World, key_of
+from localcluster.gateway.world import World, key_of
+from localcluster.objects import Object
 
 PORT = 18080
 LAYOUT = Layout(Path("/xds"), Path("/logs/access.log"))

@@ -17,12 +17,13 @@ import pytest
 from aiohttp import web
 
 from localcluster import binaries
+from localcluster.files import replace_file
 from localcluster.gateway.admin import EnvoyAdmin, EnvoyNotRunningError, in_force
 from localcluster.gateway.buckets import buckets
 from localcluster.gateway.envoy import bootstrap, command_line
 from localcluster.gateway.statuses import InForce
 from localcluster.gateway.translate import ClusterNaming, Layout, Translation
-from localcluster.gateway.xds_files import XdsFiles, replace_file
+from localcluster.gateway.xds_files import XdsFiles
 from tests.localcluster.gateway.objects import (
     PREFIX,
     endpoint,

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from localcluster.files import replace_file
 from localcluster.gateway.admin import EnvoyAdmin, in_force
 from localcluster.gateway.buckets import buckets
 from localcluster.gateway.resources import discovery_response
 from localcluster.gateway.translate import Layout
-from localcluster.gateway.xds_files import LINGER_SECONDS, Versions, XdsFiles, replace_file, version_of
+from localcluster.gateway.xds_files import LINGER_SECONDS, Versions, XdsFiles, version_of
 from tests.localcluster.gateway.objects import PREFIX, route, rule, translated
 
 A, B = f"{PREFIX}/backend/a", f"{PREFIX}/backend/b"
@@ -37,17 +38,6 @@ def test_a_first_envoy_starts_from_empty_files(files: XdsFiles) -> None:
     files.write_clusters(translated(route(rule(("a", 1))), layout=files.layout), 0)
     files.create_if_absent()
     assert clusters_in(files) == {A}
-
-
-def test_files_are_replaced_whole_and_only_when_they_differ(tmp_path: Path) -> None:
-    """Another file takes the name, and equal content leaves the file that is there."""
-    path = tmp_path / "x.json"
-    assert replace_file(path, "1")
-    first = path.stat().st_ino
-    assert not replace_file(path, "1")
-    assert path.stat().st_ino == first
-    assert replace_file(path, "2")
-    assert [entry.name for entry in tmp_path.iterdir()] == ["x.json"]
 
 
 def test_a_cluster_outlives_the_last_route_that_names_it(files: XdsFiles) -> None:

@@ -75,6 +75,13 @@ def test_backoff_doubles_to_five_minutes_and_forgets() -> None:
     assert backoff.delay_seconds(1) == 10
 
 
+def test_backoff_within_limits_of_its_own() -> None:
+    """What is restarted sooner than a container states how long it waits at most, and when it starts anew."""
+    backoff = Backoff(1, longest_seconds=3, steady_seconds=30)
+    assert [backoff.delay_seconds(29) for _ in range(5)] == [0, 1, 2, 3, 3]
+    assert backoff.delay_seconds(30) == 0
+
+
 @pytest.mark.parametrize(
     ("policy", "code", "again"),
     [

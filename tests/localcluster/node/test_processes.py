@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from localcluster.node.cgroups import quota
-from localcluster.node.processes import POD_MARK, Process, sweep
+from localcluster.node.processes import POD_MARK, Process
+from localcluster.tether import kill_marked
 
 
 def start(tmp_path: Path, script: str, mark: str = "") -> Process:
@@ -73,7 +74,7 @@ async def test_sweep_finds_only_its_own(tmp_path: Path) -> None:
     mine = start(tmp_path, "sleep 600", mark=str(tmp_path / "mine"))
     other = start(tmp_path, "sleep 600", mark=str(tmp_path / "mine-too"))
     try:
-        assert mine.pid in sweep(tmp_path / "mine")
+        assert mine.pid in kill_marked(tmp_path / "mine", POD_MARK)
         assert await mine.wait() == 137
         assert not other.ended
     finally:
