@@ -16,8 +16,18 @@ from serving_api.pod import (
     Toleration,
 )
 from serving_api.resources import Resources
-from serving_api.scheduling import Affinity, TopologySpread
-from serving_api.schema import LabelKey, LabelValue, Model, ObjectName, Quantity, rule, rules
+from serving_api.scheduling import Affinity, TopologySpreads
+from serving_api.schema import (
+    KEYS_ARE_LABEL_KEYS,
+    KEYS_ARE_QUALIFIED,
+    LabelKey,
+    LabelValue,
+    Model,
+    ObjectName,
+    Quantity,
+    rule,
+    rules,
+)
 
 # Fields of the predictor that do not shape the pod. All others do, and a change of one of them is a new revision.
 NOT_IN_REVISION = frozenset({"min_replicas", "max_replicas", "timeout"})
@@ -31,10 +41,6 @@ Env = Annotated[
     list[EnvVar], Field(max_length=64, json_schema_extra=rules(_NO_DUPLICATE_ENV, _NO_RESERVED_ENV))
 ]
 Arguments = Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=64)]
-_KEYS_ARE_QUALIFIED = (
-    r"self.all(k, k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?"
-    r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))"
-)
 OwnLabels = Annotated[
     dict[LabelKey, LabelValue],
     Field(
@@ -44,10 +50,7 @@ OwnLabels = Annotated[
                 "self.all(k, !k.startsWith('serving-operator.dev/') && !k.startsWith('app.kubernetes.io/'))",
                 "keys under serving-operator.dev/ and app.kubernetes.io/ are set by the operator",
             ),
-            rule(
-                _KEYS_ARE_QUALIFIED,
-                "keys must be label keys such as team or example.com/team",
-            ),
+            KEYS_ARE_LABEL_KEYS,
         ),
     ),
 ]
@@ -60,10 +63,7 @@ OwnAnnotations = Annotated[
                 "self.all(k, !k.startsWith('serving-operator.dev/') || k == 'serving-operator.dev/emulate-gpu')",
                 "keys under serving-operator.dev/ are set by the operator",
             ),
-            rule(
-                _KEYS_ARE_QUALIFIED,
-                "keys must be annotation keys such as team or example.com/team",
-            ),
+            rule(KEYS_ARE_QUALIFIED, "keys must be annotation keys such as team or example.com/team"),
         ),
     ),
 ]
@@ -156,13 +156,18 @@ class Predictor(Model):
     """Most replicas; required with scaling class Auto."""
     timeout: Annotated[int, Field(ge=1, le=3600)] = 60
     """Seconds that a request may take; the gateway ends it then, and a leaving pod is given so long to finish."""
-    node_selector: Annotated[dict[LabelKey, LabelValue], Field(max_length=32)] | None = None
+    node_selector: (
+        Annotated[
+            dict[LabelKey, LabelValue], Field(max_length=32, json_schema_extra=rules(KEYS_ARE_LABEL_KEYS))
+        ]
+        | None
+    ) = None
     """Labels that a node must have."""
     tolerations: Annotated[list[Toleration], Field(max_length=32)] | None = None
     """Taints that the pods may run in spite of."""
     affinity: Affinity | None = None
     """Scheduling constraints."""
-    topology_spread_constraints: Annotated[list[TopologySpread], Field(max_length=8)] | None = None
+    topology_spread_constraints: TopologySpreads | None = None
     """How evenly the pods are spread."""
     priority_class_name: ObjectName | None = None
     """Priority of the pods."""

@@ -14,10 +14,14 @@ Amounts = Annotated[
         max_length=8,
         json_schema_extra=rules(
             rule(
-                r"self.all(k, k in ['cpu', 'memory', 'ephemeral-storage'] || "
-                r"k.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[a-zA-Z0-9]([-a-zA-Z0-9_.]*[a-zA-Z0-9])?$'))",
+                "self.all(k, k in ['cpu', 'memory', 'ephemeral-storage'] || (k.contains('/') && "
+                "!k.startsWith('requests.') && !format.qualifiedName().validate(k).hasValue()))",
                 "keys are cpu, memory, ephemeral-storage or an extended resource such as nvidia.com/gpu",
-            )
+            ),
+            rule(
+                "self.all(k, !k.contains('/') || quantity(string(self[k])).isInteger())",
+                "extended resources such as nvidia.com/gpu are counted in whole numbers such as 1",
+            ),
         ),
     ),
 ]
@@ -37,6 +41,13 @@ class Resources(Model):
             rule(
                 "!has(self.requests) || self.requests.all(k, !k.contains('/') || (has(self.limits) && k in self.limits))",
                 "an accelerator is set in limits; its request follows",
+                path=".requests",
+            ),
+            rule(
+                "!has(self.limits) || !has(self.requests) || self.requests.all(k, !k.contains('/') || "
+                "!(k in self.limits) || "
+                "quantity(string(self.requests[k])).compareTo(quantity(string(self.limits[k]))) >= 0)",
+                "the request of an accelerator must equal its limit; leave it out",
                 path=".requests",
             ),
         )

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from serving_api.schema import LabelKey, LabelValue, Model, rule, rules
+from serving_api.schema import KEYS_ARE_LABEL_KEYS, LabelKey, LabelValue, Model, rule, rules
 
 Weight = Annotated[int, Field(ge=1, le=100)]
 
@@ -21,7 +21,13 @@ class NodeRequirement(Model):
                 ": has(self.values) && size(self.values) > 0",
                 "In, NotIn, Gt and Lt need values; Exists and DoesNotExist take none",
                 path=".values",
-            )
+            ),
+            rule(
+                "!(self.operator in ['Gt', 'Lt']) || !has(self.values) || "
+                "(size(self.values) == 1 && self.values[0].matches('^[0-9]{1,18}$'))",
+                "Gt and Lt compare with exactly one value, a whole number of at most 18 digits",
+                path=".values",
+            ),
         )
     }
 
@@ -92,7 +98,12 @@ class LabelRequirement(Model):
 class LabelSelector(Model):
     """A choice of pods by their labels."""
 
-    match_labels: Annotated[dict[LabelKey, LabelValue], Field(max_length=32)] | None = None
+    match_labels: (
+        Annotated[
+            dict[LabelKey, LabelValue], Field(max_length=32, json_schema_extra=rules(KEYS_ARE_LABEL_KEYS))
+        ]
+        | None
+    ) = None
     """Labels that must have these values."""
     match_expressions: Annotated[list[LabelRequirement], Field(max_length=16)] | None = None
     """Further conditions."""
@@ -103,7 +114,7 @@ class PodTerm(Model):
 
     label_selector: LabelSelector | None = None
     """Which pods of the service's namespace."""
-    topology_key: Annotated[str, Field(min_length=1, max_length=317)]
+    topology_key: LabelKey
     """Label of nodes whose value defines nearness, such as kubernetes.io/hostname."""
 
 
@@ -145,7 +156,22 @@ class TopologySpread(Model):
 
     max_skew: Annotated[int, Field(ge=1, le=1000)]
     """Largest difference in pods between two domains."""
-    topology_key: Annotated[str, Field(min_length=1, max_length=317)]
+    topology_key: LabelKey
     """Label of nodes whose value names the domain."""
     when_unsatisfiable: Literal["DoNotSchedule", "ScheduleAnyway"]
     """What happens to a pod that would break the rule."""
+
+
+TopologySpreads = Annotated[
+    list[TopologySpread],
+    Field(
+        max_length=8,
+        json_schema_extra=rules(
+            rule(
+                "self.all(a, self.exists_one(b, a.topologyKey == b.topologyKey && "
+                "a.whenUnsatisfiable == b.whenUnsatisfiable))",
+                "entries must differ in topologyKey or whenUnsatisfiable",
+            )
+        ),
+    ),
+]

@@ -45,7 +45,22 @@ LABEL_VALUE = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
 
 Name = Annotated[str, Field(min_length=1, max_length=63, pattern=DNS_LABEL)]
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=DNS_SUBDOMAIN)]
-LabelKey = Annotated[str, Field(min_length=1, max_length=317)]
+LabelKey = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=317,
+        json_schema_extra=rules(
+            rule(
+                "!format.qualifiedName().validate(self).hasValue()",
+                "must be a label key such as team or example.com/team",
+            )
+        ),
+    ),
+]
+# The keys of a map have no schema of their own: what LabelKey says of a field has to be said of the map.
+KEYS_ARE_QUALIFIED = "self.all(k, !format.qualifiedName().validate(k).hasValue())"
+KEYS_ARE_LABEL_KEYS = rule(KEYS_ARE_QUALIFIED, "keys must be label keys such as team or example.com/team")
 LabelValue = Annotated[str, Field(max_length=63, pattern=LABEL_VALUE)]
 
 Quantity = Annotated[
@@ -55,6 +70,7 @@ Quantity = Annotated[
         {
             "anyOf": [{"type": "integer"}, {"type": "string"}],
             "pattern": quantity.PATTERN,
+            "minimum": 0,
             "maxLength": 32,
             "x-kubernetes-int-or-string": True,
         }

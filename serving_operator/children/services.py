@@ -24,12 +24,15 @@ def stable_service(service: InferenceService, revision_object: Manifest) -> Mani
 
 
 def _service(service: InferenceService, described: Manifest, revision: str) -> Manifest:
+    # What the API server would fill in is stated, so that an edit of it is seen.
     return {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": described,
         "spec": {
             "type": "ClusterIP",
+            "sessionAffinity": "None",
+            "internalTrafficPolicy": "Cluster",
             "selector": selector_labels(service.key.name, revision),
             "ports": [
                 {

@@ -64,6 +64,18 @@ _EXTERNAL: dict[str, Any] = {
 }
 _GATEWAY = {"name": "local", "namespace": "gateway-system"}
 _PROBE = {"httpGet": {"path": "/health", "port": "http"}}
+_SPREAD = {"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}
+
+
+def _node_affinity(expression: dict[str, Any]) -> dict[str, Any]:
+    terms = {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}
+    return {"spec.predictor.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution": terms}
+
+
+def _pod_affinity(selector: dict[str, Any], topology_key: str = "kubernetes.io/hostname") -> dict[str, Any]:
+    terms = [{"labelSelector": selector, "topologyKey": topology_key}]
+    return {"spec.predictor.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution": terms}
+
 
 REFUSED = [
     Refused("a name longer than 40 characters", {"metadata.name": "a" * 41}, "metadata.name", "40 characters"),
@@ -119,6 +131,10 @@ REFUSED = [
     Refused("an accelerator requested without a limit", {f"{_C}.resources": {"requests": {"nvidia.com/gpu": 1}}}, "container.resources.requests", "set in limits"),
     Refused("a resource that does not exist", {f"{_C}.resources": {"limits": {"cpus": "1"}}}, "container.resources.limits", "cpu, memory"),
     Refused("a quantity that is none", {f"{_C}.resources": {"limits": {"cpu": "much"}}}, "container.resources.limits", "should match"),
+    Refused("a negative amount", {f"{_C}.resources": {"limits": {"cpu": -1}}}, "container.resources.limits", "greater than or equal to 0"),
+    Refused("a fraction of an accelerator", {f"{_C}.resources": {"limits": {"nvidia.com/gpu": "500m"}}}, "container.resources.limits", "whole numbers"),
+    Refused("an accelerator requested below its limit", {f"{_C}.resources": {"limits": {"nvidia.com/gpu": 2}, "requests": {"nvidia.com/gpu": 1}}}, "container.resources.requests", "must equal its limit"),
+    Refused("a resource whose domain is none", {f"{_C}.resources": {"limits": {"nvidia..com/gpu": 1}}}, "container.resources.limits", "extended resource"),
     Refused("a variable twice", {f"{_C}.env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]}, "container.env", "unique"),
     Refused("a variable that the operator sets", {f"{_C}.env": [{"name": "SERVING_REVISION", "value": "1"}]}, "container.env", "set by the operator"),
     Refused("a variable with two values", {f"{_C}.env": [{"name": "A", "value": "1", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}]}, "container.env[0]", "not both"),
@@ -133,9 +149,19 @@ REFUSED = [
     Refused("a label of ours", {"spec.predictor.labels": {"serving-operator.dev/revision": "x"}}, "predictor.labels", "set by the operator"),
     Refused("a label value with a space", {"spec.predictor.labels": {"team": "a b"}}, "predictor.labels", "should match"),
     Refused("a label key that is none", {"spec.predictor.labels": {"team name": "a"}}, "predictor.labels", "label keys"),
+    Refused("a node label key that is none", {"spec.predictor.nodeSelector": {"gpu type": "a100"}}, "predictor.nodeSelector", "label keys"),
+    Refused("a node label key whose domain is too long", {"spec.predictor.nodeSelector": {f"{'a' * 254}/b": "c"}}, "predictor.nodeSelector", "label keys"),
+    Refused("a taint key that is none", {"spec.predictor.tolerations": [{"key": "gpu/a/b", "operator": "Exists"}]}, "tolerations[0].key", "label key"),
+    Refused("an affinity to a node label that is none", _node_affinity({"key": "-gpu", "operator": "Exists"}), "matchExpressions[0].key", "label key"),
+    Refused("more nodes than several numbers", _node_affinity({"key": "gpus", "operator": "Gt", "values": ["1", "2"]}), "matchExpressions[0].values", "exactly one value"),
+    Refused("more nodes than a word", _node_affinity({"key": "gpus", "operator": "Gt", "values": ["few"]}), "matchExpressions[0].values", "whole number"),
+    Refused("an affinity to a pod label that is none", _pod_affinity({"matchLabels": {"a b": "c"}}), "labelSelector.matchLabels", "label keys"),
+    Refused("an affinity to pods by a label that is none", _pod_affinity({"matchExpressions": [{"key": "a b", "operator": "Exists"}]}), "matchExpressions[0].key", "label key"),
+    Refused("a topology that is no label key", _pod_affinity({}, "rack no"), "topologyKey", "label key"),
+    Refused("one spread twice", {"spec.predictor.topologySpreadConstraints": [_SPREAD, _SPREAD | {"maxSkew": 2}]}, "predictor.topologySpreadConstraints", "must differ"),
     Refused("a mount over the model", {"spec.predictor.persistentVolumeClaims": [{"claimName": "x", "mountPath": "/mnt/models"}]}, "mountPath", "taken"),
     Refused("a toleration without key or operator", {"spec.predictor.tolerations": [{"value": "x"}]}, "tolerations[0]", "operator Exists"),
-    Refused("a node affinity without values", {"spec.predictor.affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "In"}]}]}}}}, "matchExpressions[0]", "need values"),
+    Refused("a node affinity without values", _node_affinity({"key": "a", "operator": "In"}), "matchExpressions[0]", "need values"),
 ]  # fmt: skip
 
 ACCEPTED: list[tuple[str, dict[str, Any]]] = [
@@ -145,6 +171,7 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("mode Advise", {"spec.scaling": {"mode": "Advise"}}),
     ("a GPU target", {"spec.scaling": {"gpu": {"targetUtilizationPercent": 70}}}),
     ("an accelerator", {f"{_C}.resources": {"limits": {"nvidia.com/gpu": 1}}}),
+    ("an accelerator requested as limited", {f"{_C}.resources": {"limits": {"nvidia.com/gpu": 2}, "requests": {"nvidia.com/gpu": "2"}}}),
     ("quantities as numbers", {f"{_C}.resources": {"limits": {"cpu": 1, "memory": "1Gi"}}}),
     ("a name of 40 characters", {"metadata.name": "a" * 40}),
     ("secrets and fields as environment", {f"{_C}.env": [
@@ -159,7 +186,9 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("a wildcard host name", {"spec.route.hostnames": ["*.example.com"]}),
     ("another weight and soak", {"spec.rollout": {"steps": [{"weight": 50}], "soakSeconds": 0}}),
     ("placement", {"spec.predictor.nodeSelector": {"gpu": "a100"}, "spec.predictor.tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
-                   "spec.predictor.topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}]}),
+                   "spec.predictor.topologySpreadConstraints": [_SPREAD, _SPREAD | {"whenUnsatisfiable": "DoNotSchedule"}]}),
+    ("nodes with more than one device", _node_affinity({"key": "example.com/gpus", "operator": "Gt", "values": ["1"]})),
+    ("a host for each pod", _pod_affinity({"matchLabels": {"example.com/team": "a"}, "matchExpressions": [{"key": "a.b/c", "operator": "In", "values": ["d"]}]})),
     ("storage and shared memory", {"spec.predictor.sharedMemory": "1Gi", "spec.predictor.fsGroup": 1000,
                                    "spec.predictor.persistentVolumeClaims": [{"claimName": "cache", "mountPath": "/cache"}]}),
     ("labels and annotations", {"spec.predictor.labels": {"example.com/team": "vision"}, "spec.predictor.annotations": {"note": "a b c"}}),

@@ -11,12 +11,13 @@ from serving_api.names import OPERATOR
 Path = tuple[str, ...]
 """A field as the API's fieldsV1 names it: `f:NAME`, or `k:{...}` and `v:...` for the items of a list."""
 GONE = object()
-_FILLED_IN = {("f:spec", f"f:{name}") for name in ("internalTrafficPolicy", "sessionAffinity", "type")}
-"""Of a Service: ours by its creation, but the API server's choice. The operator never states them."""
 _OTHER = {
     "Allowed": "Frozen",
     "AlwaysAllow": "IfHealthyBudget",
     "Auto": "Advise",
+    "Cluster": "Local",
+    "ClusterIP": "NodePort",
+    "None": "ClientIP",
     "TCP": "UDP",
     "gateway": "mlserver",
 }
@@ -36,7 +37,7 @@ def owned(live: Mapping[str, Any]) -> list[Path]:
     for entry in live["metadata"]["managedFields"]:
         if entry["manager"] == OPERATOR and "subresource" not in entry:
             found.update(dict.fromkeys(_leaves(entry["fieldsV1"], ())))
-    return [path for path in found if path not in _FILLED_IN or live["kind"] != "Service"]
+    return list(found)
 
 
 def _leaves(fields: Mapping[str, Any], path: Path) -> Iterator[Path]:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
-import yaml
 
 from localcluster.cluster import Cluster
 from serving_io import kinds
 from serving_io.kinds import Kind
+from tests.system.authorization import Check, asked, granted
 from tests.system.failures import restart_program
-from tests.system.kube import ROOT, Kube, Manifest, condition
+from tests.system.kube import Kube, Manifest, condition
 from tests.system.services import canary_at_step, first_revision, web_service
 
-SYSTEM = "serving-system"
 PROGRAMS = ("serving-operator", "serving-autoscaler")
 REVISION_CHILDREN = (
     kinds.DEPLOYMENT,
@@ -28,61 +24,6 @@ REVISION_CHILDREN = (
     kinds.CONTROLLER_REVISION,
 )
 RECORDS_KEPT = 10
-
-
-class Check(NamedTuple):
-    """One question to the authorizer; `name` only where a role names objects."""
-
-    group: str
-    resource: str
-    verb: str
-    name: str = ""
-
-
-def granted(program: str) -> set[Check]:
-    """What the shipped roles allow."""
-    path = ROOT / "manifests" / "base" / f"rbac-{program.removeprefix('serving-')}.yaml"
-    return {
-        Check(group, resource, verb, name)
-        for document in yaml.safe_load_all(path.read_text())
-        for rule in document.get("rules", [])
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-        for name in rule.get("resourceNames", [""])
-    }
-
-
-def asked(program: str, audit_log: Path, since: int = 0) -> Iterator[Check]:
-    """What the authorizer was asked for the program from a byte of the log on, with what admission and apply add."""
-    user = f"system:serviceaccount:{SYSTEM}:{program}"
-    named = {check.name for check in granted(program)}
-    for line in whole_lines(audit_log, since):
-        event = json.loads(line)
-        reference = event.get("objectRef")
-        if event["user"]["username"] != user or reference is None:  # without one it is discovery
-            continue
-        group, resource = reference.get("apiGroup", ""), reference["resource"]
-        if "subresource" in reference:
-            resource += f"/{reference['subresource']}"
-        # The authorizer is not told the name of what is created.
-        name = reference.get("name", "") if event["verb"] != "create" else ""
-        yield Check(group, resource, event["verb"], name if name in named else "")
-        if event["verb"] == "patch" and event.get("responseStatus", {}).get("code") == 201:
-            yield Check(group, resource, "create")
-        content = event.get("requestObject")
-        metadata = content.get("metadata", {}) if isinstance(content, dict) else {}  # a JSON patch is a list
-        if any(owner.get("blockOwnerDeletion") for owner in metadata.get("ownerReferences") or ()):
-            yield Check("serving-operator.dev", "inferenceservices/finalizers", "update")
-
-
-def whole_lines(path: Path, since: int) -> Iterator[bytes]:
-    """The lines of a file that grows, from a byte on."""
-    with path.open("rb") as file:
-        file.seek(since)
-        for line in file:
-            if line.endswith(b"\n"):
-                yield line
 
 
 @pytest.mark.lengthy
@@ -136,20 +77,22 @@ def foreign(child: Manifest, name: str) -> Manifest:
 
 
 def with_drift_and_rollout(kube: Kube, namespace: str) -> None:
-    """A label of each child is edited and put back; then a canary comes, and goes with its children."""
+    """Each child has a label edited, then its owner removed, and gets both back; then a canary comes and goes."""
     host = f"learn.{namespace}.example.com"
     selector = "serving-operator.dev/service=learn"
-    edited: list[tuple[Kind, str]] = []
-    for kind in (*REVISION_CHILDREN, kinds.HTTP_ROUTE):
-        for child in kube.list(kind, namespace, selector):
-            name = child["metadata"]["name"]
-            labels = {"app.kubernetes.io/part-of": "something-else"}
-            kube.patch(kind, namespace, name, {"metadata": {"labels": labels}})
-            edited.append((kind, name))
-    kube.until(
-        "all labels are put back",
-        lambda: all(put_back(kube, kind, namespace, name) for kind, name in edited),
-    )
+    family = [
+        (kind, child["metadata"]["name"])
+        for kind in (*REVISION_CHILDREN, kinds.HTTP_ROUTE)
+        for child in kube.list(kind, namespace, selector)
+    ]
+    # In turn: without an owner, an object that has another label is not ours to take back.
+    for edit in ({"labels": {"app.kubernetes.io/part-of": "something-else"}}, {"ownerReferences": None}):
+        for kind, name in family:
+            kube.patch(kind, namespace, name, {"metadata": edit})
+        kube.until(
+            f"{[*edit]} of all children are put back",
+            lambda: all(put_back(kube, kind, namespace, name) for kind, name in family),
+        )
     attempt = canary_at_step(kube, namespace, web_service("learn", "2", host=host))
     kube.label(namespace, "learn", abort=attempt)
     kube.until(
@@ -159,10 +102,10 @@ def with_drift_and_rollout(kube: Kube, namespace: str) -> None:
 
 
 def put_back(kube: Kube, kind: Kind, namespace: str, name: str) -> bool:
-    """Whether the label that was edited is as the operator wants it."""
-    found = kube.get(kind, namespace, name)
-    labels: dict[str, Any] = (found or {}).get("metadata", {}).get("labels", {})
-    return labels.get("app.kubernetes.io/part-of") == "serving-operator"
+    """Whether the child has its owner, and the label that was edited is as the operator wants it."""
+    metadata: Manifest = (kube.get(kind, namespace, name) or {}).get("metadata", {})
+    labels = metadata.get("labels", {})
+    return labels.get("app.kubernetes.io/part-of") == "serving-operator" and "ownerReferences" in metadata
 
 
 def with_old_records(kube: Kube, namespace: str) -> None:

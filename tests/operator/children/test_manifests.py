@@ -15,6 +15,7 @@ from serving_operator.children.disruption import disruption_budget
 from serving_operator.children.revision import attempt_of, controller_revision, recovered, restated
 from serving_operator.children.route import route, weights
 from serving_operator.children.services import revision_service, stable_service
+from serving_operator.covers import covers
 from serving_operator.world import Manifest
 from tests.operator.children.services import CONTAINER, MODEL, recorded, service
 
@@ -158,6 +159,17 @@ def test_services_select_one_revision() -> None:
     }
     assert one["spec"]["ports"] == [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": "http"}]
     assert "serving-operator.dev/revision" not in stable["metadata"]["labels"]
+
+
+@pytest.mark.parametrize(
+    ("field", "edit"),
+    [("type", "NodePort"), ("sessionAffinity", "ClientIP"), ("internalTrafficPolicy", "Local")],
+)
+def test_edits_of_what_the_server_would_fill_in_are_drift(field: str, edit: str) -> None:
+    """A Service states its defaulted fields, and one that has them edited is not as wanted."""
+    for wanted in (revision_service(*recorded()), stable_service(*recorded())):
+        assert covers(wanted, wanted)
+        assert not covers(wanted | {"spec": wanted["spec"] | {field: edit}}, wanted)
 
 
 def test_route_gives_each_revision_its_share() -> None:
