@@ -11,6 +11,8 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from localcluster.paths import this_python
+
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "out" / "test"
 RUN_DIR = ROOT / "out" / "test-cluster"
@@ -98,7 +100,7 @@ def cluster(verb: str) -> None:
 
 def main() -> int:
     """Run what was asked; the exit code says whether all of it passed."""
-    parser = argparse.ArgumentParser(prog="python -m tests.ladder", description=__doc__)
+    parser = argparse.ArgumentParser(prog=f"{this_python()} -m tests.ladder", description=__doc__)
     parser.add_argument("--only", action="append", choices=[*RUNGS, *ALIASES], help="a rung; all if absent")
     options = parser.parse_args()
     wanted = [

@@ -27,7 +27,7 @@ async def start_cluster(run_dir: Path) -> None:
     """Start the local cluster, or find that it runs. Raises SetupError."""
     arguments = (sys.executable, "-m", "localcluster", "up", "--run-dir", str(run_dir))
     if status := await run_visibly(*arguments):
-        raise SetupError(f"python -m localcluster up ended with status {status}")
+        raise SetupError(f"`localcluster up` ended with status {status}")
 
 
 async def stop_cluster(run_dir: Path) -> None:
