@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from localcluster import binaries, download, environments, gobuild, pki, running, up, versions
 from localcluster.cluster import DEFAULT_RUN_DIR, Cluster, ClusterNotFoundError, NodeCapacity
+from localcluster.interruption import first_only
 from localcluster.paths import this_python
 from localcluster.progress import Progress
 
@@ -76,9 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status."""
     options = parser().parse_args(arguments)
     progress = Progress()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a terminated `up` cleans up like a Ctrl-C
     try:
-        return _COMMANDS[options.command](options, progress)
+        with first_only():  # a terminated `up` cleans up like a Ctrl-C
+            return _COMMANDS[options.command](options, progress)
     except _EXPECTED as error:
         progress.say(f"error: {error}")
         return 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,12 +12,15 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from localcluster.interruption import first_only, ignore
 from localcluster.paths import this_python
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "out" / "test"
 RUN_DIR = ROOT / "out" / "test-cluster"
 RUNGS = ("lint", "types", "unit", "contract", "system", "disruptive")
+PATIENCE_SECONDS = 60.0
+"""How long what is interrupted may tidy up."""
 SIDE_BY_SIDE = 8  # system tests mostly wait: for probes, leases, soaks
 ALIASES = {"check": ("lint", "types", "unit"), "system": ("system", "disruptive")}
 
@@ -81,12 +85,29 @@ def counts(rung: str, result: Result) -> None:
             result.passed += 1
 
 
+def step(command: list[str]) -> int:
+    """Run one command and return its exit status; interrupted, end it and all that it started.
+
+    Its process group is its own, so that a Ctrl-C reaches it once, from here: a second one would cut its tidying up short.
+    """
+    with subprocess.Popen(command, cwd=ROOT, process_group=0) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            os.killpg(process.pid, signal.SIGINT)
+            try:
+                process.wait(PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+
+
 def run(rung: str) -> Result:
     """Run the steps of one rung; all of them, so that one run shows everything that is wrong."""
     print(f"\n=== {rung}", flush=True)
     (OUT / f"{rung}.xml").unlink(missing_ok=True)
     began = time.monotonic()
-    failed = [" ".join(step[1:4]) for step in STEPS[rung] if subprocess.run(step, cwd=ROOT).returncode != 0]
+    failed = [" ".join(command[1:4]) for command in STEPS[rung] if step(command) != 0]
     result = Result(rung, time.monotonic() - began, failed)
     counts(rung, result)
     return result
@@ -95,7 +116,29 @@ def run(rung: str) -> Result:
 def cluster(verb: str) -> None:
     """Start or stop the local cluster that contract and system tests share."""
     print(f"\n=== local cluster {verb}", flush=True)
-    subprocess.run(python("localcluster", verb, "--run-dir", str(RUN_DIR)), cwd=ROOT, check=verb == "up")
+    status = step(python("localcluster", verb, "--run-dir", str(RUN_DIR)))
+    if verb == "up" and status != 0:
+        raise SystemExit(status)
+
+
+def climb(wanted: list[str]) -> list[Result]:
+    """Run the rungs, with the local cluster up from the first that needs it to the end, however that comes."""
+    results = []
+    up = False
+    with first_only():
+        try:
+            for rung in wanted:
+                if rung in NEEDS_CLUSTER and not up:
+                    began = time.monotonic()
+                    up = True
+                    cluster("up")
+                    results.append(Result("cluster up", time.monotonic() - began))
+                results.append(run(rung))
+        finally:
+            if up:
+                ignore()
+                cluster("down")
+    return results
 
 
 def main() -> int:
@@ -110,19 +153,11 @@ def main() -> int:
     ]
     OUT.mkdir(parents=True, exist_ok=True)
     os.environ["SERVING_TEST_RUN_DIR"] = str(RUN_DIR)
-    results = []
-    up = False
     try:
-        for rung in wanted:
-            if rung in NEEDS_CLUSTER and not up:
-                began = time.monotonic()
-                up = True
-                cluster("up")
-                results.append(Result("cluster up", time.monotonic() - began))
-            results.append(run(rung))
-    finally:
-        if up:
-            cluster("down")
+        results = climb(wanted)
+    except KeyboardInterrupt:
+        print("\ninterrupted", flush=True)
+        return 130
     print("\nrung          seconds  passed  failed  skipped")
     for result in results:
         print(

@@ -26,6 +26,7 @@ from loadtests.generator import LoadGenerator, Request
 from loadtests.record import write_csv
 from loadtests.report import render
 from localcluster.cluster import Cluster as LocalCluster
+from localcluster.interruption import first_only, ignore
 from localcluster.paths import this_python
 from serving_io.cluster import Cluster
 
@@ -42,7 +43,7 @@ class Options:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the demo; exit status 0 if everything was shown, 1 if something was not, 130 after Ctrl-C."""
+    """Run the demo; exit status 0 if everything was shown, 1 if something was not, 130 after SIGINT or SIGTERM."""
     parser = argparse.ArgumentParser(prog=f"{this_python()} -m loadtests.demo", description=__doc__)
     parser.add_argument(
         "--keep", action="store_true", help="leave the cluster up at the end, and say what to try"
@@ -52,11 +53,23 @@ def main(argv: list[str] | None = None) -> int:
     given = parser.parse_args(argv)
     options = Options(given.keep, given.run_dir.resolve(), given.out.resolve())
     display = Display()
-    try:
-        return asyncio.run(_demo(options, display))
-    except KeyboardInterrupt:
-        display.say("interrupted")
-        return 130
+    with first_only():
+        try:
+            return asyncio.run(_cancellable(_demo(options, display)))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            display.say("interrupted")
+            return 130
+        finally:
+            if not options.keep:
+                ignore()
+                setup.stop_cluster(options.run_dir)
+
+
+async def _cancellable(work: Coroutine[Any, Any, int]) -> int:
+    """Do the work; SIGINT and SIGTERM cancel it, so that nothing is torn out of the middle of a step."""
+    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+    with first_only(lambda: loop.call_soon_threadsafe(task.cancel)):
+        return await task
 
 
 async def _demo(options: Options, display: Display) -> int:
@@ -82,9 +95,6 @@ async def _demo(options: Options, display: Display) -> int:
     except (setup.SetupError, CommandError) as error:
         display.say(f"error: {error}")
         return 1
-    finally:
-        if not options.keep:
-            await setup.stop_cluster(options.run_dir)
 
 
 async def _both(*steps: Coroutine[Any, Any, None]) -> None:
