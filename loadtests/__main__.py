@@ -1,4 +1,4 @@
-"""`python -m loadtests URL …`: the command line of the load generator."""
+"""`.venv/bin/python -m loadtests URL …`: the command line of the load generator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `python -m loadtests`: arguments in, a load, a summary and an exit status out."""
+"""The command `.venv/bin/python -m loadtests`: arguments in, a load, a summary and an exit status out."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from loadtests.load_report import load_report
 from loadtests.profile import Profile, ProfileError, load_profile
 from loadtests.record import write_csv
 from loadtests.report import render
+from localcluster.paths import this_python
 
 
 def arguments() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m loadtests",
+        prog=f"{this_python()} -m loadtests",
         description="Send requests to URL on a schedule that never waits for answers, count what becomes of "
         "each, and retry nothing. Exit status 1 if more than --max-bad of them were not answered with 2xx.",
     )

@@ -1,4 +1,4 @@
-"""The report of a plain load: what `python -m loadtests` writes as report.html."""
+"""The report of a plain load: what `.venv/bin/python -m loadtests` writes as report.html."""
 
 from __future__ import annotations
 

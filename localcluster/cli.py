@@ -1,11 +1,10 @@
-"""The command line: `python -m localcluster up|down|status|logs|env`."""
+"""The command line: `.venv/bin/python -m localcluster up|down|status|logs|env`."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import shlex
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,8 @@ from pathlib import Path
 
 from localcluster import binaries, download, environments, gobuild, pki, running, up, versions
 from localcluster.cluster import DEFAULT_RUN_DIR, Cluster, ClusterNotFoundError, NodeCapacity
+from localcluster.interruption import first_only
+from localcluster.paths import this_python
 from localcluster.progress import Progress
 
 _EXPECTED = (
@@ -36,7 +37,7 @@ def _memory_of_machine() -> str:
 def parser() -> argparse.ArgumentParser:
     """The argument parser of all commands."""
     whole = argparse.ArgumentParser(
-        prog="python -m localcluster", description="A Kubernetes cluster on loopback."
+        prog=f"{this_python()} -m localcluster", description="A Kubernetes cluster on loopback."
     )
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -62,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     logs = add("logs", "print a component's log")
     logs.add_argument("component", help="a name that `status` shows, or `supervisor`")
     logs.add_argument("-f", "--follow", action="store_true", help="go on printing what is added")
-    add("env", 'print shell exports; use with eval "$(python -m localcluster env)"')
+    add("env", f'print shell exports; use with eval "$({this_python()} -m localcluster env)"')
     for name, text in (
         ("halt", "stop one component and keep it stopped"),
         ("resume", "start a halted component again"),
@@ -75,9 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status."""
     options = parser().parse_args(arguments)
     progress = Progress()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a terminated `up` cleans up like a Ctrl-C
     try:
-        return _COMMANDS[options.command](options, progress)
+        with first_only():  # a terminated `up` cleans up like a Ctrl-C
+            return _COMMANDS[options.command](options, progress)
     except _EXPECTED as error:
         progress.say(f"error: {error}")
         return 1
@@ -93,8 +94,8 @@ def _up(options: argparse.Namespace, progress: Progress) -> int:
     progress.say(
         f"ready: API server {cluster.api_url}, gateway {cluster.gateway_url}, Prometheus {cluster.prometheus_url}"
     )
-    print(f'next: eval "$(python -m localcluster env{flag})" && kubectl get nodes')
-    print(f"stop: python -m localcluster down{flag}")
+    print(f'next: eval "$({this_python()} -m localcluster env{flag})" && kubectl get nodes')
+    print(f"stop: {this_python()} -m localcluster down{flag}")
     return 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from localcluster.files import replace_file
+from localcluster.paths import this_python
 
 DEFAULT_RUN_DIR = Path("out/cluster")
 
@@ -105,13 +106,13 @@ class Cluster:
             raw: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ClusterNotFoundError(
-                f"no cluster in {path.parent}; start one with `python -m localcluster up`"
+                f"no cluster in {path.parent}; start one with `{this_python()} -m localcluster up`"
             ) from None
         known = {field.name for field in fields(cls)}
         if set(raw) != known:
             raise ClusterNotFoundError(
                 f"{path} was written by another version (fields {sorted(set(raw) ^ known)}); "
-                "run `python -m localcluster down` and `up` again"
+                f"run `{this_python()} -m localcluster down` and `up` again"
             )
         raw["node"] = NodeCapacity(**raw["node"])
         for name in ("run_dir", "cache_dir", "kubeconfig", "model_server_python"):

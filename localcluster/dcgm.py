@@ -1,4 +1,4 @@
-"""`python -m localcluster.dcgm`: an emulation of NVIDIA's dcgm-exporter; there is no GPU behind its numbers.
+"""`.venv/bin/python -m localcluster.dcgm`: an emulation of NVIDIA's dcgm-exporter; there is no GPU behind its numbers.
 
 Every pod that asks for `nvidia.com/gpu`, or carries the annotation `serving-operator.dev/emulate-gpu: "true"`,
 appears to own one GPU. Its utilisation is the pod's real CPU time over its CPU limit, read from /proc; its used
@@ -23,6 +23,7 @@ from aiohttp import web
 
 from localcluster.cluster import DEFAULT_RUN_DIR, Cluster, ClusterNotFoundError
 from localcluster.node.environment import quantity
+from localcluster.paths import this_python
 
 SAMPLE_SECONDS = 2.0
 MEMORY_MEBIBYTES = 81920
@@ -183,7 +184,7 @@ async def serve(run_dir: Path, host: str, port: int) -> None:
 
 def main() -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(prog="python -m localcluster.dcgm", description=__doc__)
+    parser = argparse.ArgumentParser(prog=f"{this_python()} -m localcluster.dcgm", description=__doc__)
     parser.add_argument(
         "--run-dir", type=Path, default=DEFAULT_RUN_DIR, help="the cluster's directory (%(default)s)"
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -10,6 +12,15 @@ GO_MODULE = Path(__file__).resolve().parent / "go"
 CONFIG = Path(__file__).resolve().parent / "config"
 MANIFESTS = REPOSITORY / "manifests"
 REQUIREMENTS = REPOSITORY / "requirements"
+
+
+def this_python() -> str:
+    """This interpreter as a word of a shell command: relative where it lies below the working directory.
+
+    A bare `python` is another one, without what this project needs.
+    """
+    path, here = Path(sys.executable), Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def cache_dir() -> Path:

@@ -1,6 +1,6 @@
 """The background process that owns every other process of a cluster.
 
-`python -m localcluster.supervise RUN_DIR` starts the components of `components.json` in order, restarts what
+`.venv/bin/python -m localcluster.supervise RUN_DIR` starts the components of `components.json` in order, restarts what
 exits, and stops them in reverse order on SIGTERM or SIGINT. Killed itself, it takes them along: the kernel
 does that, see `tether`. It has one thread, which sleeps until a child ends or the next check is due.
 """

@@ -46,7 +46,8 @@ def start(run_dir: Path, node: NodeCapacity, progress: Progress) -> Cluster:
             _complete(cluster, progress)
             return cluster
         cache = cache_dir()
-        with _model_server(cache, progress):
+        base = environments.model_server_base(cache, progress)  # before minutes are spent on anything else
+        with _model_server(cache, base, progress):
             programs = binaries.control_plane(cache, progress)
             programs["prometheus"] = binaries.prometheus(cache, progress)
             programs["kubectl"] = binaries.kubectl(progress, _minor(programs["kube-apiserver"]))
@@ -80,13 +81,13 @@ def _complete(cluster: Cluster, progress: Progress) -> None:
 
 
 @contextmanager
-def _model_server(cache: Path, progress: Progress) -> Iterator[None]:
+def _model_server(cache: Path, base: Path | None, progress: Progress) -> Iterator[None]:
     """Build the model server's environment while the rest comes up; its failure is raised at the end."""
     failure: list[BaseException] = []
 
     def install() -> None:
         try:
-            environments.ensure_model_server(cache, progress)
+            environments.ensure_model_server(cache, base, progress)
         except Exception as error:
             failure.append(error)
 

@@ -1,4 +1,4 @@
-"""CustomResourceDefinitions made from the types. `python -m serving_api.crd` writes them into crds/."""
+"""CustomResourceDefinitions made from the types. `.venv/bin/python -m serving_api.crd` writes them into crds/."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ def documents() -> dict[str, str]:
 
 def main() -> None:
     """Write or check the CRD files."""
-    parser = argparse.ArgumentParser(prog="python -m serving_api.crd", description=__doc__)
+    parser = argparse.ArgumentParser(prog=".venv/bin/python -m serving_api.crd", description=__doc__)
     parser.add_argument("directory", nargs="?", type=Path, default=Path("crds"), help="where the files are")
     parser.add_argument("--check", action="store_true", help="fail if a file differs instead of writing it")
     options = parser.parse_args()

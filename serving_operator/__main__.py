@@ -1,4 +1,4 @@
-"""Wires the parts and runs until one of them ends: `python -m serving_operator`."""
+"""Wires the parts and runs until one of them ends."""
 
 from __future__ import annotations
 

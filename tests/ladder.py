@@ -12,12 +12,17 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from localcluster.interruption import first_only, ignore
+from localcluster.paths import this_python
+
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "out" / "test"
 RUN_DIR = ROOT / "out" / "test-cluster"
 RUNGS = ("lint", "types", "unit", "contract", "outages", "system", "disruptive")
 BACKGROUND = "outages"
 """Runs beside the rungs before it: it mostly waits, and those rungs neither scale nor roll out anything."""
+PATIENCE_SECONDS = 60.0
+"""How long what is interrupted may tidy up."""
 SIDE_BY_SIDE = 8  # system tests mostly wait: for probes, leases, soaks
 KERNEL_FORBIDS = "without CPU limits"
 """The one reason to skip a test that counts where CI is set: the kernel does not let us write cgroups."""
@@ -94,12 +99,34 @@ def counts(rung: str, result: Result) -> None:
             result.passed += 1
 
 
+def interrupt(process: subprocess.Popen[bytes]) -> None:
+    """End a command and all that it started, with time to tidy up.
+
+    Its process group is its own, so that a Ctrl-C reaches it once, from here: a second one would cut the tidying short.
+    """
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def step(command: list[str]) -> int:
+    """Run one command and return its exit status; interrupted, end it and all that it started."""
+    with subprocess.Popen(command, cwd=ROOT, process_group=0) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            interrupt(process)
+            raise
+
+
 def run(rung: str) -> Result:
     """Run the steps of one rung; all of them, so that one run shows everything that is wrong."""
     print(f"\n=== {rung}", flush=True)
     (OUT / f"{rung}.xml").unlink(missing_ok=True)
     began = time.monotonic()
-    failed = [" ".join(step[1:4]) for step in STEPS[rung] if subprocess.run(step, cwd=ROOT).returncode != 0]
+    failed = [" ".join(command[1:4]) for command in STEPS[rung] if step(command) != 0]
     result = Result(rung, time.monotonic() - began, failed)
     counts(rung, result)
     return result
@@ -114,8 +141,10 @@ class Background:
         self._log = OUT / f"{rung}.log"
         self._began = time.monotonic()
         with self._log.open("wb") as log:
-            (step,) = STEPS[rung]
-            self._process = subprocess.Popen(step, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+            (command,) = STEPS[rung]
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, process_group=0
+            )
 
     def result(self) -> Result:
         """Wait for its end, and say what it did."""
@@ -129,19 +158,45 @@ class Background:
     def stop(self) -> None:
         """End it if it still runs: something else has ended the ladder."""
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
-            self._process.wait()
+            interrupt(self._process)
 
 
 def cluster(verb: str) -> None:
     """Start or stop the local cluster that contract and system tests share."""
     print(f"\n=== local cluster {verb}", flush=True)
-    subprocess.run(python("localcluster", verb, "--run-dir", str(RUN_DIR)), cwd=ROOT, check=verb == "up")
+    status = step(python("localcluster", verb, "--run-dir", str(RUN_DIR)))
+    if verb == "up" and status != 0:
+        raise SystemExit(status)
+
+
+def climb(wanted: list[str]) -> list[Result]:
+    """Run the rungs, with the local cluster up from the first that needs it to the end, however that comes."""
+    results = []
+    up = False
+    background = None
+    with first_only():
+        try:
+            for rung in wanted:
+                if not up and (rung in NEEDS_CLUSTER or BACKGROUND in wanted):
+                    began = time.monotonic()
+                    up = True
+                    cluster("up")
+                    results.append(Result("cluster up", time.monotonic() - began))
+                if background is None and BACKGROUND in wanted:
+                    background = Background(BACKGROUND)
+                results.append(background.result() if background and rung == BACKGROUND else run(rung))
+        finally:
+            ignore()
+            if background is not None:
+                background.stop()
+            if up:
+                cluster("down")
+    return results
 
 
 def main() -> int:
     """Run what was asked; the exit code says whether all of it passed."""
-    parser = argparse.ArgumentParser(prog="python -m tests.ladder", description=__doc__)
+    parser = argparse.ArgumentParser(prog=f"{this_python()} -m tests.ladder", description=__doc__)
     parser.add_argument("--only", action="append", choices=[*RUNGS, *ALIASES], help="a rung; all if absent")
     options = parser.parse_args()
     wanted = [
@@ -152,31 +207,19 @@ def main() -> int:
     OUT.mkdir(parents=True, exist_ok=True)
     os.environ["SERVING_TEST_RUN_DIR"] = str(RUN_DIR)
     began = time.monotonic()
-    results = []
-    up = False
-    background = None
     try:
-        for rung in wanted:
-            if not up and (rung in NEEDS_CLUSTER or BACKGROUND in wanted):
-                up = True
-                cluster("up")
-                results.append(Result("cluster up", time.monotonic() - began))
-            if background is None and BACKGROUND in wanted:
-                background = Background(BACKGROUND)
-            results.append(background.result() if background and rung == BACKGROUND else run(rung))
-    finally:
-        if background is not None:
-            background.stop()
-        if up:
-            cluster("down")
+        results = climb(wanted)
+    except KeyboardInterrupt:
+        print("\ninterrupted", flush=True)
+        return 130
     print("\nrung          seconds  passed  failed  skipped")
     for result in results:
         print(
             f"{result.rung:<12} {result.seconds:8.1f} {result.passed:7d} {len(result.failed):7d} {len(result.skipped):8d}"
         )
     for result in results:
-        for step in result.failed_steps:
-            print(f"failed: {result.rung}: {step}")
+        for command in result.failed_steps:
+            print(f"failed: {result.rung}: {command}")
     print(f"{'all':<12} {time.monotonic() - began:8.1f}")
     for line in (line for result in results for line in result.seen):
         print(f"saw: {line}")

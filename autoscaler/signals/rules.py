@@ -1,6 +1,6 @@
 """Recording rules: the same sums as the autoscaler's questions, for dashboards and long-term storage.
 
-`python -m autoscaler.signals.rules` prints manifests/prometheus/rules.yaml.
+`.venv/bin/python -m autoscaler.signals.rules` prints manifests/prometheus/rules.yaml.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ WINDOW_SECONDS: Final = 60
 HEADER: Final = """\
 # Sums by namespace and deployment of what model servers and the gateway count, for dashboards, alerts and
 # long-term storage. The autoscaler needs none of them: it asks the same of the series themselves.
-# Written by `python -m autoscaler.signals.rules`; a test compares. Windows of {seconds} s want scrapes of 15 s or less.
+# Written by `.venv/bin/python -m autoscaler.signals.rules`; a test compares. Windows of {seconds} s want scrapes of 15 s or less.
 """
 
 

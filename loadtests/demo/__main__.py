@@ -1,4 +1,4 @@
-"""`python -m loadtests.demo`: the main job, live."""
+"""`.venv/bin/python -m loadtests.demo`: the main job, live."""
 
 from __future__ import annotations
 

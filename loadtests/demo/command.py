@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import os
+import shlex
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from loadtests.generator import LoadGenerator, Request
 from loadtests.record import write_csv
 from loadtests.report import render
 from localcluster.cluster import Cluster as LocalCluster
+from localcluster.interruption import first_only, ignore
+from localcluster.paths import this_python
 from serving_io.cluster import Cluster
 
 _TIMEOUT_SECONDS = 10.0
@@ -40,8 +43,8 @@ class Options:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the demo; exit status 0 if everything was shown, 1 if something was not, 130 after Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="python -m loadtests.demo", description=__doc__)
+    """Run the demo; exit status 0 if everything was shown, 1 if something was not, 130 after SIGINT or SIGTERM."""
+    parser = argparse.ArgumentParser(prog=f"{this_python()} -m loadtests.demo", description=__doc__)
     parser.add_argument(
         "--keep", action="store_true", help="leave the cluster up at the end, and say what to try"
     )
@@ -50,11 +53,23 @@ def main(argv: list[str] | None = None) -> int:
     given = parser.parse_args(argv)
     options = Options(given.keep, given.run_dir.resolve(), given.out.resolve())
     display = Display()
-    try:
-        return asyncio.run(_demo(options, display))
-    except KeyboardInterrupt:
-        display.say("interrupted")
-        return 130
+    with first_only():
+        try:
+            return asyncio.run(_cancellable(_demo(options, display)))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            display.say("interrupted")
+            return 130
+        finally:
+            if not options.keep:
+                ignore()
+                setup.stop_cluster(options.run_dir)
+
+
+async def _cancellable(work: Coroutine[Any, Any, int]) -> int:
+    """Do the work; SIGINT and SIGTERM cancel it, so that nothing is torn out of the middle of a step."""
+    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+    with first_only(lambda: loop.call_soon_threadsafe(task.cancel)):
+        return await task
 
 
 async def _demo(options: Options, display: Display) -> int:
@@ -75,14 +90,11 @@ async def _demo(options: Options, display: Display) -> int:
         display.say(f"The first 200 through the gateway came {seconds_setup:.0f} s after the start.")
         status = await _play(options, display, commands, request, seconds_setup)
         if options.keep:
-            _say_what_next(display, local, options.run_dir)
+            display.say(what_next(local.gateway_url, local.prometheus_url, options.run_dir))
         return status
     except (setup.SetupError, CommandError) as error:
         display.say(f"error: {error}")
         return 1
-    finally:
-        if not options.keep:
-            await setup.stop_cluster(options.run_dir)
 
 
 async def _both(*steps: Coroutine[Any, Any, None]) -> None:
@@ -151,18 +163,18 @@ def _objective_seconds() -> float:
     return float(manifest["spec"]["objective"]["thresholdMilliseconds"]) / 1000
 
 
-def _say_what_next(display: Display, local: LocalCluster, run_dir: Path) -> None:
-    flag = "" if run_dir == Path("out/cluster").resolve() else f" --run-dir {run_dir}"
-    display.say(
-        f"""
-Everything is left up. Gateway {local.gateway_url}, Prometheus {local.prometheus_url}.
+def what_next(gateway_url: str, prometheus_url: str, run_dir: Path) -> str:
+    """Return what to try on a cluster that is left up."""
+    python, url = this_python(), f"{gateway_url}/v2/models/digits/infer"
+    flag = "" if run_dir == Path("out/cluster").resolve() else f" --run-dir {shlex.quote(str(run_dir))}"
+    return f"""
+Everything is left up. Gateway {gateway_url}, Prometheus {prometheus_url}.
 Try next:
-  eval "$(python -m localcluster env{flag})"
+  eval "$({python} -m localcluster env{flag})"
   kubectl -n {setup.NAMESPACE} get infsvc,infas
   kubectl -n {setup.NAMESPACE} describe infsvc {setup.SERVICE}
   curl -H 'Host: {setup.HOST}' -H 'content-type: application/json' -d @manifests/demo/request.json \\
-    {local.gateway_url}/v2/models/digits/infer
-  python -m loadtests {local.gateway_url}/v2/models/digits/infer --host {setup.HOST} \\
+    {url}
+  {python} -m loadtests {url} --host {setup.HOST} \\
     --body @manifests/demo/request.json --rate 20 --duration 60 --objective-milliseconds 500
-  python -m localcluster down{flag}"""
-    )
+  {python} -m localcluster down{flag}"""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
 
-from loadtests.demo.commands import CommandError, Commands, run_visibly
+from loadtests.demo.commands import REPOSITORY, CommandError, Commands, run_visibly
 from loadtests.generator import Request
 
 SERVICE, NAMESPACE = "digits", "demo"
@@ -27,12 +28,13 @@ async def start_cluster(run_dir: Path) -> None:
     """Start the local cluster, or find that it runs. Raises SetupError."""
     arguments = (sys.executable, "-m", "localcluster", "up", "--run-dir", str(run_dir))
     if status := await run_visibly(*arguments):
-        raise SetupError(f"python -m localcluster up ended with status {status}")
+        raise SetupError(f"`localcluster up` ended with status {status}")
 
 
-async def stop_cluster(run_dir: Path) -> None:
-    """Stop the local cluster and all that it started."""
-    await run_visibly(sys.executable, "-m", "localcluster", "down", "--run-dir", str(run_dir))
+def stop_cluster(run_dir: Path) -> None:
+    """Stop the local cluster and all that it started; no Ctrl-C in this terminal reaches the command that does it."""
+    command = (sys.executable, "-m", "localcluster", "down", "--run-dir", str(run_dir))
+    subprocess.run(command, cwd=REPOSITORY, start_new_session=True)
 
 
 async def install(commands: Commands, prometheus_url: str) -> None:

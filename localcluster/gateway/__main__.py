@@ -1,6 +1,6 @@
 """Programs Envoy from the Gateway API objects of a local cluster, and reports what is in force.
 
-Envoy runs beside it: python -m localcluster.gateway.envoy --run-dir DIR
+Envoy runs beside it: .venv/bin/python -m localcluster.gateway.envoy --run-dir DIR
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from localcluster.gateway.envoy import layout_of
 from localcluster.gateway.translate import ClusterNaming
 from localcluster.gateway.xds_files import XdsFiles
 from localcluster.lock import exclusive
+from localcluster.paths import this_python
 
 
 async def _run(cluster: Cluster, kubeconfig: Path, naming: ClusterNaming) -> None:
@@ -33,7 +34,7 @@ async def _run(cluster: Cluster, kubeconfig: Path, naming: ClusterNaming) -> Non
 
 def main() -> int:
     """Run the gateway's controller until it is stopped."""
-    parser = argparse.ArgumentParser(prog="python -m localcluster.gateway", description=__doc__)
+    parser = argparse.ArgumentParser(prog=f"{this_python()} -m localcluster.gateway", description=__doc__)
     parser.add_argument("--run-dir", type=Path, required=True, help="run directory of the cluster")
     parser.add_argument(
         "--cluster-naming",

@@ -22,6 +22,7 @@ from localcluster.gateway.buckets import buckets, objectives_milliseconds
 from localcluster.gateway.resources import file_source
 from localcluster.gateway.translate import ClusterNaming, Layout
 from localcluster.gateway.xds_files import XdsFiles
+from localcluster.paths import this_python
 
 
 def layout_of(cluster: Cluster, naming: ClusterNaming = ClusterNaming.PER_BACKEND) -> Layout:
@@ -52,7 +53,9 @@ def command_line(binary: Path, bootstrap_file: Path, concurrency: int) -> list[s
 
 def main() -> int:
     """Write what Envoy starts from and replace this process by Envoy."""
-    parser = argparse.ArgumentParser(prog="python -m localcluster.gateway.envoy", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog=f"{this_python()} -m localcluster.gateway.envoy", description=__doc__
+    )
     parser.add_argument("--run-dir", type=Path, required=True, help="run directory of the cluster")
     parser.add_argument(
         "--latency-bucket-milliseconds",

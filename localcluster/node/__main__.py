@@ -1,4 +1,4 @@
-"""`python -m localcluster.node`: run pods of a local cluster as local processes until interrupted."""
+"""`.venv/bin/python -m localcluster.node`: run pods of a local cluster as local processes until interrupted."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import httpx
 
 from localcluster.api import connect
 from localcluster.cluster import DEFAULT_RUN_DIR, Cluster, ClusterNotFoundError
+from localcluster.paths import this_python
 from localcluster.tether import kill_marked
 
 from . import cgroups, processes, provisioner
@@ -30,7 +31,7 @@ log = logging.getLogger("localcluster.node")
 
 def arguments() -> argparse.ArgumentParser:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m localcluster.node", description=__doc__)
+    parser = argparse.ArgumentParser(prog=f"{this_python()} -m localcluster.node", description=__doc__)
     add = parser.add_argument
     add("--run-dir", type=Path, default=DEFAULT_RUN_DIR, help="the cluster's directory (%(default)s)")
     add("--node-name", default="local", help="name of the first node (%(default)s)")

@@ -1,4 +1,4 @@
-"""Build the Grafana dashboards. `python manifests/dashboards/build.py [--check]` writes scaling.json beside this file."""
+"""Build the Grafana dashboards. `.venv/bin/python manifests/dashboards/build.py [--check]` writes scaling.json beside this file."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import yaml
 from localcluster import component, prometheus
 from localcluster.cli import main
 from localcluster.cluster import Cluster, ClusterNotFoundError, NodeCapacity
-from localcluster.paths import CONFIG
+from localcluster.paths import CONFIG, this_python
 
 PROGRAMS = {
     name: Path("/programs") / name
@@ -50,7 +50,7 @@ def test_a_cluster_survives_being_written_and_read(cluster: Cluster) -> None:
 
 def test_a_missing_cluster_is_an_error_with_the_remedy(tmp_path: Path) -> None:
     """Whoever starts a component by hand learns what to start first."""
-    with pytest.raises(ClusterNotFoundError, match="python -m localcluster up"):
+    with pytest.raises(ClusterNotFoundError, match="-m localcluster up"):
         Cluster.load(tmp_path)
 
 
@@ -130,8 +130,8 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["status"], 1, "python -m localcluster up"),
-        (["env"], 1, "python -m localcluster up"),
+        (["status"], 1, f"{this_python()} -m localcluster up"),
+        (["env"], 1, f"{this_python()} -m localcluster up"),
         (["logs", "etcd"], 1, "no log of 'etcd'"),
         (["down"], 0, "nothing runs in"),
     ],

@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from localcluster import component, running, tether
 from localcluster.component import Component
 from localcluster.paths import REPOSITORY
 from localcluster.progress import Progress
+from tests.localcluster.waiting import alive, until
 
 SLEEPER = "import time\nwhile True: time.sleep(60)"
 STOP_NOTER = """
@@ -38,15 +38,6 @@ while True: time.sleep(60)
 def python(name: str, code: str, *arguments: str, after: tuple[str, ...] = ()) -> Component:
     """A component that runs a few lines of Python."""
     return Component(name, [sys.executable, "-c", code, *arguments], after=after, stop_seconds=5.0)
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    """Wait for a condition; the limit only ends a hung test."""
-    deadline = time.monotonic() + 30
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"never: {what}"
-        time.sleep(0.02)
-    return value
 
 
 class Harness:
@@ -84,14 +75,6 @@ class Harness:
     def processes(self) -> list[int]:
         """Everything alive that belongs to this run directory."""
         return [pid for pid in tether.marked_processes(self.run_dir) if alive(pid)]
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 @pytest.fixture

@@ -170,7 +170,7 @@ def test_every_key_of_the_summary_is_documented() -> None:
     text = (
         (Path(__file__).parents[3] / "loadtests/README.md")
         .read_text()
-        .split("## `python -m loadtests.demo`")[1]
+        .split("## `.venv/bin/python -m loadtests.demo`")[1]
     )
     for name in summarise(RUN):
         assert f"`{name}`" in text, name

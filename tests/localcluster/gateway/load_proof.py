@@ -1,6 +1,6 @@
 """Open-loop load through the gateway while weights flip and pods come and go; every response is counted.
 
-    python -m tests.localcluster.gateway.load_proof --run-dir DIR
+    .venv/bin/python -m tests.localcluster.gateway.load_proof --run-dir DIR
 
 needs an API server, the gateway's controller and Envoy of that run directory.
 """

@@ -101,7 +101,7 @@ async def test_a_gateway_api_that_comes_later_is_taken_up_by_a_new_process(
 
 
 async def test_the_command_ends_on_a_signal(fake: FakeKube, tmp_path: Path) -> None:
-    """`python -m serving_operator` releases its Lease on SIGTERM and exits 0, and logs one line per thing."""
+    """The operator releases its Lease on SIGTERM and exits 0, and logs one line per thing."""
     environ = dict(os.environ, KUBECONFIG=str(fake.kubeconfig(tmp_path / "kubeconfig", "operator")))
     fake.write(external())
     command = await asyncio.create_subprocess_exec(
