@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from serving_api.names import SYSTEM_NAMESPACE, ServiceKey
+from serving_operator.judge.windows import Evidence
 
 Manifest = dict[str, Any]
 
@@ -56,6 +57,8 @@ class World:
     last_replicas: Mapping[str, int] = field(default_factory=dict)
     # ControllerRevisions last observed that are gone, by name.
     last_revisions: Mapping[str, Manifest] = field(default_factory=dict)
+    # What was counted of the step under way, if its rollout has an analysis.
+    evidence: Evidence | None = None
     # What the API server said to the last write of an object if it refused it: quota, admission, schema.
     refused: Mapping[ObjectId, str] = field(default_factory=dict)
 
