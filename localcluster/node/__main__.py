@@ -20,7 +20,7 @@ from localcluster.cluster import DEFAULT_RUN_DIR, Cluster, ClusterNotFoundError
 from localcluster.paths import this_python
 from localcluster.tether import kill_marked
 
-from . import cgroups, processes, provisioner
+from . import cgroups, processes, provisioner, static_pods
 from .addresses import Addresses
 from .agent import Agent
 from .catalogue import images
@@ -100,6 +100,7 @@ async def serve(options: argparse.Namespace, cluster: Cluster, group: str) -> No
             http=http,
         )
         names = [options.node_name, *(f"{options.node_name}-{i}" for i in range(2, options.nodes + 1))]
+        static = static_pods.static_pods(cluster, options.node_name)
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -107,6 +108,7 @@ async def serve(options: argparse.Namespace, cluster: Cluster, group: str) -> No
             host.spawn(Agent(host, names, refusal).run()),
             host.spawn(provisioner.run(api, cluster.run_dir / "volumes")),
             host.spawn(stop.wait()),
+            *(host.spawn(static_pods.keep(host.api, pod)) for pod in static),
         ]
         log.info("agent of %s runs, CPU limits %s", ", ".join(names), "off" if refusal else "on")
         await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
