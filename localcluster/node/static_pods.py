@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from localcluster.api import Api, ApiError
 from localcluster.cluster import Cluster
+from localcluster.objects import Object
 
 from .addresses import static_address
-from .api import Api, ApiError, Object
 
 log = logging.getLogger(__name__)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import httpx
 
 from localcluster.cluster import Cluster
@@ -13,7 +15,7 @@ def test_gateway_and_gpu_exporter_are_pods_like_any(kube: Kube, cluster: Cluster
     """Both are scraped by the recommended job for pods, with namespace and pod, and no target is configured by hand."""
     for namespace, pod in (("gateway-system", "envoy-local"), ("kube-system", "dcgm-exporter-local")):
         up = f'up{{job="serving-pods", namespace="{namespace}", pod="{pod}"}} == 1'
-        kube.until(f"{pod} is scraped", lambda up=up: measured(cluster, up))
+        kube.until(f"{pod} is scraped", partial(measured, cluster, up))
 
     assert measured(cluster, 'envoy_server_live{pod="envoy-local"}')
     targets = httpx.get(f"{cluster.prometheus_url}/api/v1/targets").json()["data"]["activeTargets"]

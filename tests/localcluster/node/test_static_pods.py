@@ -9,9 +9,9 @@ from typing import Any, cast
 
 import pytest
 
+from localcluster.api import Api
 from localcluster.cluster import Cluster, NodeCapacity
 from localcluster.node.addresses import Addresses, listen_address
-from localcluster.node.api import Api
 from localcluster.node.static_pods import is_static, keep, static_pods
 
 CLUSTER = Cluster(
