@@ -46,6 +46,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--gpus", type=int, help="allocatable nvidia.com/gpu of each node (default: the cluster's)")
     add("--pods", type=int, default=250, help="allocatable pods of each node (%(default)s)")
     add("--restart-backoff-seconds", type=float, default=10.0, help="first restart delay (%(default)s)")
+    add("--no-volumes", action="store_true", help="leave PersistentVolumeClaims to another agent")
     add("--sweep", action="store_true", help="only end what a killed agent left running, and exit")
     return parser
 
@@ -107,9 +108,10 @@ async def serve(options: argparse.Namespace, cluster: Cluster, group: str) -> No
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         work = [
             host.spawn(Agent(host, names, refusal).run()),
-            host.spawn(provisioner.run(host.api, cluster.run_dir / "volumes")),
             host.spawn(stop.wait()),
         ]
+        if not options.no_volumes:
+            work.append(host.spawn(provisioner.run(host.api, cluster.run_dir / "volumes")))
         log.info("agent of %s runs, CPU limits %s", ", ".join(names), "off" if refusal else "on")
         await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
         for task in work:
