@@ -46,6 +46,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--gpus", type=int, help="allocatable nvidia.com/gpu of each node (default: the cluster's)")
     add("--pods", type=int, default=250, help="allocatable pods of each node (%(default)s)")
     add("--restart-backoff-seconds", type=float, default=10.0, help="first restart delay (%(default)s)")
+    add("--pods-only", action="store_true", help="leave volumes and static pods to another agent")
     add("--sweep", action="store_true", help="only end what a killed agent left running, and exit")
     return parser
 
@@ -100,16 +101,17 @@ async def serve(options: argparse.Namespace, cluster: Cluster, group: str) -> No
             http=http,
         )
         names = [options.node_name, *(f"{options.node_name}-{i}" for i in range(2, options.nodes + 1))]
-        static = static_pods.static_pods(cluster, options.node_name)
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         work = [
             host.spawn(Agent(host, names, refusal).run()),
-            host.spawn(provisioner.run(api, cluster.run_dir / "volumes")),
             host.spawn(stop.wait()),
-            *(host.spawn(static_pods.keep(host.api, pod)) for pod in static),
         ]
+        if not options.pods_only:
+            work.append(host.spawn(provisioner.run(api, cluster.run_dir / "volumes")))
+            static = static_pods.static_pods(cluster, options.node_name)
+            work += [host.spawn(static_pods.keep(api, pod)) for pod in static]
         log.info("agent of %s runs, CPU limits %s", ", ".join(names), "off" if refusal else "on")
         await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
         for task in work:
