@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from localcluster.files import replace_file
+from localcluster.node.addresses import listen_address, static_address
 from localcluster.paths import this_python
 
 DEFAULT_RUN_DIR = Path("out/cluster")
@@ -28,7 +29,7 @@ class NodeCapacity:
 
 @dataclass(frozen=True)
 class Cluster:
-    """Addresses and files of one local cluster. Every port is on 127.0.0.1."""
+    """Addresses and files of one local cluster. Ports are on 127.0.0.1 unless said otherwise."""
 
     run_dir: Path
     cache_dir: Path
@@ -41,8 +42,10 @@ class Cluster:
     scheduler_port: int
     gateway_http_port: int
     envoy_admin_port: int
+    """On `envoy_admin_host`."""
     prometheus_port: int
     dcgm_port: int
+    """On `dcgm_host`."""
     model_server_python: Path
     """Interpreter of the environment that holds the model server; it may still be under construction."""
     node: NodeCapacity
@@ -61,6 +64,16 @@ class Cluster:
     def prometheus_url(self) -> str:
         """Where Prometheus answers queries."""
         return f"http://127.0.0.1:{self.prometheus_port}"
+
+    @property
+    def envoy_admin_host(self) -> str:
+        """Where Envoy's admin port listens: what dials its static pod comes here."""
+        return listen_address(static_address(self.run_dir, 0))
+
+    @property
+    def dcgm_host(self) -> str:
+        """Where the GPU exporter's emulation listens, likewise."""
+        return listen_address(static_address(self.run_dir, 1))
 
     @property
     def pki_dir(self) -> Path:

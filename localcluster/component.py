@@ -38,6 +38,7 @@ def components_of(cluster: Cluster, programs: Mapping[str, Path]) -> list[Compon
     """The components of `cluster`; `programs` maps names in `config/components.yaml` to executables."""
     words = {field.name: getattr(cluster, field.name) for field in fields(cluster)}
     words |= {**programs, "pki_dir": cluster.pki_dir, "config_dir": CONFIG, "python": sys.executable}
+    words |= {"envoy_admin_host": cluster.envoy_admin_host, "dcgm_host": cluster.dcgm_host}
 
     def filled(entry: Mapping[str, object]) -> Component:
         raw = {**entry, "argv": [str(word).format_map(words) for word in _list(entry["argv"])]}

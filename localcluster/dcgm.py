@@ -188,15 +188,13 @@ def main() -> None:
     parser.add_argument(
         "--run-dir", type=Path, default=DEFAULT_RUN_DIR, help="the cluster's directory (%(default)s)"
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    parser.add_argument("--port", type=int, help="port to listen on (default: the cluster's)")
     options = parser.parse_args()
     try:
-        port = options.port or Cluster.load(options.run_dir).dcgm_port
+        cluster = Cluster.load(options.run_dir)
     except ClusterNotFoundError as error:
-        raise SystemExit(f"{error}, or give --port") from None
+        raise SystemExit(str(error)) from None
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(options.run_dir.resolve(), options.host, port))
+        asyncio.run(serve(cluster.run_dir, cluster.dcgm_host, cluster.dcgm_port))
 
 
 if __name__ == "__main__":

@@ -32,22 +32,10 @@ def configuration(
         for discovery in job.get("kubernetes_sd_configs", []):
             discovery["kubeconfig_file"] = str(cluster.kubeconfig_of("prometheus"))
         job.setdefault("relabel_configs", []).append(dict(POD_ADDRESS_RULE))
-    jobs += [
-        _static_job("envoy", cluster.envoy_admin_port, "/stats/prometheus"),
-        _static_job("dcgm-exporter", cluster.dcgm_port, "/metrics"),
-    ]
     return {
         "global": {"scrape_interval": "5s", "scrape_timeout": "4s", "evaluation_interval": "5s"},
         "rule_files": [str(rules)] if rules else [],
         "scrape_configs": jobs,
-    }
-
-
-def _static_job(name: str, port: int, path: str) -> dict[str, Any]:
-    return {
-        "job_name": name,
-        "metrics_path": path,
-        "static_configs": [{"targets": [f"127.0.0.1:{port}"]}],
     }
 
 

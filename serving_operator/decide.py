@@ -148,6 +148,7 @@ def _plan(
     return Plan(
         writes=writes,
         status=status if changed else None,
+        service_version=world.service["metadata"].get("resourceVersion"),
         events=transitions(live, status) if changed else (),
         requeue_after_seconds=min(seconds) if seconds else None,
     )

@@ -63,13 +63,16 @@ class Executor:
                 parent_checked = True
             changes += await self._write(key, write)
         if plan.status is not None:
-            changes += await self._write_status(key, plan.status)
+            changes += await self._write_status(key, plan.status, plan.service_version)
         for note in plan.events:
             await self._post(key, note)
         return changes
 
-    async def _write_status(self, key: ServiceKey, status: Manifest) -> bool:
-        """Apply the status unless the live one already is so. Returns whether that changed it."""
+    async def _write_status(self, key: ServiceKey, status: Manifest, version: str | None) -> bool:
+        """Apply the status unless the live one already is so. Returns whether that changed it.
+
+        `version` is that of the service decided on; the cache may know a younger one by now, to which it does not apply.
+        """
         service = self._cache.service(key)
         if service is None:
             raise ServiceGone(f"{key} is gone")
@@ -81,7 +84,8 @@ class Executor:
             "metadata": {"name": key.name, "namespace": key.namespace},
             "status": status,
         }
-        return await self._write(key, Write("status", manifest, "the observed state has changed"))
+        write = Write("status", manifest, "the observed state has changed", resource_version=version)
+        return await self._write(key, write)
 
     async def _check_service(self, key: ServiceKey) -> None:
         """Ask the API server before the first creation: a service that is gone would be given children for ever."""
@@ -147,12 +151,9 @@ class Executor:
                 place.name,
                 place.namespace,
                 uid=uid,
-                resource_version=write.resource_version
-                or (known or {}).get("metadata", {}).get("resourceVersion"),
+                resource_version=write.resource_version,
             )
         version = write.resource_version
-        if write.verb == "status" and version is None:
-            version = (known or {}).get("metadata", {}).get("resourceVersion")
         body = with_preconditions(manifest, uid, version)
         if write.verb == "status":
             return await self._cluster.apply_status(body)

@@ -124,7 +124,7 @@ class Reconciler:
         self._refused.setdefault(key, {})[refused.identity] = refused.error.message
         plan = look()
         if refused.identity.kind != INFERENCE_SERVICE.name:
-            await self._executor.execute(key, Plan(status=plan.status, events=plan.events))
+            await self._executor.execute(key, replace(plan, writes=()))
         self._show(key)
         return min(REFUSED_SECONDS, plan.requeue_after_seconds or REFUSED_SECONDS)
 

@@ -90,5 +90,7 @@ class Plan:
 
     writes: tuple[Write, ...] = ()
     status: Manifest | None = None
+    # resourceVersion of the service that the status was decided on: on another one it is not written.
+    service_version: str | None = None
     events: tuple[EventNote, ...] = ()
     requeue_after_seconds: float | None = None

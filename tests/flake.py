@@ -14,6 +14,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from localcluster.paths import this_python
 from tests.ladder import ALIASES, OUT, ROOT, Result, counts, python
 
 FLAKE = ROOT / "out" / "flake"
@@ -79,7 +80,7 @@ def summary(commit: str, rungs: str, runs: list[Run]) -> dict[str, object]:
 
 def main() -> int:
     """Run until there are so many runs; the exit code says whether all were clean."""
-    parser = argparse.ArgumentParser(prog="python -m tests.flake", description=__doc__)
+    parser = argparse.ArgumentParser(prog=f"{this_python()} -m tests.flake", description=__doc__)
     parser.add_argument("--runs", type=int, default=20, help="how many in all (default: %(default)s)")
     parser.add_argument(
         "--only", action="append", choices=RUNGS, help=f"a rung; without it {', '.join(RUNGS)}"

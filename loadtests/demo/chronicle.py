@@ -75,6 +75,12 @@ def _facts(summary: Mapping[str, object]) -> list[Fact]:
         Fact("Version 3", "aborted" if summary["aborted"] else "not aborted", summary["aborted"] is True),
         Fact("Measured start time", f"{summary['start_time_seconds']} s", explanation="scale write to ready"),
         Fact(
+            "Dashboard panels without data",
+            f"{summary['panels_without_data']} of {summary['panels']}",
+            summary["panels_without_data"] == 0,
+            "every query asked once, at the end",
+        ),
+        Fact(
             "Run", f"{summary['seconds_run']} s", explanation=f"after {summary['seconds_setup']} s of set-up"
         ),
     ]

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from loadtests.demo import setup
+from loadtests.demo import dashboard, setup
 from loadtests.demo.chronicle import chronicle
 from loadtests.demo.commands import REPOSITORY, CommandError, Commands, kubectl_program
 from loadtests.demo.display import Display
@@ -88,7 +88,7 @@ async def _demo(options: Options, display: Display) -> int:
         await setup.first_answer(request, commands)
         seconds_setup = time.monotonic() - began
         display.say(f"The first 200 through the gateway came {seconds_setup:.0f} s after the start.")
-        status = await _play(options, display, commands, request, seconds_setup)
+        status = await _play(options, display, commands, request, local.prometheus_url, seconds_setup)
         if options.keep:
             display.say(what_next(local.gateway_url, local.prometheus_url, options.run_dir))
         return status
@@ -109,7 +109,12 @@ async def _both(*steps: Coroutine[Any, Any, None]) -> None:
 
 
 async def _play(
-    options: Options, display: Display, commands: Commands, request: Request, seconds_setup: float
+    options: Options,
+    display: Display,
+    commands: Commands,
+    request: Request,
+    prometheus_url: str,
+    seconds_setup: float,
 ) -> int:
     objective_seconds = _objective_seconds()
     failure = ""
@@ -126,6 +131,9 @@ async def _play(
             await story.play()
         except (SceneError, CommandError) as error:
             failure = str(error)
+        panels = await dashboard.panels_with_data(
+            prometheus_url, dashboard.queries(setup.NAMESPACE, setup.SERVICE)
+        )
         await load.stop(grace_seconds=_TIMEOUT_SECONDS + 1)
         run = Run(
             records=load.records,
@@ -137,6 +145,7 @@ async def _play(
             rejected_id=story.told.rejected_id,
             seconds_setup=seconds_setup,
             seconds_run=load.now_seconds,
+            panels=panels,
         )
     summary = summarise(run)
     write_csv(run.records, options.out / "requests.csv")
@@ -147,6 +156,8 @@ async def _play(
     display.say(f"report: {options.out / 'report.html'}")
     if failure:
         display.say(f"The story broke off: {failure}")
+    if blank := [title for title, has_data in panels.items() if not has_data]:
+        display.say(f"Without data on the dashboard: {', '.join(blank)}.")
     missing = shortcomings(summary)
     display.say("Not shown: " + "; ".join(missing) if missing else "Everything was shown.")
     return 1 if failure or missing else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, lgamma, log
 
@@ -56,6 +56,8 @@ class Run:
     """Attempt of version 3."""
     seconds_setup: float
     seconds_run: float
+    panels: Mapping[str, bool]
+    """Whether each panel of the dashboard had data at the end, by title."""
 
 
 def binomial_bounds(trials_least: int, trials_most: int, share: float, confidence: float) -> tuple[int, int]:
@@ -152,6 +154,8 @@ def summarise(run: Run) -> dict[str, object]:
         "start_time_seconds": round(start_seconds, 1),
         "seconds_setup": round(run.seconds_setup, 1),
         "seconds_run": round(run.seconds_run, 1),
+        "panels": len(run.panels),
+        "panels_without_data": sum(not has_data for has_data in run.panels.values()),
     }
 
 
@@ -166,7 +170,10 @@ def shortcomings(summary: dict[str, object]) -> list[str]:
         "scaled down": summary["scaled_down"] is True,
         "version 2 promoted": summary["promoted"] is True,
         "version 3 aborted": summary["aborted"] is True,
+        "the set-up takes at most 720 s": float(str(summary["seconds_setup"])) <= 720,
         "the run takes at most 300 s": float(str(summary["seconds_run"])) <= 300,
+        "every panel of the dashboard has data": summary["panels"] != 0
+        and summary["panels_without_data"] == 0,
     }
     return [name for name, is_met in wanted.items() if not is_met]
 

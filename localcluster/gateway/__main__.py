@@ -23,7 +23,7 @@ from localcluster.paths import this_python
 
 
 async def _run(cluster: Cluster, kubeconfig: Path, naming: ClusterNaming) -> None:
-    envoy = EnvoyAdmin(cluster.envoy_admin_port, cluster.log_dir / "envoy.log")
+    envoy = EnvoyAdmin(cluster.envoy_admin_host, cluster.envoy_admin_port, cluster.log_dir / "envoy.log")
     files = XdsFiles(layout_of(cluster, naming))
     async with connect(kubeconfig) as api:
         try:

@@ -32,8 +32,8 @@ class EnvoyNotRunningError(Exception):
 class EnvoyAdmin:
     """Client of the admin port; Envoy's log is read for the reason of a refusal."""
 
-    def __init__(self, port: int, log_file: Path) -> None:
-        self._client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=5.0)
+    def __init__(self, host: str, port: int, log_file: Path) -> None:
+        self._client = httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=5.0)
         self._log_file = log_file
 
     async def close(self) -> None:

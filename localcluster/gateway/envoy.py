@@ -30,12 +30,14 @@ def layout_of(cluster: Cluster, naming: ClusterNaming = ClusterNaming.PER_BACKEN
     return Layout(cluster.run_dir / "gateway", cluster.log_dir / "envoy-access.log", naming)
 
 
-def bootstrap(files: XdsFiles, admin_port: int, buckets_milliseconds: Iterable[int]) -> dict[str, Any]:
+def bootstrap(
+    files: XdsFiles, admin_host: str, admin_port: int, buckets_milliseconds: Iterable[int]
+) -> dict[str, Any]:
     """Envoy's static configuration; everything else arrives by files."""
     histogram = {"match": {"suffix": "_rq_time"}, "buckets": list(buckets_milliseconds)}
     return {
         "node": {"id": "local", "cluster": "local"},
-        "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": admin_port}}},
+        "admin": {"address": {"socket_address": {"address": admin_host, "port_value": admin_port}}},
         "dynamic_resources": {
             "cds_config": file_source(files.clusters_file),
             "lds_config": file_source(files.listeners_file),
@@ -85,7 +87,8 @@ def main() -> int:
     files.create_if_absent()
     cluster.log_dir.mkdir(parents=True, exist_ok=True)
     path = files.layout.directory / "bootstrap.json"
-    replace_file(path, json.dumps(bootstrap(files, cluster.envoy_admin_port, buckets(added)), indent=1))
+    admin = (cluster.envoy_admin_host, cluster.envoy_admin_port)
+    replace_file(path, json.dumps(bootstrap(files, *admin, buckets(added)), indent=1))
     sys.stdout.flush()
     command = command_line(binary, path, arguments.concurrency)
     os.execv(binary, command)

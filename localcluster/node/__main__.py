@@ -20,7 +20,7 @@ from localcluster.cluster import DEFAULT_RUN_DIR, Cluster, ClusterNotFoundError
 from localcluster.paths import this_python
 from localcluster.tether import kill_marked
 
-from . import cgroups, processes, provisioner
+from . import cgroups, processes, provisioner, static_pods
 from .addresses import Addresses
 from .agent import Agent
 from .catalogue import images
@@ -46,6 +46,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--gpus", type=int, help="allocatable nvidia.com/gpu of each node (default: the cluster's)")
     add("--pods", type=int, default=250, help="allocatable pods of each node (%(default)s)")
     add("--restart-backoff-seconds", type=float, default=10.0, help="first restart delay (%(default)s)")
+    add("--pods-only", action="store_true", help="leave volumes and static pods to another agent")
     add("--sweep", action="store_true", help="only end what a killed agent left running, and exit")
     return parser
 
@@ -105,9 +106,12 @@ async def serve(options: argparse.Namespace, cluster: Cluster, group: str) -> No
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         work = [
             host.spawn(Agent(host, names, refusal).run()),
-            host.spawn(provisioner.run(api, cluster.run_dir / "volumes")),
             host.spawn(stop.wait()),
         ]
+        if not options.pods_only:
+            work.append(host.spawn(provisioner.run(api, cluster.run_dir / "volumes")))
+            static = static_pods.static_pods(cluster, options.node_name)
+            work += [host.spawn(static_pods.keep(api, pod)) for pod in static]
         log.info("agent of %s runs, CPU limits %s", ", ".join(names), "off" if refusal else "on")
         await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
         for task in work:

@@ -12,6 +12,7 @@ LISTEN_PREFIX = "127.244."
 # 0 and 255 are left out of the last byte: some programs take them for network and broadcast addresses.
 _HOSTS = 254
 SIZE = 256 * _HOSTS
+_STATIC = 2
 
 
 class AddressesExhaustedError(Exception):
@@ -23,21 +24,33 @@ def listen_address(pod_ip: str) -> str:
     return LISTEN_PREFIX + pod_ip.removeprefix(POD_PREFIX) if pod_ip.startswith(POD_PREFIX) else pod_ip
 
 
-class Addresses:
-    """Unique pod addresses, each handed out again only after all the others.
+def _address(index: int) -> str:
+    return f"{POD_PREFIX}{index // _HOSTS}.{index % _HOSTS + 1}"
 
-    The first one is derived from the run directory, so that two clusters on one machine rarely meet.
-    """
+
+def _first(run_dir: Path) -> int:
+    """Derived from the run directory, so that two clusters on one machine rarely meet."""
+    return crc32(str(run_dir).encode()) % SIZE
+
+
+def static_address(run_dir: Path, number: int) -> str:
+    """The address of a cluster's `number`-th static pod, from 0; no other pod gets it."""
+    assert 0 <= number < _STATIC
+    return _address((_first(run_dir) - number) % SIZE)
+
+
+class Addresses:
+    """Unique pod addresses, each handed out again only after all the others."""
 
     def __init__(self, run_dir: Path, last: int | None = None) -> None:
-        self.last = crc32(str(run_dir).encode()) % SIZE if last is None else last
-        self._taken: set[str] = set()
+        self.last = _first(run_dir) if last is None else last
+        self._taken = {static_address(run_dir, number) for number in range(_STATIC)}
 
     def allocate(self) -> str:
         """The next free address; raises AddressesExhaustedError."""
         for _ in range(SIZE):
             self.last = (self.last + 1) % SIZE
-            address = f"{POD_PREFIX}{self.last // _HOSTS}.{self.last % _HOSTS + 1}"
+            address = _address(self.last)
             if address not in self._taken:
                 self._taken.add(address)
                 return address

@@ -15,6 +15,7 @@ from . import processes
 from .environment import every_container
 from .host import Host
 from .pod import Pod
+from .static_pods import is_static
 
 log = logging.getLogger(__name__)
 LOSS = "serving-operator.dev/emulate-loss"
@@ -166,7 +167,7 @@ class Agent:
 
     async def _follow_pods(self) -> None:
         async for exists, pod in self._host.api.follow("/api/v1/pods", fieldSelector="spec.nodeName!="):
-            if pod["spec"]["nodeName"] not in self._names:
+            if pod["spec"]["nodeName"] not in self._names or is_static(pod):
                 continue
             uid = pod["metadata"]["uid"]
             if not exists:

@@ -259,13 +259,13 @@ class World:
             "observedGeneration": generation,
             "limited": False,
         }
-        answer = {"metadata": {"name": name, "namespace": namespace}, "status": {"reserve": reserve}}
+        answer: Json = {"metadata": {"name": name, "namespace": namespace}, "status": {"reserve": reserve}}
         self._write(kinds.INFERENCE_AUTOSCALER, answer, AUTOSCALER, "status")
         if record is not None and spec.get("mode", "Auto") == "Auto":
             lower = max(spec.get("minReplicas", 1), need)
             live = record.manifest["spec"]["replicas"]
             frozen = spec.get("scaleDown") == "Frozen" and live > lower
-            scale = {"metadata": answer["metadata"], "spec": {"replicas": live if frozen else lower}}
+            scale: Json = {"metadata": answer["metadata"], "spec": {"replicas": live if frozen else lower}}
             if (
                 Manager(AUTOSCALER, "Apply", "scale") not in record.managers
                 or live != scale["spec"]["replicas"]

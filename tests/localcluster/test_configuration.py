@@ -92,7 +92,7 @@ def scrape_configs() -> list[dict[str, Any]]:
 
 
 def test_prometheus_differs_from_the_recommendation_by_one_rule(cluster: Cluster) -> None:
-    """Beside credentials, the pod jobs gain the address rule and nothing else."""
+    """Beside credentials, each job gains the address rule and nothing else; there is no further job."""
     recommended = scrape_configs()
     content = prometheus.configuration(cluster, recommended, None)
     jobs = {job["job_name"]: job for job in content["scrape_configs"]}
@@ -102,7 +102,7 @@ def test_prometheus_differs_from_the_recommendation_by_one_rule(cluster: Cluster
         differing = {key for key in {*job, *local} if job.get(key) != local.get(key)}
         assert differing == {"relabel_configs", "kubernetes_sd_configs"}
     assert scrape_configs() == recommended
-    assert set(jobs) == {"serving-pods", "serving-system", "envoy", "dcgm-exporter"}
+    assert len(jobs) == len(recommended)
 
 
 def test_a_rule_file_is_loaded_where_there_is_one(cluster: Cluster) -> None:

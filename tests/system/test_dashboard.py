@@ -5,28 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple
 
+from loadtests.demo.dashboard import DASHBOARD, filled, queries
 from localcluster.cluster import Cluster
-from tests.system.kube import ROOT, Kube
+from tests.system.kube import Kube
 from tests.system.load import Load, measured
 from tests.system.services import first_revision, web_service
-
-DASHBOARD = ROOT / "manifests" / "dashboards" / "scaling.json"
-
-
-class Query(NamedTuple):
-    """One line of a panel."""
-
-    panel: str
-    promql: str
-
-
-def queries() -> Iterator[Query]:
-    """All lines of all panels."""
-    for panel in json.loads(DASHBOARD.read_text())["panels"]:
-        for target in panel.get("targets", ()):
-            yield Query(panel["title"], target["expr"])
 
 
 def variables() -> Iterator[str]:
@@ -36,27 +20,22 @@ def variables() -> Iterator[str]:
             yield variable["query"]
 
 
-def filled(promql: str, namespace: str) -> str:
-    """A query with the variables that Grafana replaces."""
-    return promql.replace("$namespace", namespace).replace("$service", "digits")
-
-
 def test_every_panel_has_data(kube: Kube, cluster: Cluster, namespace: str) -> None:
     """Variables list the service, and each query answers with a number, GPU utilisation included."""
     host = f"{namespace}.example.com"
     manifest = web_service(host=host, spec__predictor__minReplicas=2)  # a second start is measured
     manifest["spec"]["predictor"]["annotations"] = {"serving-operator.dev/emulate-gpu": "true"}
-    found = list(queries())
+    found = queries(namespace, "digits")
 
     first_revision(kube, namespace, manifest)
     with Load(cluster, host, rate=5):
         for query in found:
-            promql = filled(query.promql, namespace)
-            kube.until(f"panel {query.panel!r} has data for {promql}", partial(measured, cluster, promql))
+            what = f"panel {query.panel!r} has data for {query.promql}"
+            kube.until(what, partial(measured, cluster, query.promql))
         for variable in variables():
             metric, label = variable.removeprefix("label_values(").removesuffix(")").rsplit(",", 1)
             wanted = {"namespace": namespace, "service": "digits"}[label.strip()]
-            found_series = measured(cluster, filled(metric, namespace))
+            found_series = measured(cluster, filled(metric, namespace, "digits"))
             values = {series["metric"][label.strip()] for series in found_series}
 
             assert wanted in values, variable

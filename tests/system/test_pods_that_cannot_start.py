@@ -38,7 +38,7 @@ CASES = {
     "no GPU": Unable(
         {f"{CONTAINER}resources": GPU},
         "Unschedulable",
-        "0/1 nodes are available: 1 Insufficient nvidia.com/gpu",
+        "1 Insufficient nvidia.com/gpu",
     ),
     "quota": Unable({}, "QuotaExceeded", "small", quota="1"),
 }

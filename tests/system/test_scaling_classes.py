@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from serving_api.names import AUTOSCALER, OPERATOR
 from serving_io import kinds
 from tests.api.manifests import GONE
+from tests.system.audit import Audit
 from tests.system.kube import Kube, Manifest
+from tests.system.pod_metrics import pod_metrics_api, use_memory
 from tests.system.recording import Recording, owners
 from tests.system.services import canary_at_step, committed, first_revision, web_service
 
@@ -42,7 +45,7 @@ def test_advise_takes_a_canary_through_promotion(kube: Kube, namespace: str) -> 
 
 
 EXTERNAL: dict[str, Any] = {
-    "spec__scaling": {"class": "External", "external": {"replicas": 2}},
+    "spec__scaling": {"class": "External", "external": {"replicas": 1}},
     "spec__predictor__minReplicas": GONE,
     "spec__predictor__maxReplicas": GONE,
     "spec__objective": GONE,
@@ -51,65 +54,100 @@ EXTERNAL: dict[str, Any] = {
 
 @pytest.mark.lengthy
 def test_external_takes_a_canary_through_promotion(kube: Kube, namespace: str) -> None:
-    """Through /scale a person raises and a HorizontalPodAutoscaler lowers: up at once, down after the commit.
+    """A person and then a HorizontalPodAutoscaler set the number: it rises at once, and falls after the commit.
 
-    The cluster has no metrics API; without metrics a HorizontalPodAutoscaler still holds its own bounds, and that is
-    what moves the number here.
+    Real are the HorizontalPodAutoscaler's controller, its choice of pods by status.selector, its sums and its writes
+    through /scale. What it reads of the pods' memory is said by the test.
     """
     host = f"{namespace}.example.com"
-    service = web_service(host=host, **EXTERNAL)
-    stable = first_revision(kube, namespace, service)
-    assert numbers(kube, namespace) == {stable: 2}
+    stable = first_revision(kube, namespace, web_service(host=host, **EXTERNAL))
+    assert numbers(kube, namespace) == {stable: 1}
+    audit = Audit(kube.cluster)
     attempt = canary_at_step(kube, namespace, web_service(version="2", host=host, **EXTERNAL))
     canary = attempt.split("-")[0]
-    assert numbers(kube, namespace) == {stable: 2, canary: 1}
+    assert numbers(kube, namespace) == {stable: 1, canary: 1}
 
-    kube.kubectl("scale", "-n", namespace, "infsvc/digits", "--replicas=4")
-    kube.until("stable follows at once", lambda: numbers(kube, namespace) == {stable: 4, canary: 1})
-    kube.create(kinds.HORIZONTAL_POD_AUTOSCALER, namespace, scaler(least=2, most=3))
-    kube.until(
-        "the HorizontalPodAutoscaler writes the number",
-        lambda: kube.service(namespace)["spec"]["scaling"]["external"]["replicas"] == 3,
-    )
-    kube.until(
-        "the operator has seen it",
+    with pod_metrics_api(kube), Recording(kube, kinds.INFERENCE_SERVICE, namespace) as recording:
+        kube.kubectl("scale", "-n", namespace, "infsvc/digits", "--replicas=2")
+        kube.until("stable follows at once", lambda: numbers(kube, namespace) == {stable: 2, canary: 1})
+        # (2 × 50 + 90) / 50, rounded up: both revisions are selected.
+        use_memory(kube, pods(kube, namespace, stable, 2), 50)
+        use_memory(kube, pods(kube, namespace, canary, 1), 90)
+        kube.create(kinds.HORIZONTAL_POD_AUTOSCALER, namespace, SCALER)
+        kube.until("stable follows the metric", lambda: numbers(kube, namespace) == {stable: 4, canary: 1})
+        old = pods(kube, namespace, stable, 4)
+        # 5 × 20 / 50. The canary's comes last: until then it is still 4.
+        use_memory(kube, old, 20)
+        use_memory(kube, pods(kube, namespace, canary, 1), 20)
+        kube.until("the metric's fall has been written", lambda: asked(kube, namespace) == 2)
+        kube.until(
+            "the operator has seen it",
+            lambda: (
+                kube.status(namespace)["observedGeneration"]
+                == kube.service(namespace)["metadata"]["generation"]
+            ),
+        )
+        assert numbers(kube, namespace) == {stable: 4, canary: 1}
+
+        kube.label(namespace, "digits", promote=attempt)
+        committed(kube, namespace, attempt)
+        kube.until("the new revision has the number", lambda: numbers(kube, namespace) == {canary: 2})
+        # 2 × 20 / 50, rounded up: the old revision is not selected any more.
+        use_memory(kube, old, 1000)
+        use_memory(kube, pods(kube, namespace, canary, 2), 20)
+        kube.until("stable follows its own metric", lambda: numbers(kube, namespace) == {canary: 1})
+    recorded = [live["spec"]["scaling"]["external"]["replicas"] for live in recording.versions()]
+
+    assert [number for number, _ in groupby(recorded)] == [1, 2, 4, 2, 1]
+    assert [
+        (write.verb, write.subresource)
+        for write in audit.writes("horizontal-pod-autoscaler")
+        if (write.namespace, write.resource) == (namespace, "inferenceservices") and write.code == 200
+    ] == [("update", "scale")] * 3
+    assert kube.list(kinds.INFERENCE_AUTOSCALER, namespace) == []
+    kube.until("the scale subresource counts them", lambda: kube.status(namespace)["replicas"] == 1)
+
+
+def asked(kube: Kube, namespace: str) -> Any:
+    """The number that the service asks for."""
+    return kube.service(namespace)["spec"]["scaling"]["external"]["replicas"]
+
+
+def pods(kube: Kube, namespace: str, revision: str, number: int) -> list[Manifest]:
+    """The pods of a revision, once there are so many."""
+    found: list[Manifest] = kube.until(
+        f"revision {revision} has {number} pods",
         lambda: (
-            kube.status(namespace)["observedGeneration"] == kube.service(namespace)["metadata"]["generation"]
+            seen
+            if len(seen := kube.list(kinds.POD, namespace, f"serving-operator.dev/revision={revision}"))
+            == number
+            else None
         ),
     )
-    assert numbers(kube, namespace) == {stable: 4, canary: 1}
-
-    kube.label(namespace, "digits", promote=attempt)
-    status = committed(kube, namespace, attempt)
-    kube.until("the new revision has the number", lambda: numbers(kube, namespace) == {canary: 3})
-    pods = kube.list(kinds.POD, namespace, status["selector"])
-    conditions = {
-        entry["type"]: entry["status"]
-        for entry in kube.list(kinds.HORIZONTAL_POD_AUTOSCALER, namespace)[0]["status"]["conditions"]
-    }
-
-    assert conditions["AbleToScale"] == "True"
-    assert {pod["metadata"]["labels"]["serving-operator.dev/revision"] for pod in pods} == {canary}
-    assert kube.list(kinds.INFERENCE_AUTOSCALER, namespace) == []
-    kube.until("the scale subresource counts them", lambda: kube.status(namespace)["replicas"] == 3)
+    return found
 
 
-def scaler(least: int, most: int) -> Manifest:
-    """A HorizontalPodAutoscaler of the service itself."""
-    return {
-        "apiVersion": "autoscaling/v2",
-        "kind": "HorizontalPodAutoscaler",
-        "metadata": {"name": "digits"},
-        "spec": {
-            "scaleTargetRef": {
-                "apiVersion": "serving-operator.dev/v1alpha1",
-                "kind": "InferenceService",
-                "name": "digits",
-            },
-            "minReplicas": least,
-            "maxReplicas": most,
+SCALER: Manifest = {
+    "apiVersion": "autoscaling/v2",
+    "kind": "HorizontalPodAutoscaler",
+    "metadata": {"name": "digits"},
+    "spec": {
+        "scaleTargetRef": {
+            "apiVersion": "serving-operator.dev/v1alpha1",
+            "kind": "InferenceService",
+            "name": "digits",
         },
-    }
+        "minReplicas": 1,
+        "maxReplicas": 10,
+        "metrics": [
+            {
+                "type": "Resource",
+                "resource": {"name": "memory", "target": {"type": "AverageValue", "averageValue": "50Mi"}},
+            }
+        ],
+        "behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}},
+    },
+}
 
 
 def test_changes_of_mode_change_no_number(kube: Kube, namespace: str) -> None:

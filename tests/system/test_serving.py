@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from localcluster.cluster import Cluster
@@ -46,32 +48,59 @@ def test_apply_serves(kube: Kube, cluster: Cluster, namespace: str) -> None:
 
 
 def test_kubectl_get_reads_well(kube: Kube, namespace: str) -> None:
-    """The columns of services and autoscalers carry what they are named after."""
-    revision = first_revision(kube, namespace, web_service(host=f"{namespace}.example.com"))
+    """At a canary's step the columns of services and autoscalers carry what they are named after."""
+    host = f"{namespace}.example.com"
+    stable = first_revision(kube, namespace, web_service(host=host))
+    (service,) = columns(kube, namespace, "infsvc")
+
+    assert (service["STABLE"], service["CANARY"], service["WEIGHT"]) == (stable, "", "")
+
+    attempt = canary_at_step(kube, namespace, web_service(version="2", host=host))
     kube.until(
-        "the autoscaler reports",
+        "the pods of both revisions are counted, and both autoscalers have decided",
         lambda: (
-            "digits" in kube.kubectl("get", "infas", "-n", namespace).stdout
-            and (kube.list(kinds.INFERENCE_AUTOSCALER, namespace)[0].get("status") or {}).get("lastDecision")
+            columns(kube, namespace, "infsvc")[0]["REPLICAS"] == str(len(kube.list(kinds.POD, namespace)))
+            and len([row for row in columns(kube, namespace, "infas") if row["REASON"]]) == 2
         ),
     )
-    header, row = kube.kubectl("get", "infsvc", "-n", namespace).stdout.splitlines()
-    autoscaler_header, autoscaler_row = kube.kubectl("get", "infas", "-n", namespace).stdout.splitlines()
+    (service,) = columns(kube, namespace, "infsvc")
+    autoscalers = {row.pop("NAME"): row for row in columns(kube, namespace, "infas")}
+    asked = {
+        found["metadata"]["name"]: str(found["spec"]["replicas"])
+        for found in kube.list(kinds.DEPLOYMENT, namespace)
+    }
 
-    assert header.split() == ["NAME", "READY", "URL", "REPLICAS", "STABLE", "CANARY", "WEIGHT", "AGE"]
-    assert row.split()[:2] == ["digits", "True"]
-    assert revision in row
-    assert autoscaler_header.split() == [
-        "NAME",
-        "TARGET",
-        "REPLICAS",
-        "DESIRED",
-        "MIN",
-        "MAX",
-        "REASON",
-        "AGE",
+    assert re.fullmatch(r"(\d+[hms])+", service.pop("AGE"))
+    assert service == {
+        "NAME": "digits",
+        "READY": "True",
+        "URL": kube.status(namespace)["url"],
+        "REPLICAS": str(sum(map(int, asked.values()))),
+        "STABLE": stable,
+        "CANARY": attempt,
+        "WEIGHT": "20",
+    }
+    assert asked.keys() == {f"digits-{stable}", f"digits-{attempt.split('-')[0]}"}
+    for row in autoscalers.values():
+        assert re.fullmatch(r"(\d+[hms])+", row.pop("AGE"))
+        assert row.pop("REASON") in ("Steady", "Reserve")
+    assert autoscalers == {
+        name: {"TARGET": name, "REPLICAS": number, "DESIRED": number, "MIN": "1", "MAX": "4"}
+        for name, number in asked.items()
+    }
+
+
+def columns(kube: Kube, namespace: str, kind: str) -> list[dict[str, str]]:
+    """What `kubectl get` shows: header → value, row by row; empty where it shows nothing."""
+    header, *rows = kube.kubectl("get", kind, "-n", namespace).stdout.splitlines()
+    starts = [match.start() for match in re.finditer(r"\S+", header)]
+    return [
+        {
+            header[start:end].strip(): row[start:end].strip()
+            for start, end in zip(starts, [*starts[1:], None], strict=True)
+        }
+        for row in rows
     ]
-    assert f"digits-{revision}" in autoscaler_row
 
 
 def test_pods_carry_no_token(kube: Kube, namespace: str) -> None:

@@ -7,8 +7,9 @@ the few lists that merge; their other lists, and these maps, are replaced as a w
 from __future__ import annotations
 
 import copy
+import operator
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,26 +163,31 @@ def violations(value: Json, schema: dict[str, Json], path: str = "") -> Iterator
             yield from violations(entry, schema.get("items") or {}, f"{path}[{index}]")
 
 
+_Broken = Callable[[Json, Json], bool]
+_BOUNDS: list[tuple[str, _Broken, str]] = [
+    ("minimum", operator.lt, "greater than or equal to"),
+    ("maximum", operator.gt, "less than or equal to"),
+]
+_LENGTHS: list[tuple[str, _Broken, str]] = [
+    ("minLength", operator.lt, "at least"),
+    ("maxLength", operator.gt, "at most"),
+    ("minItems", operator.lt, "at least"),
+    ("maxItems", operator.gt, "at most"),
+]
+
+
 def _scalar_violations(value: Json, schema: dict[str, Json], path: str) -> Iterator[tuple[str, str]]:
     if "enum" in schema and value not in schema["enum"]:
         allowed = ", ".join(f'"{one}"' for one in schema["enum"])
         yield "FieldValueNotSupported", f'Unsupported value: "{value}": supported values: {allowed}'
-    for rule, broken, words in (
-        ("minimum", lambda limit: value < limit, "greater than or equal to"),
-        ("maximum", lambda limit: value > limit, "less than or equal to"),
-    ):
-        if rule in schema and isinstance(value, int | float) and broken(schema[rule]):
+    for rule, broken, words in _BOUNDS:
+        if rule in schema and isinstance(value, int | float) and broken(value, schema[rule]):
             yield (
                 "FieldValueInvalid",
                 f"Invalid value: {value}: {path} in body should be {words} {schema[rule]}",
             )
-    for rule, broken, words in (
-        ("minLength", lambda limit: len(value) < limit, "at least"),
-        ("maxLength", lambda limit: len(value) > limit, "at most"),
-        ("minItems", lambda limit: len(value) < limit, "at least"),
-        ("maxItems", lambda limit: len(value) > limit, "at most"),
-    ):
-        if rule in schema and isinstance(value, str | list) and broken(schema[rule]):
+    for rule, broken, words in _LENGTHS:
+        if rule in schema and isinstance(value, str | list) and broken(len(value), schema[rule]):
             yield (
                 "FieldValueInvalid",
                 f"Invalid value: {path} in body should have {words} {schema[rule]} entries",

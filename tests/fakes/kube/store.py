@@ -29,7 +29,7 @@ class Record:
     time: str
 
     @property
-    def shown(self) -> Json:
+    def shown(self) -> dict[str, Json]:
         """As the API server answers it."""
         metadata = self.manifest["metadata"]
         fields = managed_fields(self.managers, self.manifest["apiVersion"], self.time)
@@ -121,7 +121,8 @@ class Store:
             if change.version <= version:
                 break
             if change.resource.kind == resource.kind:
-                metadata = (change.new or change.old)["metadata"]
+                manifest: Json = change.new or change.old
+                metadata = manifest["metadata"]
                 key = (metadata.get("namespace", ""), metadata["name"])
                 if change.before is None:
                     records.pop(key, None)

@@ -47,14 +47,14 @@ async def watch(
         end = loop.time() + float(query.get("timeoutSeconds") or 3600)
         while (left := end - loop.time()) > 0:
             try:
-                change = await asyncio.wait_for(changes.get(), min(left, bookmark_seconds))
+                heard = await asyncio.wait_for(changes.get(), min(left, bookmark_seconds))
             except TimeoutError:
                 if query.get("allowWatchBookmarks") in ("1", "true"):
                     await _send(stream, "BOOKMARK", _bookmark(target, store.version, {}))
                 continue
-            if change is None:
+            if heard is None:
                 break
-            await _tell(stream, target, change, selected)
+            await _tell(stream, target, heard, selected)
     except (ConnectionError, asyncio.CancelledError):
         pass  # the client has left
     finally:
@@ -88,7 +88,7 @@ async def _tell(
     if after:
         await _send(stream, "MODIFIED" if before else "ADDED", change.new)
     elif before:
-        last = change.old
+        last: Json = change.old
         stamped = {**last, "metadata": {**last["metadata"], "resourceVersion": str(change.version)}}
         await _send(stream, "DELETED", stamped)
 

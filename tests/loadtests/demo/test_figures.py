@@ -59,6 +59,7 @@ RUN = Run(
     rejected_id=f"{V3}-3",
     seconds_setup=60.04,
     seconds_run=280.0,
+    panels={"Demand": True, "Replicas": True},
 )
 
 
@@ -134,6 +135,8 @@ def test_a_good_run_shows_everything() -> None:
         "start_time_seconds": 8.0,
         "seconds_setup": 60.0,
         "seconds_run": 280.0,
+        "panels": 2,
+        "panels_without_data": 0,
     }
 
 
@@ -149,7 +152,10 @@ def test_a_good_run_shows_everything() -> None:
         ({"samples": SAMPLES[:-1]}, "version 3 aborted"),
         ({"samples": [SAMPLES[0], sample(60, replicas={V1: RevisionReplicas(3, 3)}), *SAMPLES[2:]]}, "3 replicas or more for 60 s"),
         ({"requests": 900}, "at least 1,000 requests are sent"),
+        ({"seconds_setup": 721.0}, "the set-up takes at most 720 s"),
         ({"seconds_run": 301.0}, "the run takes at most 300 s"),
+        ({"panels": {"Demand": True, "GPU utilisation": False}}, "every panel of the dashboard has data"),
+        ({"panels": {}}, "every panel of the dashboard has data"),
     ],
 )  # fmt: skip
 def test_what_was_not_shown_is_named(change: dict[str, object], sentence: str) -> None:

@@ -83,10 +83,11 @@ class Result:
 class Pods:
     """Two revisions of tiny HTTP servers, and their EndpointSlices as the control plane would write them."""
 
-    def __init__(self, api: Api, namespace: str, result: Result) -> None:
+    def __init__(self, api: Api, namespace: str, result: Result, serves_after_leaving: float) -> None:
         self._api = api
         self._namespace = namespace
         self._result = result
+        self._serves_after_leaving = serves_after_leaving
         self._runners: dict[tuple[str, str], web.AppRunner] = {}
         self._conditions: dict[str, dict[str, str]] = {"a": {}, "b": {}}
         self._count = 0
@@ -125,7 +126,7 @@ class Pods:
         """Terminate a pod: it leaves the slice, serves on for a few seconds, then is gone."""
         self._conditions[revision][ip] = "terminating"
         await self._publish(revision)
-        await asyncio.sleep(SERVES_AFTER_LEAVING_SECONDS)
+        await asyncio.sleep(self._serves_after_leaving)
         del self._conditions[revision][ip]
         await self._publish(revision)
         await self._runners.pop((revision, ip)).cleanup()
@@ -204,7 +205,9 @@ async def _route(api: Api, namespace: str, weights: dict[str, int]) -> float:
     raise TimeoutError(f"route not acknowledged: {json.dumps(stored.get('status'))}")
 
 
-async def prove(run_dir: Path, seconds: float, rate: float) -> Result:
+async def prove(
+    run_dir: Path, seconds: float, rate: float, serves_after_leaving: float = SERVES_AFTER_LEAVING_SECONDS
+) -> Result:
     """Run the load against the cluster in `run_dir`; requests are sent at `rate` per second, come what may."""
     cluster = Cluster.load(run_dir)
     result = Result()
@@ -228,7 +231,7 @@ async def prove(run_dir: Path, seconds: float, rate: float) -> Result:
                     "spec": {"ports": [port]},
                 },
             )
-        pods = Pods(api, namespace, result)
+        pods = Pods(api, namespace, result, serves_after_leaving)
         try:
             for revision in ("a", "a", "b"):
                 await pods.start(revision)

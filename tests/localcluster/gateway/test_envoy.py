@@ -36,6 +36,7 @@ from tests.localcluster.gateway.objects import (
 
 pytestmark = pytest.mark.system
 POD = "127.244.254.1"
+ADMIN = "127.244.254.2"
 
 
 def free_port(address: str = "127.0.0.1") -> int:
@@ -65,7 +66,7 @@ class Gateway:
         files.write_endpoints(translation)
         files.write_clusters(translation, 0)
         files.write_routes(translation)
-        admin = EnvoyAdmin(self.admin_port, self.directory / "envoy.log")
+        admin = EnvoyAdmin(ADMIN, self.admin_port, self.directory / "envoy.log")
         try:
             while True:
                 try:
@@ -84,17 +85,17 @@ class Gateway:
 
 async def ask_admin(envoy: Gateway, path: str) -> httpx.Response:
     """A page of Envoy's admin port."""
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{envoy.admin_port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://{ADMIN}:{envoy.admin_port}") as client:
         return await client.get(path)
 
 
 @pytest.fixture
 def envoy(tmp_path: Path) -> Iterator[Gateway]:
     """A fresh Envoy."""
-    made = Gateway(tmp_path, free_port(), free_port())
+    made = Gateway(tmp_path, free_port(ADMIN), free_port())
     made.files.create_if_absent()
     replace_file(
-        tmp_path / "bootstrap.json", json.dumps(bootstrap(made.files, made.admin_port, buckets([35])))
+        tmp_path / "bootstrap.json", json.dumps(bootstrap(made.files, ADMIN, made.admin_port, buckets([35])))
     )
     command = command_line(binaries.envoy(), tmp_path / "bootstrap.json", 1)
     with (tmp_path / "envoy.log").open("wb") as log:
@@ -183,7 +184,7 @@ async def test_a_port_in_use_is_refused_and_the_others_serve(envoy: Gateway, pod
         )
         force, refused = await envoy.program(translation)
         assert refused >= {"lds"}
-        admin = EnvoyAdmin(envoy.admin_port, envoy.directory / "envoy.log")
+        admin = EnvoyAdmin(ADMIN, envoy.admin_port, envoy.directory / "envoy.log")
         errors = await admin.listener_errors()
         await admin.close()
     assert list(errors) == [f"http-{port}"]
@@ -201,7 +202,7 @@ async def test_a_refusal_is_known_with_its_reason(envoy: Gateway) -> None:
     good.routes[name]["virtual_hosts"][0]["routes"][0]["match"] = {"path_separated_prefix": "/a?b"}
     force, refused = await envoy.program(good)
     assert (refused, force.serves(name)) == ({name}, False)
-    admin = EnvoyAdmin(envoy.admin_port, envoy.directory / "envoy.log")
+    admin = EnvoyAdmin(ADMIN, envoy.admin_port, envoy.directory / "envoy.log")
     assert "does not match regex" in admin.last_refusal()
     await admin.close()
 

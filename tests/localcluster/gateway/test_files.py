@@ -165,7 +165,7 @@ def test_the_reason_of_a_refusal_is_found_in_the_log(tmp_path: Path) -> None:
         "  name: x\n}\n: value does not match regex\n"
         "[2026-01-01 00:00:02.000][1][warning][main] something else\n"
     )
-    assert EnvoyAdmin(1, log).last_refusal() == "value does not match regex"
+    assert EnvoyAdmin("127.0.0.1", 1, log).last_refusal() == "value does not match regex"
 
 
 def test_objectives_become_edges_of_the_histograms() -> None:

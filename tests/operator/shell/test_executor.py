@@ -1,0 +1,94 @@
+"""A plan meets a service that has changed since it was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from serving_api.names import ServiceKey
+from serving_io.kinds import DEPLOYMENT, INFERENCE_SERVICE
+from serving_operator.cache import Cache
+from serving_operator.executor import Executor, Outdated
+from serving_operator.world import Manifest, Plan, Write
+from tests.fakes.kube import FakeKube
+from tests.fakes.kube.requests import Target
+from tests.operator.children.services import recorded
+from tests.operator.shell.surroundings import NAMESPACE, condition, external, operator, until
+
+KEY = ServiceKey(NAMESPACE, "llama")
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeKube]:
+    """A fake API server with the namespace of the tests."""
+    with FakeKube() as server:
+        server.namespace(NAMESPACE)
+        yield server
+
+
+def plan(service: Manifest, *writes: Write) -> Plan:
+    """A plan that was decided on this state of the service."""
+    status = {"observedGeneration": service["metadata"]["generation"]}
+    return Plan(writes, status=status, service_version=service["metadata"]["resourceVersion"])
+
+
+def creation(service: Manifest) -> Write:
+    """The creation of a child."""
+    _, child = recorded()
+    owner = child["metadata"]["ownerReferences"][0] | {"uid": service["metadata"]["uid"]}
+    return Write(
+        "create", child | {"metadata": child["metadata"] | {"ownerReferences": [owner]}}, "for a test"
+    )
+
+
+async def test_a_status_is_written_on_what_it_was_decided_on(fake: FakeKube) -> None:
+    """A younger service, though the cache knows it already, is not given the status that was decided on the older."""
+    cache, decided_on = Cache(), fake.write(external())
+    cache.put(fake.write(external(image="example.com/llm:2")))
+
+    async with fake.cluster("serving-operator") as cluster:
+        with pytest.raises(Outdated):
+            await Executor(cluster, cache).execute(KEY, plan(decided_on))
+
+    assert "status" not in fake.get(INFERENCE_SERVICE, "llama", NAMESPACE)
+
+
+async def test_a_plan_is_in_its_own_way_nowhere(fake: FakeKube) -> None:
+    """A plan that creates a child, has the service read for that, and then writes the status meets no conflict."""
+    cache, service = Cache(), fake.write(external())
+    cache.put(service)
+
+    async with fake.cluster("serving-operator") as cluster:
+        executor = Executor(cluster, cache)
+        assert await executor.execute(KEY, plan(service, creation(service))) == 2
+        again = cache.service(KEY)
+        assert again is not None
+        assert await executor.execute(KEY, plan(again)) == 0
+
+    assert fake.get(INFERENCE_SERVICE, "llama", NAMESPACE)["status"] == {"observedGeneration": 1}
+
+
+async def test_a_service_that_changes_meanwhile_is_decided_again(
+    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An edit that the operator sees between decision and status write leads to a new decision, never to its mixture."""
+    edits: list[Manifest] = [external(image="example.com/llm:2")]
+    service = Target(fake.resource(INFERENCE_SERVICE), NAMESPACE, "llama")
+
+    def edit_on_the_way(verb: str, resource: str, name: str) -> bool:
+        # The operator reads the service before its first creation: it then knows what it has not decided on.
+        if (verb, resource) == ("get", "inferenceservices") and edits:
+            fake.requests.apply(service, edits.pop(), "user", True)
+        return False
+
+    fake.fail(match=edit_on_the_way)
+    fake.write(external(), manager="user")
+    async with operator(fake, tmp_path, monkeypatch):
+        await until(lambda: condition(fake, "UpToDate").get("status") == "True", fake)
+
+    written = [entry for entry in fake.writes("operator") if entry.resource == "inferenceservices/status"]
+    assert [entry.code for entry in written].count(409) == 1
+    (deployment,) = fake.objects(DEPLOYMENT)
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == "example.com/llm:2"
