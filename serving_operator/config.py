@@ -7,15 +7,18 @@ import os
 import re
 import socket
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from serving_api.names import SYSTEM_NAMESPACE
 from serving_io.endpoint import listen_address
+from serving_io.prometheus import PrometheusAccess
 from serving_operator.world import DEFAULT_SETTINGS, Settings
 
 DEFAULT_PORT = 8080
+PROMETHEUS_TIMEOUT_SECONDS = 15.0
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LEVELS = ("debug", "info", "warning", "error")
 
@@ -33,6 +36,9 @@ class Config:
     resync_seconds: float
     log_level: str
     settings: Settings
+    prometheus: PrometheusAccess | None
+    """Where canaries are counted; None if nobody said."""
+    prometheus_matcher: str
 
 
 def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> Config:
@@ -61,6 +67,16 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
             drain_seconds=values["drain-seconds"],
             stable_broken_seconds=values["stable-broken-seconds"],
         ),
+        prometheus=PrometheusAccess(
+            values["prometheus-url"],
+            bearer_token_file=values["prometheus-bearer-token-file"],
+            ca_file=values["prometheus-ca-file"],
+            headers=values["prometheus-header"],
+            timeout_seconds=PROMETHEUS_TIMEOUT_SECONDS,
+        )
+        if values["prometheus-url"]
+        else None,
+        prometheus_matcher=values["prometheus-matcher"],
     )
 
 
@@ -141,6 +157,29 @@ _OPTIONS = (
         "how long a stable revision must have had no ready pod to be called broken",
         "number",
     ),
+    _Option(
+        "prometheus-url",
+        "",
+        "where Prometheus is; without it canaries are not judged",
+        "url",
+        "http://HOST:PORT",
+    ),
+    _Option("prometheus-bearer-token-file", "", "token for Prometheus, read at each query", "file", "FILE"),
+    _Option("prometheus-ca-file", "", "certificate authority of an https Prometheus", "file", "FILE"),
+    _Option(
+        "prometheus-header",
+        "",
+        "HTTP header for Prometheus, for example X-Scope-OrgID=team; may be repeated, in the environment one a line",
+        "headers",
+        "NAME=VALUE",
+    ),
+    _Option(
+        "prometheus-matcher",
+        "",
+        "label matcher added to every query, for example 'cluster=\"a\"'",
+        "matcher",
+        "MATCHER",
+    ),
     _Option("log-level", "info", f"one of {', '.join(_LEVELS)}", "level", "LEVEL"),
 )
 
@@ -156,7 +195,11 @@ def _parser() -> argparse.ArgumentParser:
     for option in _OPTIONS:
         default = f" (default: {option.default})" if option.default else ""
         parser.add_argument(
-            f"--{option.name}", dest=option.name, metavar=option.placeholder, help=option.text + default
+            f"--{option.name}",
+            dest=option.name,
+            metavar=option.placeholder,
+            help=option.text + default,
+            action="append" if option.shape == "headers" else "store",
         )
     return parser
 
@@ -165,6 +208,8 @@ def _value(
     parser: argparse.ArgumentParser, option: _Option, stated: Mapping[str, Any], environ: Mapping[str, str]
 ) -> Any:
     source, text = f"--{option.name}", stated[option.name]
+    if isinstance(text, list):
+        text = "\n".join(text)
     if text is None and environ.get(option.variable):
         source, text = option.variable, environ[option.variable]
     if text is None:
@@ -185,6 +230,8 @@ def _read(option: _Option, text: str) -> Any:
             kind = "a whole number" if option.shape == "whole" else "a number"
             raise ValueError(f"{kind} from {option.least:g} to {option.most:g}")
         return value
+    if option.shape in _READ:
+        return _READ[option.shape](text)
     if option.shape == "level":
         if text not in _LEVELS:
             raise ValueError(f"one of {', '.join(_LEVELS)}")
@@ -199,3 +246,39 @@ def _read(option: _Option, text: str) -> Any:
             raise ValueError("names of namespaces, separated by commas")
         return names
     return text
+
+
+def _url(text: str) -> str:
+    if text and not text.startswith(("http://", "https://")):
+        raise ValueError("http://HOST:PORT or https://HOST:PORT")
+    return text
+
+
+def _file(text: str) -> Path | None:
+    if text and not Path(text).is_file():
+        raise ValueError("the path of a file that exists")
+    return Path(text) if text else None
+
+
+def _headers(text: str) -> dict[str, str]:
+    headers = {}
+    for line in text.splitlines():
+        name, equals, value = line.partition("=")
+        if not equals or not name:
+            raise ValueError("NAME=VALUE")
+        headers[name] = value
+    return headers
+
+
+def _matcher(text: str) -> str:
+    if any(character in text for character in "{}[]()"):
+        raise ValueError('a label matcher without brackets, such as cluster="a"')
+    return text
+
+
+_READ: Mapping[str, Callable[[str], Any]] = {
+    "url": _url,
+    "file": _file,
+    "headers": _headers,
+    "matcher": _matcher,
+}
