@@ -9,8 +9,8 @@ from datetime import datetime
 
 import pytest
 
-from localcluster.cluster import Cluster
 from loadtests.record import Record
+from localcluster.cluster import Cluster
 from serving_api.names import ServiceKey
 from serving_io.prometheus import Prometheus, PrometheusAccess
 from serving_operator.evidence.questions import Question
