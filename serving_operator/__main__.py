@@ -17,9 +17,11 @@ from serving_io.endpoint import endpoint
 from serving_io.errors import ApiError, TooManyRequests, Unavailable
 from serving_io.kinds import HTTP_ROUTE, INFERENCE_SERVICE
 from serving_io.lease import Lease
+from serving_io.prometheus import Prometheus
 from serving_operator.cache import Cache
 from serving_operator.config import Config, parse
 from serving_operator.decide import decide
+from serving_operator.evidence.reader import EvidenceReader
 from serving_operator.metrics import Metrics
 from serving_operator.observe import Informer
 from serving_operator.reconciler import Reconciler
@@ -114,6 +116,8 @@ class Operator:
             for key in cache.drop(manifest) if gone else cache.put(manifest):
                 queue.add(key)
 
+        prometheus = Prometheus(config.prometheus) if config.prometheus else None
+        evidence = EvidenceReader(prometheus, matcher=config.prometheus_matcher, changed=queue.add)
         reconciler = Reconciler(
             cluster=cluster,
             cache=cache,
@@ -123,16 +127,20 @@ class Operator:
             decide=decide,
             facts=facts,
             routes_served=routes_served,
+            evidence=evidence,
         )
         self._informer = informer = Informer(resync.watched, config.namespaces, seen)
         watching = informer.start()
         working = asyncio.create_task(queue.run(reconciler.reconcile, workers=config.workers), name="work")
         resyncing = asyncio.create_task(resync.keep(), name="resync")
+        reading = asyncio.create_task(evidence.run(), name="evidence")
         log.info("working: %d services, %d workers", len(cache.service_keys()), config.workers)
         try:
-            ends: set[asyncio.Future[Any]] = {lost, stopped, watching, working, resyncing}
+            ends: set[asyncio.Future[Any]] = {lost, stopped, watching, working, resyncing, reading}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            code = _exit_code(lost=lost, watching=watching, working=working, resyncing=resyncing)
+            code = _exit_code(
+                lost=lost, watching=watching, working=working, resyncing=resyncing, reading=reading
+            )
             queue.close()
             with contextlib.suppress(TimeoutError):
                 if lost.done():
@@ -141,9 +149,11 @@ class Operator:
             return code
         finally:
             informer.stop()
-            for task in (working, resyncing):
+            for task in (working, resyncing, reading):
                 task.cancel()
-            await asyncio.gather(working, resyncing, return_exceptions=True)
+            await asyncio.gather(working, resyncing, reading, return_exceptions=True)
+            if prometheus is not None:
+                prometheus.close()
 
     async def _prepare(self, cluster: Cluster, cache: Cache) -> Resync:
         """Read everything once, as soon as InferenceServices are served.
@@ -227,12 +237,18 @@ def _exit_code(
     watching: asyncio.Future[None],
     working: asyncio.Task[None],
     resyncing: asyncio.Task[None],
+    reading: asyncio.Task[None],
 ) -> int:
     """Say what has ended, and how the process is to end for it."""
     if lost.done():
         log.error("leadership is lost")
         return 1
-    for task, what in ((watching, "a watch"), (working, "the work"), (resyncing, "the resync")):
+    for task, what in (
+        (watching, "a watch"),
+        (working, "the work"),
+        (resyncing, "the resync"),
+        (reading, "the reading of evidence"),
+    ):
         if task.done() and task.exception() is not None:
             log.error("%s has failed: %s", what, task.exception())
             return 1

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import socket
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from serving_api.names import SYSTEM_NAMESPACE
 from serving_io.endpoint import listen_address
-from serving_operator.world import DEFAULT_SETTINGS, Settings
+from serving_io.prometheus import PrometheusAccess
+from serving_operator.options import DEFAULT_PORT, OPTIONS, Option, read
+from serving_operator.world import Settings
 
-DEFAULT_PORT = 8080
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_LEVELS = ("debug", "info", "warning", "error")
+PROMETHEUS_TIMEOUT_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +31,16 @@ class Config:
     resync_seconds: float
     log_level: str
     settings: Settings
+    prometheus: PrometheusAccess | None
+    """Where canaries are counted; None if nobody said."""
+    prometheus_matcher: str
 
 
 def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> Config:
     """Read flags, with the environment for what they leave out. Exits with a message that names what is wrong."""
     parser = _parser()
     stated = vars(parser.parse_args(arguments))
-    values = {option.name: _value(parser, option, stated, environ) for option in _OPTIONS}
+    values = {option.name: _value(parser, option, stated, environ) for option in OPTIONS}
     try:
         host, port = listen_address(values["listen"] or None, DEFAULT_PORT, environ)
     except ValueError as error:
@@ -61,88 +62,17 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
             drain_seconds=values["drain-seconds"],
             stable_broken_seconds=values["stable-broken-seconds"],
         ),
+        prometheus=PrometheusAccess(
+            values["prometheus-url"],
+            bearer_token_file=values["prometheus-bearer-token-file"],
+            ca_file=values["prometheus-ca-file"],
+            headers=values["prometheus-header"],
+            timeout_seconds=PROMETHEUS_TIMEOUT_SECONDS,
+        )
+        if values["prometheus-url"]
+        else None,
+        prometheus_matcher=values["prometheus-matcher"],
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Option:
-    """One flag; its environment variable is its name in capitals unless `environment` names another.
-
-    `fallback` names a variable that is not the operator's own and that is asked last.
-    """
-
-    name: str
-    default: str
-    text: str
-    shape: str
-    placeholder: str = "SECONDS"
-    least: float = 0
-    most: float = 86400
-    environment: str = ""
-    fallback: str = ""
-
-    @property
-    def variable(self) -> str:
-        return self.environment or self.name.upper().replace("-", "_")
-
-
-_OPTIONS = (
-    _Option(
-        "listen",
-        "",
-        f"address of /metrics, /healthz and /readyz; without it LISTEN_ADDRESS (host only) and port {DEFAULT_PORT}",
-        "text",
-        "ADDRESS:PORT",
-    ),
-    _Option(
-        "lease-namespace",
-        SYSTEM_NAMESPACE,
-        "namespace of the Leases: the one that operator and autoscaler are installed in; without it POD_NAMESPACE",
-        "namespace",
-        "NAMESPACE",
-        fallback="POD_NAMESPACE",
-    ),
-    _Option(
-        "namespace",
-        "",
-        "watch only these namespaces, separated by commas; without it all",
-        "namespaces",
-        "NAMESPACE,…",
-        environment="WATCH_NAMESPACE",
-    ),
-    _Option("workers", "8", "services that are worked on at the same time", "whole", "N", 1, 64),
-    _Option(
-        "resync-seconds", "600", "how often everything is read anew, give or take a tenth", "number", least=10
-    ),
-    _Option(
-        "propagation-delay-seconds",
-        f"{DEFAULT_SETTINGS.propagation_delay_seconds:g}",
-        "how long a gateway's data plane may lag behind the acknowledgement of its controller",
-        "number",
-        most=600,
-    ),
-    _Option(
-        "min-ready-seconds",
-        str(DEFAULT_SETTINGS.min_ready_seconds),
-        "how long a pod must be ready to count",
-        "whole",
-        most=600,
-    ),
-    _Option(
-        "drain-seconds",
-        str(DEFAULT_SETTINGS.drain_seconds),
-        "how long a leaving pod goes on answering until endpoints and gateways know of it",
-        "whole",
-        most=600,
-    ),
-    _Option(
-        "stable-broken-seconds",
-        f"{DEFAULT_SETTINGS.stable_broken_seconds:g}",
-        "how long a stable revision must have had no ready pod to be called broken",
-        "number",
-    ),
-    _Option("log-level", "info", f"one of {', '.join(_LEVELS)}", "level", "LEVEL"),
-)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -153,49 +83,29 @@ def _parser() -> argparse.ArgumentParser:
         "environment variable: --resync-seconds as RESYNC_SECONDS, --namespace as WATCH_NAMESPACE.",
         allow_abbrev=False,
     )
-    for option in _OPTIONS:
+    for option in OPTIONS:
         default = f" (default: {option.default})" if option.default else ""
         parser.add_argument(
-            f"--{option.name}", dest=option.name, metavar=option.placeholder, help=option.text + default
+            f"--{option.name}",
+            dest=option.name,
+            metavar=option.placeholder,
+            help=option.text + default,
+            action="append" if option.shape == "headers" else "store",
         )
     return parser
 
 
 def _value(
-    parser: argparse.ArgumentParser, option: _Option, stated: Mapping[str, Any], environ: Mapping[str, str]
+    parser: argparse.ArgumentParser, option: Option, stated: Mapping[str, Any], environ: Mapping[str, str]
 ) -> Any:
     source, text = f"--{option.name}", stated[option.name]
+    if isinstance(text, list):
+        text = "\n".join(text)
     if text is None and environ.get(option.variable):
         source, text = option.variable, environ[option.variable]
     if text is None:
         text = environ.get(option.fallback) or option.default
     try:
-        return _read(option, text)
+        return read(option, text)
     except ValueError as error:
         parser.error(f"{source} {text!r}: expected {error}")
-
-
-def _read(option: _Option, text: str) -> Any:
-    if option.shape in ("whole", "number"):
-        try:
-            value: float = int(text) if option.shape == "whole" else float(text)
-        except ValueError:
-            value = float("nan")
-        if not option.least <= value <= option.most:
-            kind = "a whole number" if option.shape == "whole" else "a number"
-            raise ValueError(f"{kind} from {option.least:g} to {option.most:g}")
-        return value
-    if option.shape == "level":
-        if text not in _LEVELS:
-            raise ValueError(f"one of {', '.join(_LEVELS)}")
-        return text
-    if option.shape == "namespace":
-        if not _NAMESPACE.fullmatch(text):
-            raise ValueError("the name of a namespace")
-        return text
-    if option.shape == "namespaces":
-        names = tuple(name.strip() for name in text.split(",") if name.strip())
-        if not all(_NAMESPACE.fullmatch(name) for name in names):
-            raise ValueError("names of namespaces, separated by commas")
-        return names
-    return text

@@ -10,6 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from serving_api.names import OPERATOR, ServiceKey
+from serving_operator.judge.windows import Evidence, totals
 from serving_operator.workqueue import WorkQueue
 from serving_operator.world import Manifest
 
@@ -24,7 +25,9 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which nobody reads
         self.registry = CollectorRegistry()
         self._services = _Services()
-        self.registry.register(self._services)
+        self._evidence = _Evidence()
+        for collector in (self._services, self._evidence):
+            self.registry.register(collector)
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, labels, registry=self.registry)
@@ -118,13 +121,20 @@ class Metrics:
         """A resync has ended, with success or error."""
         self._resyncs.labels(result).inc()
 
-    def service_seen(self, key: ServiceKey, status: Manifest, weights: Mapping[str, int]) -> None:
-        """Show a service by its status and the weights in its route, as revision → percent."""
+    def service_seen(
+        self, key: ServiceKey, status: Manifest, weights: Mapping[str, int], evidence: Evidence | None = None
+    ) -> None:
+        """Show a service by its status, the weights in its route as revision → percent, and its step's evidence."""
         self._services.seen[key] = (status, weights)
+        if evidence is None:
+            self._evidence.seen.pop(key, None)
+        else:
+            self._evidence.seen[key] = evidence
 
     def service_gone(self, key: ServiceKey) -> None:
         """Show a service no more."""
         self._services.seen.pop(key, None)
+        self._evidence.seen.pop(key, None)
 
 
 class _Services(Collector):
@@ -173,5 +183,54 @@ class _Services(Collector):
                 "serving_revision_weight_percent",
                 "Percent of the traffic that the route gives a revision.",
                 labels=[*service, "revision"],
+            ),
+        ]
+
+
+class _Evidence(Collector):
+    """Series of the steps under way, made at each scrape: what was counted so far. What the judge makes of it, its
+    e-value and likelihood ratio, belongs here too."""
+
+    def __init__(self) -> None:
+        self.seen: dict[ServiceKey, Evidence] = {}
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        return self._families()
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        windows, requests, bad, missing = families = self._families()
+        for (namespace, name), evidence in list(self.seen.items()):
+            step = [namespace, name, evidence.attempt]
+            counted = totals(evidence.windows)
+            windows.add_metric([*step, evidence.source], len(evidence.windows))
+            for side, its_requests, its_bad in (
+                ("canary", counted.requests, counted.bad),
+                ("stable", counted.stable_requests, counted.stable_bad),
+            ):
+                requests.add_metric([*step, side], its_requests)
+                bad.add_metric([*step, side], its_bad)
+            if evidence.missing is not None:
+                missing.add_metric([*step, evidence.missing.reason], 1)
+        return families
+
+    @staticmethod
+    def _families() -> list[GaugeMetricFamily]:
+        step = ["namespace", "service", "attempt"]
+        return [
+            GaugeMetricFamily(
+                "serving_canary_windows", "Windows counted of the step under way.", labels=[*step, "source"]
+            ),
+            GaugeMetricFamily(
+                "serving_canary_requests",
+                "Requests counted in the step under way, of canary and stable.",
+                labels=[*step, "side"],
+            ),
+            GaugeMetricFamily(
+                "serving_canary_bad_requests",
+                "Those of them that were late or failed.",
+                labels=[*step, "side"],
+            ),
+            GaugeMetricFamily(
+                "serving_canary_evidence_missing", "1 while evidence is missing.", labels=[*step, "reason"]
             ),
         ]

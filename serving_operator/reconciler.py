@@ -18,6 +18,8 @@ from serving_io.kinds import HTTP_ROUTE, INFERENCE_SERVICE, kind_of
 from serving_operator.asked import Heartbeat, Quotas
 from serving_operator.cache import Cache
 from serving_operator.children.route import weights
+from serving_operator.evidence.questions import wanted
+from serving_operator.evidence.reader import EvidenceReader
 from serving_operator.executor import Executor, Outdated, Refused, ServiceGone
 from serving_operator.metrics import Metrics
 from serving_operator.workqueue import WorkQueue
@@ -47,6 +49,7 @@ class Reconciler:
         decide: Decide,
         facts: Facts,
         routes_served: bool,
+        evidence: EvidenceReader | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._cluster = cluster
@@ -59,6 +62,7 @@ class Reconciler:
         self._heartbeat = Heartbeat(cluster, settings.namespace)
         self._quotas = Quotas(cluster)
         self._routes_served = routes_served
+        self._evidence = evidence or EvidenceReader(None)
         self._now = now
         self._executor = Executor(cluster, cache)
         self._since: dict[ServiceKey, Mapping[str, datetime]] = {}
@@ -101,7 +105,8 @@ class Reconciler:
             if world is None:
                 raise ServiceGone(f"{key} is gone")
             now = self._now()
-            world = replace(world, since=self._since.get(key, {}))
+            self._evidence.track(key, wanted(world))
+            world = replace(world, since=self._since.get(key, {}), evidence=self._evidence.evidence(key))
             self._since[key] = self._facts(world, now)
             world = replace(world, since=self._since[key])
             return self._decide(world, self._settings, now)
@@ -144,10 +149,13 @@ class Reconciler:
             return
         world = self._cache.world(key, routes_served=self._routes_served)
         route = world.objects.get(ObjectId(HTTP_ROUTE.name, key.name)) if world else None
-        self._metrics.service_seen(key, service.get("status") or {}, weights(route) if route else {})
+        self._metrics.service_seen(
+            key, service.get("status") or {}, weights(route) if route else {}, self._evidence.evidence(key)
+        )
 
     def _forget(self, key: ServiceKey) -> None:
         self._since.pop(key, None)
+        self._evidence.track(key, None)
         self._refused.pop(key, None)
         self._outdated.pop(key, None)
         self._queue.forget(key)

@@ -57,6 +57,12 @@ class Load:
         self._loop.call_soon_threadsafe(self._generator.set_rate, rate)
 
     @property
+    def started_unix_seconds(self) -> float:
+        """Wall-clock time of second 0 of all records."""
+        assert self._generator is not None
+        return self._generator.started_unix_seconds
+
+    @property
     def records(self) -> list[Record]:
         """Requests that have ended so far."""
         assert self._generator is not None

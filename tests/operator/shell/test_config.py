@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from serving_operator.config import parse
@@ -37,6 +39,34 @@ def test_flags_go_before_the_environment() -> None:
     assert config.identity.startswith("operator-0_")
 
 
+def test_where_prometheus_is(tmp_path: Path) -> None:
+    """Prometheus is known by flags as the autoscaler has them, or by the environment; without either there is none."""
+    token = tmp_path / "token"
+    token.write_text("x")
+
+    config = parse(
+        [
+            "--prometheus-url=https://p:9090",
+            f"--prometheus-bearer-token-file={token}",
+            "--prometheus-header=X-Scope-OrgID=team",
+            "--prometheus-header=X-A=b=c",
+            '--prometheus-matcher=cluster="a"',
+        ],
+        {},
+    )
+
+    assert config.prometheus is not None
+    assert (config.prometheus.url, config.prometheus.bearer_token_file) == ("https://p:9090", token)
+    assert config.prometheus.headers == {"X-Scope-OrgID": "team", "X-A": "b=c"}
+    assert config.prometheus_matcher == 'cluster="a"'
+    assert parse([], {}).prometheus is None
+    by_environment = parse(
+        [], {"PROMETHEUS_URL": "http://p:9090", "PROMETHEUS_HEADER": "A=b\nC=d"}
+    ).prometheus
+    assert by_environment is not None
+    assert (by_environment.url, by_environment.headers) == ("http://p:9090", {"A": "b", "C": "d"})
+
+
 def test_leases_are_where_the_pod_is() -> None:
     """The namespace of the Leases is the pod's own unless one is stated."""
     pod = {"POD_NAMESPACE": "ml-system"}
@@ -62,6 +92,10 @@ def test_two_processes_of_one_pod_are_two_candidates() -> None:
         (["--namespace", "a,B"], {}, "--namespace 'a,B': expected names of namespaces"),
         (["--log-level", "loud"], {}, "--log-level 'loud': expected one of debug"),
         (["--listen", "8080"], {}, "--listen '8080': expected ADDRESS:PORT"),
+        (["--prometheus-url", "p:9090"], {}, "--prometheus-url 'p:9090': expected http://HOST:PORT"),
+        (["--prometheus-ca-file", "/nowhere"], {}, "expected the path of a file that exists"),
+        (["--prometheus-header", "x"], {}, "--prometheus-header 'x': expected NAME=VALUE"),
+        (["--prometheus-matcher", "{a}"], {}, "expected a label matcher without brackets"),
         (["--name", "x"], {}, "unrecognized arguments"),
     ],
 )

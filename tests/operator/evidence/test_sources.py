@@ -1,0 +1,153 @@
+"""Each source against its metrics page."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from serving_operator.evidence import queries
+from serving_operator.evidence.sources import SOURCES, Source, source_of
+from serving_operator.judge.windows import Missing, Window
+from tests.operator.evidence.worlds import (
+    CANARY,
+    ENVOY_TARGET,
+    STABLE,
+    T0,
+    Backend,
+    Desk,
+    after,
+    of_source,
+    pod,
+    recorded,
+)
+
+ENVOY_PAGE, MLSERVER_PAGE, ISTIO_PAGE = "envoy-1.40.0.txt", "mlserver-1.7.1.txt", "istio-1.30.txt"
+PAGE_OF = {
+    "envoy-gateway": ENVOY_PAGE,
+    "runtime/mlserver": MLSERVER_PAGE,
+    "istio": ISTIO_PAGE,
+}
+
+
+@pytest.mark.parametrize("source", SOURCES.values(), ids=lambda source: source.id)
+def test_every_metric_is_on_the_page(source: Source) -> None:
+    """No source names a metric that its exporter does not have."""
+    names = {dict(labels)["__name__"] for labels in recorded(PAGE_OF[source.id])}
+    wanted = {source.buckets.name, source.presence.name, *source.aborted}
+    wanted |= {source.failed.name} if source.failed else set()
+
+    assert wanted <= names
+
+
+async def test_envoy_counts_what_has_no_entry_in_the_histogram() -> None:
+    """Of a good, a failed, a late, a timed-out, an abandoned and a reset request five are bad, and six were made."""
+    text = {
+        frozenset(
+            (label, value.replace("exp/digits", "demo/digits").replace("digits-0257e8de", f"digits-{CANARY}"))
+            for label, value in labels
+        ): count
+        for labels, count in recorded(ENVOY_PAGE).items()
+    }
+    desk = Desk()
+    desk.prometheus.scrape(T0 - 5, Backend(STABLE).exposed, ENVOY_TARGET)
+    for at in range(T0, T0 + 61, 15):
+        desk.prometheus.scrape(at + 1, text | Backend(STABLE).exposed, ENVOY_TARGET)
+
+    evidence = await desk.read(after(1))
+
+    assert evidence.windows == (Window(6, 5, 0, 0),)
+    assert evidence.missing is None
+
+
+async def test_mlserver_tells_failed_from_late() -> None:
+    """Twelve fast answers and a fast failure are thirteen requests, one of them bad."""
+    desk = Desk()
+    for revision, at in ((STABLE, T0 - 10), (CANARY, T0 - 9)):
+        desk.prometheus.scrape(at, {}, pod(revision))
+        desk.prometheus.scrape(at + 40, recorded(MLSERVER_PAGE), pod(revision))
+    question = of_source("runtime", "mlserver")
+
+    evidence = await desk.read(after(1), replace(question, threshold_milliseconds=250))
+
+    assert evidence.windows == (Window(13, 1, 13, 1),)
+
+
+async def test_istio_counts_at_the_gateway() -> None:
+    """Late, failed and abandoned requests are bad, those without an endpoint too; a sidecar's account is not added."""
+    desk = Desk()
+    gateway = {
+        "job": "istio",
+        "namespace": "infra",
+        "pod": "gw-istio-7d9f-abcde",
+        "instance": "10.0.0.9:15020",
+    }
+    desk.prometheus.scrape(T0 - 5, {}, gateway)
+    desk.prometheus.scrape(T0 + 30, recorded(ISTIO_PAGE), gateway)
+    evidence = await desk.read(after(1), replace(of_source("istio"), threshold_milliseconds=250))
+
+    assert evidence.windows == (Window(20, 20, 100, 8),)
+
+
+async def test_a_threshold_between_bounds_is_not_approximated() -> None:
+    """Without a bucket at the objective nothing is counted, and the nearest bounds and the remedy are named."""
+    desk = Desk()
+    gateway = {
+        "job": "istio",
+        "namespace": "infra",
+        "pod": "gw-istio-7d9f-abcde",
+        "instance": "10.0.0.9:15020",
+    }
+    desk.prometheus.scrape(T0 + 30, recorded(ISTIO_PAGE), gateway)
+
+    evidence = await desk.read(after(1), of_source("istio"))
+
+    assert evidence.windows == (Window(0, 0, 0, 0),)
+    assert evidence.missing is not None
+    assert evidence.missing.reason == "ObjectiveNotMeasurable"
+    assert "no bucket at 300 ms" in evidence.missing.message
+    assert "250 ms and 500 ms" in evidence.missing.message
+    assert "statsHistogramBuckets" in evidence.missing.message
+
+
+@pytest.mark.parametrize("prefix", ["httproute/demo/digits/rule/0", "httproute/demo/digits/rule/0/backend/1"])
+async def test_merged_clusters_hide_the_split(prefix: str) -> None:
+    """Where Envoy counts a route as a whole, or names backends by position, that is said and nothing is counted."""
+    desk = Desk()
+    whole = Backend("", prefix=prefix, good=50)
+    desk.prometheus.scrape(T0, whole.exposed, ENVOY_TARGET)
+    desk.prometheus.scrape(T0 + 30, whole.exposed, ENVOY_TARGET)
+
+    evidence = await desk.read(after(1))
+
+    assert evidence.windows == (Window(0, 0, 0, 0),)
+    assert evidence.missing is not None
+    assert evidence.missing.reason == "SplitNotVisible"
+    assert "analysis.source to runtime" in evidence.missing.message
+
+
+def test_what_a_runtime_cannot_tell_is_said() -> None:
+    """A container's own metrics are not known, and two kinds of metrics are not compared."""
+    assert isinstance(source_of("runtime", ("mlserver", "mlserver")), Source)
+    for profiles in (("gateway", "gateway"), ("mlserver", "gateway")):
+        missing = source_of("runtime", profiles)
+        assert isinstance(missing, Missing)
+        assert missing.reason == "SourceNotMeasurable"
+        assert "envoy-gateway" in missing.message
+
+
+@pytest.mark.parametrize("source", SOURCES.values(), ids=lambda source: source.id)
+def test_the_matcher_is_in_every_selector(source: Source) -> None:
+    """A matcher of the administrator's reaches every metric; no question names a service."""
+    asked = [
+        *queries.questions(source, ("0.3",), 'cluster="a"').values(),
+        queries.bounds_question(source, 'cluster="a"'),
+        queries.pulse_question('cluster="a"'),
+        queries.failing_question('cluster="a"'),
+    ]
+    for promql in asked:
+        selectors = re.findall(r"\{([^}]*)\}", promql)
+        assert selectors
+        assert all('cluster="a"' in selector for selector in selectors), promql
+        assert "digits" not in promql
