@@ -42,9 +42,7 @@ def kill_container(kube: Kube, pod: Manifest) -> None:
     """SIGKILL what runs in a pod, and wait until it runs again and is ready."""
     namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
     before = _restarts(pod)
-    state = json.loads((kube.cluster.run_dir / "pods.json").read_text())
-    for container in state["pods"][f"{namespace}/{name}"]["containers"].values():
-        os.kill(container["pid"], signal.SIGKILL)
+    _signal(kube, pod, signal.SIGKILL)
     until(
         f"pod {name} runs again",
         lambda: (
@@ -53,6 +51,14 @@ def kill_container(kube: Kube, pod: Manifest) -> None:
             and all(status["ready"] for status in now["status"]["containerStatuses"])
         ),
     )
+
+
+def _signal(kube: Kube, pod: Manifest, number: signal.Signals) -> None:
+    """Send a signal to what runs in a pod."""
+    state = json.loads((kube.cluster.run_dir / "pods.json").read_text())
+    metadata = pod["metadata"]
+    for container in state["pods"][f"{metadata['namespace']}/{metadata['name']}"]["containers"].values():
+        os.kill(container["pid"], number)
 
 
 def _restarts(pod: Manifest) -> int:
@@ -99,9 +105,20 @@ def restart_program(kube: Kube, name: str) -> None:
 
 
 @contextmanager
-def program_stopped(kube: Kube, name: str) -> Iterator[None]:
-    """The operator or the autoscaler does not run."""
-    scale_program(kube, name, 0)
+def program_killed(kube: Kube, name: str) -> Iterator[None]:
+    """The operator or the autoscaler was killed by SIGKILL, and nothing has brought it back."""
+    pod = program_pod(kube, name)
+    _signal(kube, pod, signal.SIGSTOP)  # so that it cannot take leave while its Deployment is scaled
+    kube.kubectl("scale", "-n", SYSTEM, f"deployment/{name}", "--replicas=0")
+    until(
+        f"{name} is not wanted any more",
+        lambda: (
+            (now := kube.get(kinds.POD, SYSTEM, pod["metadata"]["name"])) is None
+            or now["metadata"].get("deletionTimestamp")
+        ),
+    )
+    _signal(kube, pod, signal.SIGKILL)
+    until(f"{name} is gone", lambda: kube.get(kinds.POD, SYSTEM, pod["metadata"]["name"]) is None)
     try:
         yield
     finally:
