@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 KEEP ?=
 N ?= 20
+RUNS ?=
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit contract system flake crds dashboards lock cluster-up cluster-down clean
+.PHONY: help demo test check lint types unit contract system flake judge-study crds dashboards lock cluster-up cluster-down clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +47,9 @@ system: $(VENV)/installed ## on the local cluster
 
 flake: $(VENV)/installed ## the system tests until they have run N times at this commit (N=20)
 	@$(BIN)/python -m tests.flake --runs $(N)
+
+judge-study: $(VENV)/installed ## how often judges of canaries are wrong, by simulation: ours and others in use (RUNS=4000)
+	@$(BIN)/python -m loadtests.judge_study $(if $(RUNS),--runs $(RUNS))
 
 crds: $(VENV)/installed ## generate crds/ from the types
 	@$(BIN)/python -m serving_api.crd

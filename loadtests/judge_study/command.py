@@ -53,7 +53,7 @@ def study(
         figures.append(measure_cell(seed, number, cell, runs, rival_runs))
         _tell(number + 1, len(cells), time.monotonic() - began)
     detections = [measure_detection(seed, number, wanted, runs) for number, wanted in enumerate(DETECTIONS)]
-    service = Service(10.0, 10.0, 1.0, suitable_objective(1.0))
+    service = Service(1.0, 5.0, 0.5, suitable_objective(0.5))
     together = {
         "independent": false_promote_together(seed, service, runs, 0.0),
         "overdispersed": false_promote_together(seed, service, runs, DISPERSION),

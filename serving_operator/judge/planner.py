@@ -23,6 +23,7 @@ class Plan:
     windows: int | None
     """Windows for that; None: they will never do."""
     seconds: float | None
+    """The time that these windows take, without what it takes to move traffic; None likewise."""
     faultless_windows: int | None
     """Windows if the canary has no bad request at all: nothing is faster."""
     can_conclude: bool
@@ -46,7 +47,7 @@ def plan(
 
     `requests_per_second` is the service's rate, of which `weight_percent` reach the canary. Wald's expected number:
     the logarithm of the bound over the mean gain of a window, tempered as the objective does, rounded up to whole
-    windows. Half of the runs take a little less, for bad requests come in few and large steps.
+    windows. More than half of the runs take a little less: bad requests come in few and large steps.
     Raises ValueError for a share that the objective does not call acceptable, and for limits that are none.
     """
     expected = limits.acceptable_ratio / 2 if bad_ratio is None else bad_ratio
