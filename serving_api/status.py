@@ -39,6 +39,47 @@ class Abort(Model):
     """Whether the attempt is rejected for it."""
 
 
+class Span(Model):
+    """A stretch of time."""
+
+    since: str
+    """When it began."""
+    until: str
+    """When it ended."""
+
+
+class Promotion(Model):
+    """A promotion that no label asked for."""
+
+    reason: Literal["GoodEnough", "RollForward"]
+    """GoodEnough: every step was good. RollForward: the stable revision was broken and the canary ready."""
+    time: str
+    """When it was decided."""
+
+
+class EvidenceStatus(Model):
+    """What the latest verdict rests on; written with it, and not as the numbers grow."""
+
+    source: str
+    """Where requests were counted."""
+    step: int
+    """Step that it was counted in, from 0."""
+    windows: int
+    """Windows that were counted."""
+    requests: int
+    """Requests that the canary answered."""
+    bad_requests: int
+    """Those of them that were late or failed."""
+    stable_requests: int
+    """Requests that the stable revision answered in the same windows."""
+    stable_bad_requests: int
+    """Those of them that were late or failed."""
+    worse_than_stable: str
+    """Evidence that the canary is worse than the stable revision: 1 says nothing, its bound aborts."""
+    good_enough: str
+    """Evidence that the canary meets the objective: 1 says nothing, its bound advances."""
+
+
 class CanaryStatus(Model):
     """The attempt under way."""
 
@@ -56,8 +97,18 @@ class CanaryStatus(Model):
     """When the attempt began."""
     step_started_at: str | None = None
     """When the gateway's acknowledgement of the present weight had settled."""
+    phase_started_at: str | None = None
+    """When the clock of the present deadline began: at the start of the attempt, of each step's preparation, and of each step."""
+    uncounted: Annotated[list[Span], Field(max_length=10)] | None = None
+    """Times in the present step in which the canary lacked replicas, so that its lateness says nothing about it."""
+    evidence: EvidenceStatus | None = None
+    """What the latest verdict rests on."""
+    paused: bool | None = None
+    """Whether the present step ended without a verdict, so that a person is waited for."""
+    promotion: Promotion | None = None
+    """The promotion that was decided without a label."""
     held_seconds: int | None = None
-    """Seconds of ended waits, not counted towards the deadline."""
+    """Seconds of ended waits, not counted towards the present deadline."""
     hold: Hold | None = None
     """The wait under way."""
     abort: Abort | None = None
