@@ -44,15 +44,15 @@ class Span(Model):
 
     since: str
     """When it began."""
-    until: str
-    """When it ended."""
+    until: str | None = None
+    """When it ended; absent while it lasts."""
 
 
 class Promotion(Model):
     """A promotion that no label asked for."""
 
-    reason: Literal["GoodEnough", "RollForward"]
-    """GoodEnough: every step was good. RollForward: the stable revision was broken and the canary ready."""
+    reason: Literal["GoodEnough", "RollForward", "Restored"]
+    """GoodEnough: every step was good. RollForward: stable was broken and the canary ready. Restored: found under way without a status."""
     time: str
     """When it was decided."""
 
@@ -60,6 +60,8 @@ class Promotion(Model):
 class EvidenceStatus(Model):
     """What the latest verdict rests on; written with it, and not as the numbers grow."""
 
+    verdict: Literal["Good", "Bad", "Inconclusive"]
+    """What was found: Good enough for the objective, Bad (worse than the stable revision), or Inconclusive at the deadline."""
     source: str
     """Where requests were counted."""
     step: int
@@ -103,8 +105,6 @@ class CanaryStatus(Model):
     """Times in the present step in which the canary lacked replicas, so that its lateness says nothing about it."""
     evidence: EvidenceStatus | None = None
     """What the latest verdict rests on."""
-    paused: bool | None = None
-    """Whether the present step ended without a verdict, so that a person is waited for."""
     promotion: Promotion | None = None
     """The promotion that was decided without a label."""
     held_seconds: int | None = None

@@ -94,6 +94,8 @@ def _move(observed: Observed, heard: Heard, state: State, conflicts: tuple[str, 
     move = advance(observed, state)
     if move.overdue:
         return abort.carry_out(observed, state, abort.overdue(observed, state))
+    if move.abort is not None:
+        return abort.carry_out(observed, move.state, move.abort)
     if observed.wanted != state.canary.revision:
         way_out = commands.label_command(observed, "Abort", state.canary.id)
         message = (

@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from serving_api.autoscaler import Reserve
+from serving_api.service import Step
+from serving_api.status import CanaryStatus
 from serving_operator.rollout import routing
 from serving_operator.rollout.observed import Observed, Revision
 from serving_operator.rollout.state import OPEN, Gate, State, Wait
@@ -33,8 +35,14 @@ def next_weight(observed: Observed, state: State) -> int:
     """Return the weight that the attempt under way prepares for, or has."""
     if state.canary is None or state.stable is None or state.promoted():
         return 100
-    step = observed.rollout_of(state.canary.revision).steps[state.canary.step or 0]
+    step = current_step(observed, state.canary)
     return max(step.weight, routing.backends(observed, state).get(state.canary.revision, 0))
+
+
+def current_step(observed: Observed, canary: CanaryStatus) -> Step:
+    """Return the step that the attempt is at; a record that was made anew may have fewer."""
+    steps = observed.rollout_of(canary.revision).steps
+    return steps[min(canary.step or 0, len(steps) - 1)]
 
 
 def share(observed: Observed, state: State, revision: str) -> Share:
@@ -135,6 +143,20 @@ def stable_gate(observed: Observed, state: State, percent: int) -> Gate:
         return OPEN
     message = f"Revision {seen.revision} (stable) has {has}, and {percent}% of the demand is to stay with it."
     return Gate(False, "StableNotReady", message, Wait.LOST)
+
+
+def lacks_need(observed: Observed, state: State, revision: str, percent: int) -> bool:
+    """Whether a revision is seen to have fewer ready replicas than this percent of the demand takes."""
+    seen = observed.revision(revision)
+    said = last_answer(seen) if observed.automatic else None
+    if said is None or seen.ready >= said.replicas:
+        return False
+    if said.limited and _stable_is_limited(observed, state, revision) and seen.ready >= observed.max_replicas:
+        return False
+    carries = said.carries_percent
+    if seen.ready < said.ready_replicas:
+        carries = carries * seen.ready // said.ready_replicas
+    return carries < percent
 
 
 def preparing(revision: str, percent: int) -> str:
