@@ -532,7 +532,9 @@ class Simulation:
             assert has in weights_of_steps, f"{has} is no step of {weights_of_steps}"
             assert had == 0 or (id_, had) in self.passed, f"S5: {had} to {has} without good evidence"
         elif not labelled:
-            assert canary.get("promotion"), "S5: promoted without a label, and without a record of the decision"
+            assert canary.get("promotion"), (
+                "S5: promoted without a label, and without a record of the decision"
+            )
             assert rolls_forward or (id_, had) in self.passed, f"S5: promoted at {had} without good evidence"
 
     def _is_acknowledged(self) -> bool:
@@ -585,7 +587,9 @@ class Simulation:
         if was and is_ != was:
             assert is_, "the stable revision was forgotten"
             by_itself = (before.get("canary") or {}).get("promotion")
-            assert by_itself or ("Promote", is_["id"]) in self.given_labels, f"S5: {is_['id']} committed unasked"
+            assert by_itself or ("Promote", is_["id"]) in self.given_labels, (
+                f"S5: {is_['id']} committed unasked"
+            )
             assert not any(
                 c["kind"] == "Abort" and c["id"] == is_["id"] for c in before.get("commands") or ()
             ), "S14"
@@ -598,13 +602,14 @@ class Simulation:
             assert entry["reason"], entry
             assert entry["message"], entry
 
-
     def _check_promotion(self, canary: Manifest, stable: Manifest) -> None:
         rollout = self._rollout_of(canary["revision"])
         assert rollout["promotion"] == "Automatic", "S5: nobody asked for promotion without a label"
         if canary["promotion"]["reason"] == "GoodEnough":
             weights_of_steps = [step["weight"] for step in rollout["steps"]]
-            assert {(canary["id"], weight) for weight in weights_of_steps} <= self.passed, "S5: a step was not good"
+            assert {(canary["id"], weight) for weight in weights_of_steps} <= self.passed, (
+                "S5: a step was not good"
+            )
         elif canary["promotion"]["reason"] == "RollForward":
             assert self.ready(stable["revision"]) == 0, "S5: stable answers"
 
