@@ -21,7 +21,8 @@ RESERVE_LIMITED = "ReserveLimited"
 class Share(NamedTuple):
     """What a revision gets of the summed demand now, and what it must be ready for, in percent."""
 
-    weight_percent: int
+    weight_percent: int | None
+    """None: what the other live revisions leave of 100."""
     reserve_percent: int
 
 
@@ -46,13 +47,16 @@ def current_step(observed: Observed, canary: CanaryStatus) -> Step:
 
 
 def share(observed: Observed, state: State, revision: str) -> Share:
-    """Return the share of a live revision (surge Full: stable stays ready for everything)."""
-    if state.canary is None or state.stable is None:
-        return Share(100, 100)
-    weight = routing.backends(observed, state).get(state.canary.revision, 0)
-    if revision == state.canary.revision:
-        return Share(weight, next_weight(observed, state))
-    return Share(100 - weight, 100)
+    """Return the share of a live revision (surge Full: stable stays ready for everything).
+
+    Stable states no weight, so that nothing of it changes from step to step. A canary that has traffic states the
+    weight that it prepares for: one write a step, and a forecast that knows of the step before it comes.
+    """
+    if state.canary is None or state.stable is None or revision != state.canary.revision:
+        return Share(None, 100)
+    target = next_weight(observed, state)
+    has_traffic = routing.backends(observed, state).get(revision, 0) > 0
+    return Share(target if has_traffic else 0, target)
 
 
 def percent_of(total: int, percent: int) -> int:

@@ -10,13 +10,15 @@ from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import Gate, Move, State, Wait, moment_of, text_of
 
 PREPARING = "Preparing"
+ADVANCING = "Advancing"
 PROMOTING = "Promoting"
 
 
-def waiting(observed: Observed, state: State, gate: Gate, stage: str) -> Move:
+def waiting(observed: Observed, state: State, gate: Gate, stage: str, words: str | None = None) -> Move:
     """Wait at a closed gate of a stage: a lost wait stops the clock, want of nodes has a deadline of its own.
 
-    Only a lost wait is named as the reason: the others belong to the stage and pass without a word.
+    Only a lost wait is named as the reason: the others belong to the stage and pass without a word. `words` is what
+    the stage says of a wait of seconds, so that it is not news in itself.
     """
     is_lost = gate.wait is Wait.LOST
     held = accounted(state, gate if is_lost else None, observed.now)
@@ -34,7 +36,7 @@ def waiting(observed: Observed, state: State, gate: Gate, stage: str) -> Move:
     return Move(
         state=held,
         reason="Unschedulable" if stalled else gate.reason if is_lost else stage,
-        message=gate.message,
+        message=words if words is not None and gate.wait is Wait.BRIEF else gate.message,
         stalled=stalled,
         overdue=overdue,
         look_again=(*gate.look_again, *look_again),

@@ -85,7 +85,7 @@ def _good(observed: Observed, state: State, analysis: Analysis) -> Move:
     if step < len(rollout.steps):
         advanced = deadlines.new_phase(state, observed.now, step=step)
         return Move(
-            advanced, deadlines.PREPARING, capacity.preparing(canary.revision, rollout.steps[step].weight)
+            advanced, deadlines.ADVANCING, capacity.preparing(canary.revision, rollout.steps[step].weight)
         )
     if rollout.promotion == "Automatic":
         return deadlines.promotion(observed, state, "GoodEnough")

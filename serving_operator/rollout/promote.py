@@ -18,10 +18,11 @@ def promote(observed: Observed, state: State) -> Move:
     assert state.canary is not None
     assert state.stable is not None
     canary, stable = state.canary, state.stable
+    words = capacity.preparing(canary.revision, 100)
     if observed.weights.get(canary.revision, 0) >= 100:
         gate = steps.arrival_gate(observed, state, 100)
         if not gate.open:
-            return deadlines.waiting(observed, state, gate, PROMOTING)
+            return deadlines.waiting(observed, state, gate, PROMOTING, words)
         arrived = steps.arrived(observed, state, 100)
         return _soak(observed, deadlines.accounted(arrived, None, observed.now))
     if canary.promotion is not None and canary.promotion.reason == "GoodEnough":
@@ -33,12 +34,12 @@ def promote(observed: Observed, state: State) -> Move:
     if gate.open:
         gate = steps.route_gate(observed)
     if not gate.open:
-        return deadlines.waiting(observed, state, gate, PROMOTING)
+        return deadlines.waiting(observed, state, gate, PROMOTING, words)
     forward = rollforward.stable_is_broken(observed)
     return Move(
         state=deadlines.accounted(state, None, observed.now),
         reason=rollforward.ROLL_FORWARD if forward else PROMOTING,
-        message=steps.TRAVELLING,
+        message=words,
         writes=(
             routing.write(
                 observed,

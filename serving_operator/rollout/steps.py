@@ -10,7 +10,7 @@ from serving_operator.rollout.rollforward import broken_at, roll_forward, stable
 from serving_operator.rollout.state import OPEN, Gate, Move, State, Wait, text_of
 
 PREPARING = deadlines.PREPARING
-ADVANCING = "Advancing"
+ADVANCING = deadlines.ADVANCING
 TRAVELLING = "New weights are in the route; every Gateway and its proxies are given time to follow."
 
 
@@ -20,31 +20,35 @@ def advance(observed: Observed, state: State) -> Move:
     assert state.stable is not None
     canary, stable = state.canary, state.stable
     target = capacity.next_weight(observed, state)
+    # A first weight ends a preparation of minutes, and is said. Later ones are one stage, from verdict to arrival.
+    is_first = not canary.weight
+    preparing = PREPARING if is_first else ADVANCING
+    words = None if is_first else capacity.preparing(canary.revision, target)
     if observed.weights.get(canary.revision, 0) >= target:
         gate = arrival_gate(observed, state, target)
         if gate.open:
             return verdict(observed, arrived(observed, state, target))
-        return deadlines.waiting(observed, state, gate, ADVANCING)
+        return deadlines.waiting(observed, state, gate, ADVANCING, words)
     state = evidence.noted(observed, state)
     bad = judgement.turned_bad(observed, state)
     if bad is not None:
         return bad
     gate = capacity.capacity_gate(observed, state, canary.revision, target)
     if not gate.open:
-        return deadlines.waiting(observed, state, gate, PREPARING)
+        return deadlines.waiting(observed, state, gate, preparing, words)
     if stable_is_broken(observed):
         return roll_forward(observed, state)
     gate = capacity.stable_gate(observed, state, 100 - target)
     if gate.open:
         gate = route_gate(observed)
     if not gate.open:
-        waiting = deadlines.waiting(observed, state, gate, PREPARING)
+        waiting = deadlines.waiting(observed, state, gate, preparing, words)
         return replace(waiting, look_again=(*waiting.look_again, *broken_at(observed)))
     weights = {stable.revision: 100 - target, canary.revision: target}
     return Move(
         state=deadlines.accounted(state, None, observed.now),
         reason=ADVANCING,
-        message=TRAVELLING,
+        message=words or TRAVELLING,
         writes=(
             routing.write(
                 observed,

@@ -267,7 +267,7 @@ STATES: dict[str, Callable[[], Simulation]] = {
     "canary's evidence is collected": lambda: with_traffic(QUIET, 5),
     "canary's evidence has no source": without_source,
     "canary lacks replicas at its step": below_need_at_step,
-    "canary is good, the next weight is prepared": lambda: until(at_judged_step(), "Preparing"),
+    "canary is good, the next weight is prepared": lambda: until(at_judged_step(), "Advancing"),
     "canary is neither good nor bad in time": lambda: with_traffic(QUIET, 80),
     "canary is good, its label is waited for": lambda: until(
         at_judged_step(promotion="Manual"), "WaitingForPromotion"
