@@ -101,9 +101,10 @@ def recorded(observed: Observed, state: State, found: Finding) -> State:
     assert analysis is not None
     if has_said(observed, canary, found.verdict):
         return state
+    measured = counted(observed, canary)
     evidence = EvidenceStatus(
         verdict=found.verdict,
-        source=analysis.source,
+        source=measured.source if measured is not None else analysis.source,
         step=_counted_step(observed, canary),
         windows=found.windows,
         requests=found.requests,

@@ -118,7 +118,7 @@ def test_costs_few_writes() -> None:
     cluster.run(30)
     cluster.label("Promote", f"{B}-2")
     cluster.run(60)
-    assert len(cluster.writes) + cluster.status_writes - before <= 28
+    assert len(cluster.writes) + cluster.status_writes - before <= 26
     assert cluster.run(100) == 0
 
 

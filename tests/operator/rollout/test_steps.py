@@ -13,7 +13,7 @@ from serving_operator.children.route import weights
 from serving_operator.decide import decide
 from serving_operator.judge.windows import Window
 from serving_operator.rollout.state import moment_of
-from serving_operator.world import Manifest
+from serving_operator.world import Manifest, ObjectId
 from tests.operator.rollout.simulation import (
     BAD,
     KEY,
@@ -426,9 +426,41 @@ def test_a_broken_stable_is_replaced_without_a_label(weight: int) -> None:
         cluster.tick(31)
         cluster.apply(judged("b"))
     assert committed(cluster, 150) == B
-    assert "RollForward" in str([note.message for note in cluster.events]) or any(
-        "stable has no ready pod" in note.message for note in cluster.events
-    )
+    told = [note.message for note in cluster.events if note.reason == "Promoted"]
+    assert len(told) == 1
+    assert "stable has no ready pod" in told[0]
+
+
+@pytest.mark.parametrize(("weight", "promoted"), [(10, False), (30, False), (60, True)])
+def test_what_was_good_and_turns_bad_is_aborted_before_it_gets_more(weight: int, promoted: bool) -> None:
+    """While the next weight is prepared the canary is watched, also after it has promoted itself."""
+    cluster = at_weight(weight, started())
+    while canary(cluster)["verdict"] not in ("Advancing", "Promoting"):
+        cluster.round()
+    assert ("promotion" in canary(cluster)) == promoted
+    cluster.traffic = Window(1000, 900, 4000, 0)
+    for _ in range(40):  # the canary's new pods take long
+        cluster.tick()
+        cluster.autoscaler()
+        cluster.gateway()
+        cluster.reconcile()
+    assert committed(cluster, 30) == A
+    assert [entry["reason"] for entry in cluster.status["rejected"]] == ["WorseThanStable"]
+    assert max(found.get(B, 0) for id_, found in cluster.history if id_ == f"{B}-2") == weight
+
+
+def test_a_changed_number_of_pods_is_told_with_what_follows_or_after_a_while() -> None:
+    """During a rollout `replicas` alone is written 30 seconds late, and never not at all."""
+    cluster = quiet_at(10)
+    cluster.run(20)
+    cluster.objects[ObjectId("Deployment", f"{KEY.name}-{A}")]["spec"]["replicas"] += 1
+    before = cluster.status["replicas"]
+    for index in range(40):
+        cluster.tick()
+        cluster.kubelet()
+        cluster.reconcile()
+        told = cluster.status["replicas"] == before + 1
+        assert told == (index >= 30), index
 
 
 def test_the_evidence_is_written_with_the_verdict_and_told_once() -> None:
