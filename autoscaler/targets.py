@@ -54,6 +54,8 @@ class Target:
     """Who else claims the workload, as a sentence with the remedy."""
     members: tuple[str, ...] = field(default=())
     """Uids of the InferenceAutoscalers whose demands are summed, the oldest first; its own among them."""
+    weight_percent: int = 100
+    """Percent of the summed demand that arrives here."""
 
     @property
     def uid(self) -> str:
@@ -72,10 +74,6 @@ class Target:
     def service(self) -> str:
         """The InferenceService that it belongs to, by label; empty if none."""
         return str((self.manifest["metadata"].get("labels") or {}).get(SERVICE_LABEL, ""))
-
-    @property
-    def weight_percent(self) -> int:
-        return self.spec.share.weight_percent if self.spec.share else 100
 
     @property
     def reserve_percent(self) -> int:
@@ -101,6 +99,7 @@ def targets_of(objects: ApiObjects) -> tuple[list[Target], list[str]]:
         oldest.setdefault((autoscaler.namespace, autoscaler.spec.scale_target_ref.name), autoscaler)
     age = {autoscaler.uid: rank for rank, (_, autoscaler) in enumerate(parsed)}
     by_name = {(autoscaler.namespace, autoscaler.name): autoscaler.uid for _, autoscaler in parsed}
+    by_uid = {autoscaler.uid: autoscaler for _, autoscaler in parsed}
     targets = []
     for manifest, autoscaler in parsed:
         key = (autoscaler.namespace, autoscaler.spec.scale_target_ref.name)
@@ -120,9 +119,21 @@ def targets_of(objects: ApiObjects) -> tuple[list[Target], list[str]]:
                 workloads.get(key),
                 conflict,
                 tuple(members),
+                _weight_percent(autoscaler, [by_uid[uid] for uid in members]),
             )
         )
     return targets, unreadable
+
+
+def _weight_percent(autoscaler: InferenceAutoscaler, members: Iterable[InferenceAutoscaler]) -> int:
+    """The weight that is stated, or what those of the other members leave of 100."""
+    share = autoscaler.spec.share
+    if share is None:
+        return 100
+    if share.weight_percent is not None:
+        return share.weight_percent
+    others = (member.spec.share for member in members if member.uid != autoscaler.uid)
+    return max(0, 100 - sum((other.weight_percent or 0) for other in others if other is not None))
 
 
 def workload_of(manifest: Manifest) -> Workload:

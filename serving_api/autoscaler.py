@@ -29,8 +29,8 @@ class Share(Model):
 
     of: Annotated[list[ObjectName], Field(min_length=1, max_length=8)]
     """InferenceAutoscalers whose demands are summed; this one is among them."""
-    weight_percent: Percent
-    """Percent of the summed demand that arrives here now."""
+    weight_percent: Percent | None = None
+    """Percent of the summed demand that arrives here now, or as soon as the reserve is ready; if absent what the others leave of 100."""
     reserve_percent: Percent
     """Percent of the summed demand to be ready for."""
 

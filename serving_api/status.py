@@ -39,6 +39,49 @@ class Abort(Model):
     """Whether the attempt is rejected for it."""
 
 
+class Span(Model):
+    """A stretch of time."""
+
+    since: str
+    """When it began."""
+    until: str | None = None
+    """When it ended; absent while it lasts."""
+
+
+class Promotion(Model):
+    """A promotion that no label asked for."""
+
+    reason: Literal["GoodEnough", "RollForward", "Restored"]
+    """GoodEnough: every step was good. RollForward: stable was broken and the canary ready. Restored: found under way without a status."""
+    time: str
+    """When it was decided."""
+
+
+class EvidenceStatus(Model):
+    """What the latest verdict rests on; written with it, and not as the numbers grow."""
+
+    verdict: Literal["Good", "Bad", "Inconclusive"]
+    """What was found: Good enough for the objective, Bad (worse than the stable revision), or Inconclusive at the deadline."""
+    source: str
+    """Where requests were counted."""
+    step: int
+    """Step that it was counted in, from 0."""
+    windows: int
+    """Windows that were counted."""
+    requests: int
+    """Requests that the canary answered."""
+    bad_requests: int
+    """Those of them that were late or failed."""
+    stable_requests: int
+    """Requests that the stable revision answered in the same windows."""
+    stable_bad_requests: int
+    """Those of them that were late or failed."""
+    worse_than_stable: str
+    """Evidence that the canary is worse than the stable revision: 1 says nothing, its bound aborts."""
+    good_enough: str
+    """Evidence that the canary meets the objective: 1 says nothing, its bound advances."""
+
+
 class CanaryStatus(Model):
     """The attempt under way."""
 
@@ -56,8 +99,16 @@ class CanaryStatus(Model):
     """When the attempt began."""
     step_started_at: str | None = None
     """When the gateway's acknowledgement of the present weight had settled."""
+    phase_started_at: str | None = None
+    """When the clock of the present deadline began: at the start of the attempt, of each step's preparation, and of each step."""
+    uncounted: Annotated[list[Span], Field(max_length=10)] | None = None
+    """Times in the present step in which the canary lacked replicas, so that its lateness says nothing about it."""
+    evidence: EvidenceStatus | None = None
+    """What the latest verdict rests on."""
+    promotion: Promotion | None = None
+    """The promotion that was decided without a label."""
     held_seconds: int | None = None
-    """Seconds of ended waits, not counted towards the deadline."""
+    """Seconds of ended waits, not counted towards the present deadline."""
     hold: Hold | None = None
     """The wait under way."""
     abort: Abort | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
@@ -24,7 +24,7 @@ from serving_operator.rollout import (
     steps,
 )
 from serving_operator.rollout.commands import Heard
-from serving_operator.rollout.first_seen import facts
+from serving_operator.rollout.first_seen import facts, pods_counted
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import Gate, Move, State, Wait
 from serving_operator.status import invalid, report
@@ -34,6 +34,8 @@ from serving_operator.world import Plan, Settings, World, Write
 LOOK_AGAIN_SECONDS = 15.0
 """During a rollout the world is looked at this often even if nothing is heard of it."""
 SOON_SECONDS = 1.0
+REPLICAS_SECONDS = 30.0
+"""During a rollout a changed number of pods alone is written this late: as a rule what follows from it takes it along."""
 
 
 def decide(world: World, settings: Settings, now: datetime) -> Plan:
@@ -61,7 +63,13 @@ def decide(world: World, settings: Settings, now: datetime) -> Plan:
     conflicts = tuple(dict.fromkeys((*decided.conflicts, *drift.conflicts)))
     lost = tuple(name for name in capacity.live_revisions(state) if is_lost(observed, state, name))
     status = report.status(report.Report(observed, move, heard.ignored, conflicts, lost))
-    return _plan(world, writes, status, (*move.look_again, *rest.look_again), now)
+    moments = (*move.look_again, *rest.look_again)
+    live = world.service.get("status") or {}
+    written_at = observed.first_seen(pods_counted(status["replicas"])) + timedelta(seconds=REPLICAS_SECONDS)
+    alone = status | {"replicas": live.get("replicas")} == live
+    if alone and observed.automatic and state.canary is not None and now < written_at:
+        status, moments = live, (*moments, written_at)
+    return _plan(world, writes, status, moments, now)
 
 
 def _move(observed: Observed, heard: Heard, state: State, conflicts: tuple[str, ...]) -> Move:
@@ -94,6 +102,8 @@ def _move(observed: Observed, heard: Heard, state: State, conflicts: tuple[str, 
     move = advance(observed, state)
     if move.overdue:
         return abort.carry_out(observed, state, abort.overdue(observed, state))
+    if move.abort is not None:
+        return abort.carry_out(observed, move.state, move.abort)
     if observed.wanted != state.canary.revision:
         way_out = commands.label_command(observed, "Abort", state.canary.id)
         message = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from serving_api.names import STABLE_LABEL, Attempt
+from serving_api.names import Attempt
 from serving_operator.children.autoscaler import inference_autoscaler
 from serving_operator.children.deployment import deployment
 from serving_operator.children.disruption import disruption_budget
@@ -28,7 +28,6 @@ def repair(observed: Observed, state: State) -> Iterator[Ensured]:
         if seen.record is not None:
             yield from _children(observed, state, seen, seen.record)
     if state.stable is not None:
-        yield from _unmarked(observed, state)
         yield from _stable_service(observed, state.stable.revision)
         yield from route(observed, state)
 
@@ -115,26 +114,12 @@ def autoscaler(observed: Observed, state: State, revision: str, recorded: Manife
         max_replicas=most,
         share={
             "of": [observed.revision(name).name for name in capacity.live_revisions(state)],
-            "weightPercent": share.weight_percent,
             "reservePercent": share.reserve_percent,
-        },
+        }
+        | ({} if share.weight_percent is None else {"weightPercent": share.weight_percent}),
         scale_down="Frozen" if in_rollout else "Allowed",
         revision_object=recorded,
     )
-
-
-def _unmarked(observed: Observed, state: State) -> Iterator[Ensured]:
-    """Take the mark of the committed revision from those that were it once, after the new one has it."""
-    assert state.stable is not None
-    if observed.marked_stable() != state.stable.revision:
-        return
-    live = capacity.live_revisions(state)
-    for revision, found in observed.records.items():
-        if revision not in live and (found["metadata"].get("labels") or {}).get(STABLE_LABEL):
-            attempt = observed.recorded_attempt(revision)
-            number = attempt.number if attempt else int(found.get("revision", 1))
-            wanted = restated(observed.service, found, number, attempt_of(found), False)
-            yield ensure(observed, wanted, f"revision {revision} is stable no more")
 
 
 def _stable_service(observed: Observed, revision: str) -> Iterator[Ensured]:

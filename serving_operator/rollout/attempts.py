@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from serving_api.names import ABORT_LABEL, PROMOTE_LABEL, RETRY_LABEL, Attempt
-from serving_api.status import CanaryStatus, StableStatus
+from serving_api.status import CanaryStatus, Promotion, StableStatus
 from serving_operator.children.revision import attempt_of, controller_revision, restated
+from serving_operator.rollout import routing
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import Move, State, text_of
 from serving_operator.world import Manifest, Write
@@ -32,13 +33,20 @@ def recovered(observed: Observed, state: State) -> State:
     canary = None
     if latest is not None and observed.wanted != marked and latest.number >= _highest_recorded(observed):
         weight = observed.weights.get(latest.revision, 0)
+        rollout = observed.rollout_of(latest.revision)
+        reached = [index for index, step in enumerate(rollout.steps) if step.weight <= weight]
         canary = CanaryStatus(
             id=str(latest),
             revision=latest.revision,
-            step=0,
+            step=reached[-1] if reached else 0,
             weight=weight if stable is not None else None,
             started_at=text_of(observed.now),
         )
+        written = routing.written(observed) or {}
+        if stable is not None and rollout.promotion == "Automatic" and written.get(latest.revision) == 100:
+            # Nothing but an accepted promotion writes this weight.
+            promotion = Promotion(reason="Restored", time=text_of(observed.now))
+            canary = canary.model_copy(update={"promotion": promotion})
     return replace(state, stable=stable, canary=canary)
 
 

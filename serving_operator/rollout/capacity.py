@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from serving_api.autoscaler import Reserve
+from serving_api.service import Step
+from serving_api.status import CanaryStatus
 from serving_operator.rollout import routing
 from serving_operator.rollout.observed import Observed, Revision
 from serving_operator.rollout.state import OPEN, Gate, State, Wait
@@ -19,7 +21,8 @@ RESERVE_LIMITED = "ReserveLimited"
 class Share(NamedTuple):
     """What a revision gets of the summed demand now, and what it must be ready for, in percent."""
 
-    weight_percent: int
+    weight_percent: int | None
+    """None: what the other live revisions leave of 100."""
     reserve_percent: int
 
 
@@ -33,18 +36,27 @@ def next_weight(observed: Observed, state: State) -> int:
     """Return the weight that the attempt under way prepares for, or has."""
     if state.canary is None or state.stable is None or state.promoted():
         return 100
-    step = observed.rollout_of(state.canary.revision).steps[state.canary.step or 0]
+    step = current_step(observed, state.canary)
     return max(step.weight, routing.backends(observed, state).get(state.canary.revision, 0))
 
 
+def current_step(observed: Observed, canary: CanaryStatus) -> Step:
+    """Return the step that the attempt is at; a record that was made anew may have fewer."""
+    steps = observed.rollout_of(canary.revision).steps
+    return steps[min(canary.step or 0, len(steps) - 1)]
+
+
 def share(observed: Observed, state: State, revision: str) -> Share:
-    """Return the share of a live revision (surge Full: stable stays ready for everything)."""
-    if state.canary is None or state.stable is None:
-        return Share(100, 100)
-    weight = routing.backends(observed, state).get(state.canary.revision, 0)
-    if revision == state.canary.revision:
-        return Share(weight, next_weight(observed, state))
-    return Share(100 - weight, 100)
+    """Return the share of a live revision (surge Full: stable stays ready for everything).
+
+    Stable states no weight, so that nothing of it changes from step to step. A canary that has traffic states the
+    weight that it prepares for: one write a step, and a forecast that knows of the step before it comes.
+    """
+    if state.canary is None or state.stable is None or revision != state.canary.revision:
+        return Share(None, 100)
+    target = next_weight(observed, state)
+    has_traffic = routing.backends(observed, state).get(revision, 0) > 0
+    return Share(target if has_traffic else 0, target)
 
 
 def percent_of(total: int, percent: int) -> int:
@@ -135,6 +147,20 @@ def stable_gate(observed: Observed, state: State, percent: int) -> Gate:
         return OPEN
     message = f"Revision {seen.revision} (stable) has {has}, and {percent}% of the demand is to stay with it."
     return Gate(False, "StableNotReady", message, Wait.LOST)
+
+
+def lacks_need(observed: Observed, state: State, revision: str, percent: int) -> bool:
+    """Whether a revision is seen to have fewer ready replicas than this percent of the demand takes."""
+    seen = observed.revision(revision)
+    said = last_answer(seen) if observed.automatic else None
+    if said is None or seen.ready >= said.replicas:
+        return False
+    if said.limited and _stable_is_limited(observed, state, revision) and seen.ready >= observed.max_replicas:
+        return False
+    carries = said.carries_percent
+    if seen.ready < said.ready_replicas:
+        carries = carries * seen.ready // said.ready_replicas
+    return carries < percent
 
 
 def preparing(revision: str, percent: int) -> str:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from serving_api.status import CanaryStatus, Hold
-from serving_operator.rollout.capacity import WAITING_FOR_CAPACITY
+from serving_api.status import CanaryStatus, Hold, Promotion
+from serving_operator.rollout.capacity import WAITING_FOR_CAPACITY, preparing
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import Gate, Move, State, Wait, moment_of, text_of
 
+PREPARING = "Preparing"
+ADVANCING = "Advancing"
+PROMOTING = "Promoting"
 
-def waiting(observed: Observed, state: State, gate: Gate, stage: str) -> Move:
+
+def waiting(observed: Observed, state: State, gate: Gate, stage: str, words: str | None = None) -> Move:
     """Wait at a closed gate of a stage: a lost wait stops the clock, want of nodes has a deadline of its own.
 
-    Only a lost wait is named as the reason: the others belong to the stage and pass without a word.
+    Only a lost wait is named as the reason: the others belong to the stage and pass without a word. `words` is what
+    the stage says of a wait of seconds, so that it is not news in itself.
     """
     is_lost = gate.wait is Wait.LOST
     held = accounted(state, gate if is_lost else None, observed.now)
@@ -31,7 +36,7 @@ def waiting(observed: Observed, state: State, gate: Gate, stage: str) -> Move:
     return Move(
         state=held,
         reason="Unschedulable" if stalled else gate.reason if is_lost else stage,
-        message=gate.message,
+        message=words if words is not None and gate.wait is Wait.BRIEF else gate.message,
         stalled=stalled,
         overdue=overdue,
         look_again=(*gate.look_again, *look_again),
@@ -53,13 +58,19 @@ def accounted(state: State, hold: Gate | None, now: datetime) -> State:
 
 
 def phase_started(state: State) -> datetime | None:
-    """Return when the attempt's clock began: at its start, and anew when its promotion was accepted."""
+    """Return when the attempt's clock began: at its start, and anew for each step and when its promotion was accepted."""
     if state.canary is None:
         return None
     promotion = state.promoted()
     if promotion is not None:
         return moment_of(promotion.time)
-    return moment_of(state.canary.started_at) if state.canary.started_at else None
+    began = state.canary.phase_started_at or state.canary.started_at
+    return moment_of(began) if began else None
+
+
+def new_phase(state: State, now: datetime, **changes: object) -> State:
+    """Begin the clock anew, with nothing lost so far."""
+    return state.with_canary(phase_started_at=text_of(now), held_seconds=None, hold=None, **changes)
 
 
 def lost(canary: CanaryStatus, now: datetime) -> timedelta:
@@ -74,3 +85,11 @@ def deadline(observed: Observed, state: State) -> datetime:
     assert canary is not None
     allowed = timedelta(seconds=observed.rollout_of(canary.revision).progress_deadline_seconds)
     return (started or observed.now) + allowed + lost(canary, observed.now)
+
+
+def promotion(observed: Observed, state: State, reason: str) -> Move:
+    """Record a promotion that no label asked for, in a write of its own: it is neither lost nor done twice."""
+    assert state.canary is not None
+    decided = Promotion.model_validate({"reason": reason, "time": text_of(observed.now)})
+    begun = new_phase(state, observed.now, promotion=decided)
+    return Move(begun, PROMOTING, preparing(state.canary.revision, 100))

@@ -8,12 +8,17 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from serving_api.service import InferenceService
-from serving_operator.rollout import acknowledge
+from serving_operator.rollout import acknowledge, capacity
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import State
 from serving_operator.world import DEFAULT_SETTINGS, World
 
 STABLE_BROKEN = "stableBroken"
+
+
+def pods_counted(replicas: int) -> str:
+    """Name the fact that the live revisions have so many pods."""
+    return f"pods:{replicas}"
 
 
 def unused(revision: str) -> str:
@@ -46,6 +51,7 @@ def _holding(observed: Observed) -> Iterator[str]:
             yield acknowledge.generation_fact(route, "drained")
     if state.stable is not None and not observed.revision(state.stable.revision).has_ready_pod:
         yield STABLE_BROKEN
+    yield pods_counted(sum(observed.revision(name).replicas for name in capacity.live_revisions(state)))
     for revision in observed.populated:
         if is_unused(observed, revision):
             yield unused(revision)

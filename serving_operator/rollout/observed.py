@@ -192,7 +192,10 @@ class Observed:
         )
 
     def marked_stable(self) -> str | None:
-        """Return the revision whose record is marked as the committed one; the latest if there are two."""
+        """Return the revision whose record is marked as the committed one; the latest of those that were ever.
+
+        A former one keeps its mark until it is tried again: numbers of attempts only grow, so the latest counts.
+        """
         marked = [
             (int(record.get("revision", 0)), revision)
             for revision, record in self.records.items()

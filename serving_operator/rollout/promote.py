@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from serving_api.names import Attempt
-from serving_operator.rollout import capacity, deadlines, routing, steps
+from serving_operator.rollout import capacity, deadlines, evidence, judgement, rollforward, routing, steps
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import Move, State, moment_of
 
-PROMOTING = "Promoting"
+PROMOTING = deadlines.PROMOTING
 COMMITTED = "Committed"
 
 
@@ -18,21 +18,28 @@ def promote(observed: Observed, state: State) -> Move:
     assert state.canary is not None
     assert state.stable is not None
     canary, stable = state.canary, state.stable
+    words = capacity.preparing(canary.revision, 100)
     if observed.weights.get(canary.revision, 0) >= 100:
         gate = steps.arrival_gate(observed, state, 100)
         if not gate.open:
-            return deadlines.waiting(observed, state, gate, PROMOTING)
-        return _soak(observed, steps.arrived(observed, state, 100))
+            return deadlines.waiting(observed, state, gate, PROMOTING, words)
+        arrived = steps.arrived(observed, state, 100)
+        return _soak(observed, deadlines.accounted(arrived, None, observed.now))
+    if canary.promotion is not None and canary.promotion.reason == "GoodEnough":
+        state = evidence.noted(observed, state)
+        bad = judgement.turned_bad(observed, state)
+        if bad is not None and state.commanded("Promote", canary.id) is None:
+            return bad
     gate = capacity.capacity_gate(observed, state, canary.revision, 100)
     if gate.open:
         gate = steps.route_gate(observed)
     if not gate.open:
-        return deadlines.waiting(observed, state, gate, PROMOTING)
-    forward = steps.stable_is_broken(observed)
+        return deadlines.waiting(observed, state, gate, PROMOTING, words)
+    forward = rollforward.stable_is_broken(observed)
     return Move(
         state=deadlines.accounted(state, None, observed.now),
-        reason=steps.ROLL_FORWARD if forward else PROMOTING,
-        message=steps.TRAVELLING,
+        reason=rollforward.ROLL_FORWARD if forward else PROMOTING,
+        message=words,
         writes=(
             routing.write(
                 observed,

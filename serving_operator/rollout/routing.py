@@ -40,11 +40,16 @@ def is_drifted(observed: Observed, state: State) -> bool:
     live = {entry.revision for entry in (state.stable, state.canary) if entry is not None}
     if state.stable is not None and any(observed.weights[name] for name in observed.weights.keys() - live):
         return True
+    return observed.route is not None and written(observed) != observed.weights
+
+
+def written(observed: Observed) -> Mapping[str, int] | None:
+    """Return the weights that the operator wrote last, as the route carries them."""
     try:
-        written = json.loads(_annotations(observed).get(WEIGHTS_ANNOTATION) or "null")
+        found = json.loads(_annotations(observed).get(WEIGHTS_ANNOTATION) or "null")
     except ValueError:
-        written = None
-    return observed.route is not None and written != observed.weights
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def backends(observed: Observed, state: State) -> dict[str, int]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from serving_api.names import Attempt
-from serving_api.status import CanaryStatus, Command, Rejected, StableStatus
+from serving_api.status import Abort, CanaryStatus, Command, Promotion, Rejected, StableStatus
 from serving_operator.world import Write
 
 HISTORY = 10
@@ -50,9 +50,11 @@ class State:
         found = [command for command in self.commands if (command.kind, command.id) == (kind, attempt)]
         return found[-1] if found else None
 
-    def promoted(self) -> Command | None:
-        """Return the accepted promotion of the attempt under way."""
-        return self.commanded("Promote", self.canary.id) if self.canary else None
+    def promoted(self) -> Command | Promotion | None:
+        """Return the promotion of the attempt under way, as it was recorded: a label's, or one decided without."""
+        if self.canary is None:
+            return None
+        return self.commanded("Promote", self.canary.id) or self.canary.promotion
 
     def rejection_of(self, revision: str) -> Rejected | None:
         """Return why a revision is not tried, unless a retry of that attempt was accepted."""
@@ -128,5 +130,7 @@ class Move:
     """What Stalled says, where `reason` only says what follows from it."""
     overdue: bool = False
     """The attempt's time is up."""
+    abort: Abort | None = None
+    """Why the attempt is to be aborted by what was found of it."""
     look_again: tuple[datetime, ...] = ()
     """Moments at which time alone may change the decision."""

@@ -44,7 +44,7 @@ def servable(observed: Observed, state: State) -> Said:
     if not _was_acknowledged(observed):
         message = "Pods are ready, but no Gateway carries the route; see condition RouteProgrammed."
         return Said("Servable", "False", "NoGateway", message)
-    return Said("Servable", "True", "ReadyPods", f"Requests are answered by revision {', '.join(answering)}.")
+    return Said("Servable", "True", "ReadyPods", "Requests are answered by ready pods.")
 
 
 def serving_revisions(observed: Observed) -> list[str]:

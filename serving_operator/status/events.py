@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
+from serving_api.status import EvidenceStatus
+from serving_operator.rollout.evidence import in_numbers
 from serving_operator.world import EventNote, Manifest
 
 _WARNS_IF_TRUE = ("Stalled", "CommandIgnored", "NameConflict", "ReserveLimited")
+_FOUND = {"Good": "good enough", "Bad": "worse than stable", "Inconclusive": "neither good nor bad"}
+_WHY = {
+    "GoodEnough": "every step was good",
+    "RollForward": "stable has no ready pod, and the canary is ready",
+    "Restored": "its promotion was under way when the status was lost",
+}
 
 
 def transitions(before: Manifest, after: Manifest) -> tuple[EventNote, ...]:
@@ -25,6 +34,16 @@ def _of_the_rollout(before: Manifest, after: Manifest) -> Iterator[EventNote]:
     if has and has.get("weight") and (had.get("id"), had.get("weight")) != (has["id"], has["weight"]):
         message = f"Attempt {has['id']} has {has['weight']}% of the traffic."
         yield EventNote("Normal", "WeightReached", message, "Rollout")
+    said = has.get("evidence")
+    if said and (had.get("id"), had.get("evidence")) != (has["id"], said):
+        numbers = in_numbers(EvidenceStatus.model_validate(said))
+        message = f"Attempt {has['id']} is {_FOUND[said['verdict']]} at step {said['step']}: {numbers}"
+        kind: Literal["Normal", "Warning"] = "Normal" if said["verdict"] == "Good" else "Warning"
+        yield EventNote(kind, f"Step{said['verdict']}", message, "Rollout")
+    promotion = has.get("promotion")
+    if promotion and (had.get("id"), had.get("promotion")) != (has["id"], promotion):
+        message = f"Attempt {has['id']} is promoted without a label: {_WHY[promotion['reason']]}."
+        yield EventNote("Normal", "Promoted", message, "Rollout")
     if has.get("abort") and not had.get("abort"):
         message = f"Attempt {has['id']} is aborted: {has['abort']['message']}"
         yield EventNote("Warning", "Aborting", message, "Rollout")

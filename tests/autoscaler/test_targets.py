@@ -57,6 +57,27 @@ def test_members_are_the_live_revisions_oldest_first() -> None:
     assert {target.members for target in found} == {("ia-a", "ia-b")}
 
 
+@pytest.mark.parametrize(
+    ("stable", "canary", "expected"),
+    [
+        ({}, {"weightPercent": 30}, {"a": 70, "b": 30}),
+        ({"weightPercent": 80}, {"weightPercent": 20}, {"a": 80, "b": 20}),
+        ({}, None, {"a": 100}),
+    ],
+    ids=["what the others leave", "as stated", "alone"],
+)
+def test_the_weight_of_one_that_states_none_is_what_the_others_leave(
+    stable: dict[str, Any], canary: dict[str, Any] | None, expected: dict[str, int]
+) -> None:
+    """A stable revision's share need not be written again at each step of the canary."""
+    of = {"of": ["a", "b"], "reservePercent": 100}
+    revisions = [Revision("a", share=of | stable)]
+    if canary is not None:
+        revisions.append(Revision("b", created=EPOCH + 60, share=of | canary))
+    found, _ = targets_of(listed(*revisions))
+    assert {target.autoscaler.name: target.weight_percent for target in found} == expected
+
+
 def test_an_unreadable_object_harms_no_other() -> None:
     """A spec that the types refuse is told, and the rest goes on."""
     world = World(Revision("a"), Revision("b"))

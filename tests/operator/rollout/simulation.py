@@ -25,8 +25,11 @@ from serving_api.revision import revision_of
 from serving_api.service import InferenceService
 from serving_operator.children.route import weights
 from serving_operator.decide import decide
+from serving_operator.judge.verdict import judge, limits_of
+from serving_operator.judge.windows import Evidence, Missing, Window
 from serving_operator.ownership import controller_of
 from serving_operator.rollout import facts
+from serving_operator.rollout.state import moment_of
 from serving_operator.world import EventNote, Manifest, ObjectId, Plan, Settings, World, Write
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -61,6 +64,27 @@ def inference_service(image: str = "a", **spec: Any) -> Manifest:
     return made
 
 
+GOOD = Window(100, 0, 400, 1)
+"""A window of a canary that meets its objective."""
+BAD = Window(100, 50, 400, 1)
+"""A window of a canary that is worse than stable."""
+QUIET = Window(0, 0, 2, 0)
+"""A window that says nothing."""
+SOURCE_AWAY = Missing("PrometheusUnreachable", "Prometheus does not answer; see its pods.")
+
+
+def judged(image: str = "a", weights: tuple[int, ...] = (10, 30, 60), **rollout: Any) -> Manifest:
+    """Return a service whose rollouts are judged step by step and promote themselves."""
+    made = inference_service(image)
+    made["spec"]["rollout"] |= {
+        "steps": [{"weight": weight} for weight in weights],
+        "promotion": "Automatic",
+        "analysis": {"windowSeconds": 10, "stepDeadlineSeconds": 60},
+    }
+    made["spec"]["rollout"] |= rollout
+    return made
+
+
 class Crash(Exception):  # noqa: N818
     """The operator is killed between two of its writes."""
 
@@ -91,6 +115,11 @@ class Simulation:
         self.history: list[tuple[str, dict[str, int]]] = []
         self.peak: dict[str, int] = {}
         self.aborted: set[str] = set()
+        self.traffic: Window = GOOD
+        self.source_missing: Missing | None = None
+        self.passed: set[tuple[str, int]] = set()
+        self._lacking: list[datetime] = []
+        self._counted: dict[tuple[str, str], list[Window]] = {}
         self._version = 100
         self._uid = 0
 
@@ -136,9 +165,40 @@ class Simulation:
             last_replicas=dict(self.last_replicas),
             last_revisions=dict(self.last_revisions),
             refused=dict(self.refused),
+            evidence=self._evidence(),
         )
         self.since = facts(world, self.now)
         return replace(world, since=self.since)
+
+    def _evidence(self) -> Evidence | None:
+        """Count what the traffic of the step was like, window by window; what was counted stays so after a restart."""
+        canary = self.status.get("canary") or {}
+        rollout = self._rollout_of(canary["revision"]) if canary else {}
+        started = canary.get("stepStartedAt")
+        if not started or "analysis" not in rollout:
+            return None
+        windows = self._counted.setdefault((canary["id"], started), [])
+        begins, length = moment_of(started), rollout["analysis"].get("windowSeconds", 60)
+        while begins + timedelta(seconds=length) * (len(windows) + 1) <= self.now:
+            windows.append(self.traffic)
+        if self.ready(canary["revision"]) < -(-self.demand * canary["weight"] // 100):
+            self._lacking.append(self.now)
+        fair = []
+        for index, window in enumerate(windows):
+            since = begins + timedelta(seconds=length * index - 5)
+            until = since + timedelta(seconds=length + 10)
+            if not any(since < moment < until for moment in self._lacking):
+                fair.append(window)
+        if self.source_missing is None and judge(fair, limits_of(99, None)).verdict == "Good":
+            self.passed.add((canary["id"], canary["weight"]))
+        return Evidence(canary["id"], begins, "runtime", tuple(windows), self.source_missing)
+
+    def _rollout_of(self, revision: str) -> Manifest:
+        """Return the rollout that was recorded when the attempt at a revision began."""
+        record = self.objects.get(ObjectId("ControllerRevision", f"{KEY.name}-{revision}"))
+        annotations = (record or {"metadata": {}})["metadata"].get("annotations") or {}
+        attempt = json.loads(annotations.get("serving-operator.dev/attempt", "{}"))
+        return dict(attempt.get("rollout") or self.service["spec"]["rollout"])
 
     def decide(self) -> Plan:
         """Ask the operator what it would do."""
@@ -445,7 +505,7 @@ class Simulation:
                 assert self._is_acknowledged(), "a weight is raised before the last route was acknowledged"
                 assert self.ready(revision) >= 1, "S1: weight for a revision that does not answer"
                 self._check_capacity(revision, stable["revision"], has)
-                assert has < 100 or ("Promote", id_) in self.given_labels, "S5: promoted without a label"
+                self._check_gate(canary, stable["revision"], had, has)
                 assert ("Abort", id_) not in self.given_labels or not any(
                     command["kind"] == "Abort" and command["id"] == id_
                     for command in status.get("commands") or ()
@@ -461,6 +521,21 @@ class Simulation:
                 dark = self.ready(stable["revision"]) == 0 and self.ready(revision) > 0
                 assert label_given or not dark, "an automatic abort moved traffic onto a dead stable"
         self.history.append((canary.get("id", ""), after))
+
+    def _check_gate(self, canary: Manifest, stable: str, had: int, has: int) -> None:
+        """A canary that has traffic gets more by its label, or after good evidence at the weight that it has."""
+        id_ = canary["id"]
+        labelled = ("Promote", id_) in self.given_labels
+        rolls_forward = (canary.get("promotion") or {}).get("reason") == "RollForward"
+        if has < 100:
+            weights_of_steps = [step["weight"] for step in self._rollout_of(canary["revision"])["steps"]]
+            assert has in weights_of_steps, f"{has} is no step of {weights_of_steps}"
+            assert had == 0 or (id_, had) in self.passed, f"S5: {had} to {has} without good evidence"
+        elif not labelled:
+            assert canary.get("promotion"), (
+                "S5: promoted without a label, and without a record of the decision"
+            )
+            assert rolls_forward or (id_, had) in self.passed, f"S5: promoted at {had} without good evidence"
 
     def _is_acknowledged(self) -> bool:
         assert self.route is not None
@@ -506,9 +581,15 @@ class Simulation:
 
     def _check_status(self, before: Manifest, after: Manifest) -> None:
         was, is_ = before.get("stable") or {}, after.get("stable") or {}
+        decided = (after.get("canary") or {}).get("promotion")
+        if decided and decided != (before.get("canary") or {}).get("promotion"):
+            self._check_promotion(after["canary"], was)
         if was and is_ != was:
             assert is_, "the stable revision was forgotten"
-            assert ("Promote", is_["id"]) in self.given_labels, f"S5: {is_['id']} committed without its label"
+            by_itself = (before.get("canary") or {}).get("promotion")
+            assert by_itself or ("Promote", is_["id"]) in self.given_labels, (
+                f"S5: {is_['id']} committed unasked"
+            )
             assert not any(
                 c["kind"] == "Abort" and c["id"] == is_["id"] for c in before.get("commands") or ()
             ), "S14"
@@ -520,6 +601,17 @@ class Simulation:
         for entry in after["conditions"]:
             assert entry["reason"], entry
             assert entry["message"], entry
+
+    def _check_promotion(self, canary: Manifest, stable: Manifest) -> None:
+        rollout = self._rollout_of(canary["revision"])
+        assert rollout["promotion"] == "Automatic", "S5: nobody asked for promotion without a label"
+        if canary["promotion"]["reason"] == "GoodEnough":
+            weights_of_steps = [step["weight"] for step in rollout["steps"]]
+            assert {(canary["id"], weight) for weight in weights_of_steps} <= self.passed, (
+                "S5: a step was not good"
+            )
+        elif canary["promotion"]["reason"] == "RollForward":
+            assert self.ready(stable["revision"]) == 0, "S5: stable answers"
 
 
 def _fields_of(manifest: Any) -> Manifest:

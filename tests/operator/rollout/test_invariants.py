@@ -7,16 +7,24 @@ from hypothesis import strategies as st
 
 from serving_api.names import AUTOSCALER_KIND
 from serving_operator.children.route import weights
+from serving_operator.judge.windows import Window
 from serving_operator.world import Manifest, ObjectId
 from tests.operator.rollout.simulation import (
+    BAD,
+    GOOD,
     KEY,
     NEVER_READY,
+    QUIET,
+    SOURCE_AWAY,
     Crash,
     Simulation,
     inference_service,
+    judged,
     revision,
 )
 
+ANALYSIS = {"windowSeconds": 10, "stepDeadlineSeconds": 60}
+PLENTY = Window(1000, 0, 4000, 0)
 IMAGES = ("a", "b", "c", "broken", "unschedulable")
 ACTIONS = st.one_of(
     st.tuples(st.just("rounds"), st.integers(1, 12)),
@@ -34,6 +42,8 @@ ACTIONS = st.one_of(
     st.tuples(st.just("edit weights"), st.sampled_from((0, 50, 100))),
     st.tuples(st.just("autoscaler alive"), st.booleans()),
     st.tuples(st.just("demand"), st.integers(1, 12)),
+    st.tuples(st.just("traffic"), st.sampled_from((GOOD, BAD, QUIET))),
+    st.tuples(st.just("source"), st.sampled_from((None, SOURCE_AWAY))),
 )
 
 
@@ -80,12 +90,20 @@ def act(cluster: Simulation, action: str, value: Any) -> None:
         cluster.autoscaler_alive = value
     elif action == "demand":
         cluster.demand = value
+    elif action == "traffic":
+        cluster.traffic = value
+    elif action == "source":
+        cluster.source_missing = value
 
 
 def in_mode(mode: str, image: str) -> Manifest:
     """Return a service whose replicas are set by the autoscaler, by the operator, or by somebody else."""
     if mode == "Auto":
         return inference_service(image)
+    if mode == "Judged":
+        return judged(image)
+    if mode == "Judged by hand":
+        return judged(image, promotion="Manual", analysis=ANALYSIS | {"onInconclusive": "Extend"})
     if mode == "Advise":
         return inference_service(image, scaling={"class": "Auto", "mode": "Advise"})
     made = inference_service(image, scaling={"class": "External", "external": {"replicas": 4}})
@@ -102,24 +120,27 @@ def heal(cluster: Simulation) -> None:
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.sampled_from(("Auto", "Advise", "External")), st.lists(ACTIONS, max_size=25))
+@given(
+    st.sampled_from(("Auto", "Advise", "External", "Judged", "Judged", "Judged by hand")),
+    st.lists(ACTIONS, max_size=25),
+)
 def test_no_order_of_events_breaks_an_invariant(mode: str, actions: list[tuple[str, Any]]) -> None:
     """The simulation checks S1, S2, S3, S4, S5, S6, S7, S8, S9, S11 and S14 at each write; in the end it is quiet."""
     cluster = Simulation(in_mode(mode, "a"))
     cluster.run(12)
     for action, value in actions:
         act(cluster, action, in_mode(mode, value) if action == "apply" else value)
-    cluster.autoscaler_alive = True
+    cluster.autoscaler_alive, cluster.source_missing, cluster.traffic = True, None, PLENTY
     cluster.tick()
     heal(cluster)
     cluster.run(60)
     for _ in range(60):
         cluster.round(10)
     assert cluster.run(30) == 0
-    _check_end(cluster)
+    _check_end(cluster, mode)
 
 
-def _check_end(cluster: Simulation) -> None:
+def _check_end(cluster: Simulation, mode: str) -> None:
     """The end fits the spec: committed, waiting for its label, rejected, or without a node."""
     status = cluster.status
     image = cluster.service["spec"]["predictor"]["container"]["image"]
@@ -135,7 +156,9 @@ def _check_end(cluster: Simulation) -> None:
         promoted = canary["id"] in [entry["id"] for entry in status.get("commands") or ()]
         assert canary["revision"] == wanted or promoted
         stuck = image in NEVER_READY or canary["revision"] != wanted
-        assert canary["verdict"] == ("Unschedulable" if stuck else "WaitingForPromotion"), canary
+        waits = ("WaitingForPromotion", "Inconclusive") if mode == "Judged" else ("WaitingForPromotion",)
+        assert canary["verdict"] in (("Unschedulable",) if stuck else waits), canary
+        assert mode != "Judged" or canary["verdict"] != "WaitingForPromotion", "it promotes itself"
     else:
         assert wanted in [entry["revision"] for entry in status["rejected"]]
         assert weights(cluster.route or {}) == {stable: 100}

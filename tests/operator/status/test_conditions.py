@@ -4,15 +4,21 @@ import copy
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from serving_operator.judge.windows import Window
 from serving_operator.world import ObjectId
 from tests.operator.rollout.simulation import (
+    BAD,
     KEY,
+    QUIET,
+    SOURCE_AWAY,
     Simulation,
     at_step,
     inference_service,
+    judged,
     revision,
     settled,
 )
@@ -141,6 +147,52 @@ def crash_at_step() -> Simulation:
     return cluster
 
 
+def at_judged_step(**rollout: object) -> Simulation:
+    """A canary at the second of three steps."""
+    cluster = Simulation(judged("a", **rollout), demand=10)
+    cluster.run(30)
+    cluster.apply(judged("b", **rollout))
+    for _ in range(200):
+        if (cluster.status.get("canary") or {}).get("weight") == 30:
+            return cluster
+        cluster.round()
+    raise AssertionError(cluster.status)
+
+
+def without_source() -> Simulation:
+    cluster = at_judged_step()
+    cluster.source_missing = SOURCE_AWAY
+    return after(cluster, 2)
+
+
+def with_traffic(window: Window, seconds: int, **rollout: object) -> Simulation:
+    cluster = at_judged_step(**rollout)
+    cluster.traffic = window
+    return after(cluster, seconds)
+
+
+def below_need_at_step() -> Simulation:
+    cluster = at_judged_step()
+    for pod in [name for name in cluster.pods if name.startswith(f"{KEY.name}-{B}")][1:]:
+        cluster.pods[pod]["killed"] = True
+        cluster.pods[pod]["status"] = _crashed()
+    cluster.kubelet()
+    cluster.reconcile()
+    return cluster
+
+
+def _crashed() -> dict[str, Any]:
+    waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "no"}}
+    container = {"name": "model", "image": "b", "restartCount": 3, "ready": False, "state": waiting}
+    return {"conditions": [{"type": "Ready", "status": "False"}], "containerStatuses": [container]}
+
+
+def worse_than_stable() -> Simulation:
+    cluster = at_judged_step()
+    cluster.traffic = BAD
+    return until(cluster, "WorseThanStable")
+
+
 def roll_forward() -> Simulation:
     cluster = settled()
     cluster.break_pods(A)
@@ -212,6 +264,16 @@ STATES: dict[str, Callable[[], Simulation]] = {
     "canary finds no node, too long": lambda: with_spec(settled(), "unschedulable", 300),
     "canary without an autoscaler": without_autoscaler,
     "canary gets the step's weight": lambda: until(with_spec(settled(), "b"), "Advancing"),
+    "canary's evidence is collected": lambda: with_traffic(QUIET, 5),
+    "canary's evidence has no source": without_source,
+    "canary lacks replicas at its step": below_need_at_step,
+    "canary is good, the next weight is prepared": lambda: until(at_judged_step(), "Advancing"),
+    "canary is neither good nor bad in time": lambda: with_traffic(QUIET, 80),
+    "canary is good, its label is waited for": lambda: until(
+        at_judged_step(promotion="Manual"), "WaitingForPromotion"
+    ),
+    "canary is good and promotes itself": lambda: until(at_judged_step(), "Promoting"),
+    "canary is worse than stable": worse_than_stable,
     "canary waits for its label": at_step,
     "canary crashes at its step": crash_at_step,
     "canary waits, stable is broken": roll_forward,
@@ -224,6 +286,10 @@ STATES: dict[str, Callable[[], Simulation]] = {
     "abort would leave nobody to answer": abort_in_the_dark,
     "rejected by its label": lambda: labelled(at_step(), "Abort", 60),
     "rejected past its deadline": lambda: with_spec(settled(), "unpullable", 200),
+    "rejected for being worse than stable": lambda: with_traffic(BAD, 90),
+    "rejected for want of evidence": lambda: with_traffic(
+        QUIET, 120, analysis={"windowSeconds": 10, "stepDeadlineSeconds": 60, "onInconclusive": "Abort"}
+    ),
     "quota without room": without_room,
     "refused by the API server": refused,
     "without the Gateway API": lambda: without_gateway_api("a"),

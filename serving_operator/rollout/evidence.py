@@ -1,0 +1,140 @@
+"""What was counted at the present step, which part of it counts, and how it is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from serving_api.service import Analysis
+from serving_api.status import CanaryStatus, EvidenceStatus, Span
+from serving_operator.judge.verdict import judge, limits_of
+from serving_operator.judge.windows import Evidence, Finding, Window
+from serving_operator.rollout import capacity
+from serving_operator.rollout.observed import Observed
+from serving_operator.rollout.state import State, moment_of, text_of
+
+GRID = timedelta(seconds=5)
+"""Windows begin at a multiple of this at or after the start of the step."""
+SPANS = 10
+
+
+def analysis_of(observed: Observed, canary: CanaryStatus) -> Analysis | None:
+    """Return how the attempt is judged, as it was recorded at its start; None if a person judges it."""
+    if observed.objective_of(canary.revision) is None:
+        return None
+    return observed.rollout_of(canary.revision).analysis
+
+
+def counted(observed: Observed, canary: CanaryStatus) -> Evidence | None:
+    """Return the evidence of this attempt at this step; what was counted for another one is none."""
+    found = observed.world.evidence
+    if found is None or found.attempt != canary.id or canary.step_started_at is None:
+        return None
+    started = moment_of(canary.step_started_at)
+    return found if started <= found.started_at < started + GRID else None
+
+
+def finding(observed: Observed, canary: CanaryStatus) -> Finding | None:
+    """Return what the judge says of the present step; None while there is nothing to judge or a source is missing."""
+    analysis, found = analysis_of(observed, canary), counted(observed, canary)
+    objective = observed.objective_of(canary.revision)
+    if analysis is None or objective is None or found is None or found.missing is not None:
+        return None
+    limits = limits_of(objective.percent, analysis.unacceptable_percent)
+    least = capacity.current_step(observed, canary).minimum_requests or 0
+    windows = _with_need(found, canary.uncounted or (), timedelta(seconds=analysis.window_seconds))
+    return judge(windows, replace(limits, minimum_requests=least))
+
+
+def _with_need(found: Evidence, spans: Sequence[Span], length: timedelta) -> list[Window]:
+    """Leave out windows in which the canary lacked its need: lateness for want of replicas says nothing of it."""
+    kept = []
+    for index, window in enumerate(found.windows):
+        begins = found.started_at + index * length
+        ends = begins + length + GRID
+        if not any(_overlaps(span, begins - GRID, ends) for span in spans):
+            kept.append(window)
+    return kept
+
+
+def _overlaps(span: Span, begins: datetime, ends: datetime) -> bool:
+    return moment_of(span.since) < ends and (span.until is None or moment_of(span.until) > begins)
+
+
+def noted(observed: Observed, state: State) -> State:
+    """Note when the canary begins and ceases to lack replicas for the weight that it has."""
+    canary = state.canary
+    if canary is None or analysis_of(observed, canary) is None or not canary.weight:
+        return state
+    spans = list(canary.uncounted or ())
+    lasting = bool(spans) and spans[-1].until is None
+    lacks = capacity.lacks_need(observed, state, canary.revision, canary.weight)
+    if lacks == lasting:
+        return state
+    if lacks:
+        spans.append(Span(since=text_of(observed.now)))
+    else:
+        spans[-1] = spans[-1].model_copy(update={"until": text_of(observed.now)})
+    if len(spans) > SPANS:
+        spans[:2] = [Span(since=spans[0].since, until=spans[1].until)]
+    return state.with_canary(uncounted=spans)
+
+
+def lacking_since(canary: CanaryStatus) -> datetime | None:
+    """Return since when the canary has lacked replicas; None if it does not."""
+    last = canary.uncounted[-1] if canary.uncounted else None
+    return moment_of(last.since) if last is not None and last.until is None else None
+
+
+def lacking(canary: CanaryStatus, now: datetime) -> timedelta:
+    """Return for how long of the present step the canary lacked replicas."""
+    ends = [(span, moment_of(span.until) if span.until else now) for span in canary.uncounted or ()]
+    return sum((end - moment_of(span.since) for span, end in ends), timedelta())
+
+
+def recorded(observed: Observed, state: State, found: Finding) -> State:
+    """Write down what a verdict rests on, unless this verdict of this step is written down already."""
+    canary = state.canary
+    assert canary is not None
+    analysis = analysis_of(observed, canary)
+    assert analysis is not None
+    if has_said(observed, canary, found.verdict):
+        return state
+    measured = counted(observed, canary)
+    evidence = EvidenceStatus(
+        verdict=found.verdict,
+        source=measured.source if measured is not None else analysis.source,
+        step=_counted_step(observed, canary),
+        windows=found.windows,
+        requests=found.requests,
+        bad_requests=found.bad,
+        stable_requests=found.stable_requests,
+        stable_bad_requests=found.stable_bad,
+        worse_than_stable=f"{found.worse:.3g}",
+        good_enough=f"{found.good_enough:.3g}",
+    )
+    return state.with_canary(evidence=evidence)
+
+
+def has_said(observed: Observed, canary: CanaryStatus, verdict: str) -> bool:
+    """Whether this verdict of the step that is counted was written down."""
+    said = canary.evidence
+    return said is not None and (said.step, said.verdict) == (_counted_step(observed, canary), verdict)
+
+
+def _counted_step(observed: Observed, canary: CanaryStatus) -> int:
+    """The step whose weight the traffic has; while the next one is prepared it is not the attempt's step."""
+    steps = observed.rollout_of(canary.revision).steps
+    reached = [index for index, step in enumerate(steps) if step.weight <= (canary.weight or 0)]
+    return reached[-1] if reached else 0
+
+
+def in_numbers(said: EvidenceStatus) -> str:
+    """Tell the numbers of a verdict in a sentence."""
+    return (
+        f"{said.bad_requests} of {said.requests} requests of the canary were late or failed, and "
+        f"{said.stable_bad_requests} of {said.stable_requests} of the stable revision, in {said.windows} windows "
+        f"(source {said.source}; evidence for worse than stable {said.worse_than_stable}, for good enough "
+        f"{said.good_enough})."
+    )

@@ -1,0 +1,191 @@
+"""The end of a step: good evidence goes on, bad evidence aborts, too little of it waits until the step's deadline."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from serving_api.service import Analysis
+from serving_api.status import Abort
+from serving_operator.judge.windows import Finding
+from serving_operator.rollout import capacity, deadlines, evidence
+from serving_operator.rollout.commands import label_command
+from serving_operator.rollout.observed import Observed
+from serving_operator.rollout.rollforward import roll_forward, stable_is_broken
+from serving_operator.rollout.state import OPEN, Gate, Move, State, Wait
+
+COLLECTING = "CollectingEvidence"
+INCONCLUSIVE: Final = "Inconclusive"
+WORSE_THAN_STABLE = "WorseThanStable"
+CANARY_BELOW_NEED = "CanaryBelowNeed"
+WAITING_FOR_PROMOTION = "WaitingForPromotion"
+_NOTHING = Finding("Inconclusive", 0, 0, 0, 0, 0, 1.0, 1.0)
+
+
+def verdict(observed: Observed, state: State, analysis: Analysis) -> Move:
+    """Judge the step that the traffic has arrived at."""
+    assert state.canary is not None
+    noted = evidence.noted(observed, state)
+    assert noted.canary is not None
+    found = evidence.finding(observed, noted.canary)
+    if found is not None and found.verdict == "Bad":
+        return _abort(observed, noted, found)
+    if evidence.has_said(observed, noted.canary, "Good"):
+        return _good(observed, noted, analysis)
+    if evidence.lacking_since(noted.canary) is not None:
+        return _below_need(observed, noted)
+    if stable_is_broken(observed):
+        return roll_forward(observed, noted)
+    paused = evidence.has_said(observed, noted.canary, INCONCLUSIVE) and analysis.on_inconclusive == "Pause"
+    if paused:
+        return _paused(observed, noted)
+    gate = _source_gate(observed, noted)
+    if not gate.open:
+        return deadlines.waiting(observed, noted, gate, COLLECTING)
+    settled = deadlines.accounted(noted, None, observed.now)
+    assert settled.canary is not None
+    pause_ends = _pause_ends(observed, settled)
+    if found is not None and found.verdict == "Good" and observed.now >= pause_ends:
+        return _good(observed, evidence.recorded(observed, settled, found), analysis)
+    ends = _deadline(observed, settled, analysis)
+    if observed.now >= ends:
+        said = replace(found or _NOTHING, verdict=INCONCLUSIVE)
+        return _inconclusive(observed, evidence.recorded(observed, settled, said), analysis)
+    return _collecting(observed, settled, analysis, (pause_ends, ends))
+
+
+def turned_bad(observed: Observed, state: State) -> Move | None:
+    """Abort what was good and is found worse than stable while the next weight is prepared."""
+    canary = state.canary
+    if canary is None or not canary.weight or canary.weight >= 100:
+        return None
+    found = evidence.finding(observed, canary)
+    if found is None or found.verdict != "Bad":
+        return None
+    return _abort(observed, state, found)
+
+
+def _abort(observed: Observed, state: State, found: Finding) -> Move:
+    told = evidence.recorded(observed, state, found)
+    assert told.canary is not None
+    assert told.canary.evidence is not None
+    message = (
+        f"Revision {told.canary.revision} is worse than stable: {evidence.in_numbers(told.canary.evidence)}"
+    )
+    why = Abort(reason=WORSE_THAN_STABLE, message=message, rejects=True)
+    return Move(told, why.reason, why.message, abort=why)
+
+
+def _good(observed: Observed, state: State, analysis: Analysis) -> Move:
+    canary = state.canary
+    assert canary is not None
+    rollout = observed.rollout_of(canary.revision)
+    step = (canary.step or 0) + 1
+    if step < len(rollout.steps):
+        advanced = deadlines.new_phase(state, observed.now, step=step)
+        return Move(
+            advanced, deadlines.ADVANCING, capacity.preparing(canary.revision, rollout.steps[step].weight)
+        )
+    if rollout.promotion == "Automatic":
+        return deadlines.promotion(observed, state, "GoodEnough")
+    message = (
+        f"Revision {canary.revision} is good enough at {canary.weight}% and waits for its promotion. "
+        f"{ways_out(observed, canary.id)}"
+    )
+    held = deadlines.accounted(state, None, observed.now)
+    return Move(held, WAITING_FOR_PROMOTION, message, waits_for_person=True)
+
+
+def _below_need(observed: Observed, state: State) -> Move:
+    """Wait for the canary's replicas; one that stays without them is rejected as one that never had them."""
+    canary = state.canary
+    assert canary is not None
+    since = evidence.lacking_since(canary)
+    assert since is not None
+    message = (
+        f"Revision {canary.revision} has fewer ready replicas than {canary.weight}% of the demand takes; what is late "
+        f"for that is no evidence. {ways_out(observed, canary.id)}"
+    )
+    gate = capacity.capacity_gate(observed, state, canary.revision, capacity.next_weight(observed, state))
+    if not gate.open and gate.wait is Wait.LOST:
+        return deadlines.waiting(observed, state, gate, COLLECTING)
+    held = deadlines.accounted(state, None, observed.now)
+    patience = timedelta(seconds=observed.rollout_of(canary.revision).progress_deadline_seconds)
+    ends = since + patience
+    return Move(held, CANARY_BELOW_NEED, message, overdue=observed.now >= ends, look_again=(ends,))
+
+
+def _source_gate(observed: Observed, state: State) -> Gate:
+    """Hold while the source of evidence is missing: that is nobody's fault, and its time is not counted."""
+    assert state.canary is not None
+    found = evidence.counted(observed, state.canary)
+    if found is None or found.missing is None:
+        return OPEN
+    message = f"{found.missing.message} {ways_out(observed, state.canary.id)}"
+    return Gate(False, found.missing.reason, message, Wait.LOST)
+
+
+def _collecting(observed: Observed, state: State, analysis: Analysis, moments: tuple[datetime, ...]) -> Move:
+    canary = state.canary
+    assert canary is not None
+    extended = " Its deadline was extended." if evidence.has_said(observed, canary, INCONCLUSIVE) else ""
+    message = (
+        f"Revision {canary.revision} has {canary.weight}% of the traffic; its requests are counted in windows of "
+        f"{analysis.window_seconds} s (source {analysis.source}) until the evidence suffices.{extended} "
+        f"{ways_out(observed, canary.id)}"
+    )
+    future = tuple(moment for moment in moments if moment > observed.now)
+    return Move(state, COLLECTING, message, look_again=future)
+
+
+def _inconclusive(observed: Observed, state: State, analysis: Analysis) -> Move:
+    canary = state.canary
+    assert canary is not None
+    if analysis.on_inconclusive == "Pause":
+        return _paused(observed, state)
+    if analysis.on_inconclusive == "Extend":
+        seconds = (canary.held_seconds or 0) + analysis.step_deadline_seconds
+        return _collecting(observed, state.with_canary(held_seconds=seconds), analysis, ())
+    assert canary.evidence is not None
+    message = (
+        f"Revision {canary.revision} was neither good nor bad at {canary.weight}% by the step's deadline: "
+        f"{evidence.in_numbers(canary.evidence)}"
+    )
+    why = Abort(reason=INCONCLUSIVE, message=message, rejects=True)
+    return Move(state, why.reason, why.message, abort=why)
+
+
+def _paused(observed: Observed, state: State) -> Move:
+    canary = state.canary
+    assert canary is not None
+    assert canary.evidence is not None
+    message = (
+        f"Revision {canary.revision} was neither good nor bad at {canary.weight}% by the step's deadline, and waits for "
+        f"a person: {evidence.in_numbers(canary.evidence)} {ways_out(observed, canary.id)}"
+    )
+    settled = deadlines.accounted(state, None, observed.now)
+    return Move(settled, INCONCLUSIVE, message, waits_for_person=True)
+
+
+def ways_out(observed: Observed, attempt: str) -> str:
+    """Return the commands that end the wait for a verdict."""
+    return (
+        f"Promote: {label_command(observed, 'Promote', attempt)} "
+        f"Abort: {label_command(observed, 'Abort', attempt)}"
+    )
+
+
+def _pause_ends(observed: Observed, state: State) -> datetime:
+    assert state.canary is not None
+    seconds = capacity.current_step(observed, state.canary).pause_seconds or 0
+    return (deadlines.phase_started(state) or observed.now) + timedelta(seconds=seconds)
+
+
+def _deadline(observed: Observed, state: State, analysis: Analysis) -> datetime:
+    """Return when the evidence must suffice: time lost to others and to want of replicas does not count."""
+    canary = state.canary
+    assert canary is not None
+    counted = timedelta(seconds=analysis.step_deadline_seconds)
+    lost = deadlines.lost(canary, observed.now) + evidence.lacking(canary, observed.now)
+    return _pause_ends(observed, state) + counted + lost
