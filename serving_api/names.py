@@ -24,6 +24,9 @@ STABLE_LABEL = f"{GROUP}/stable"
 PROMOTE_LABEL = f"{GROUP}/promote"
 ABORT_LABEL = f"{GROUP}/abort"
 RETRY_LABEL = f"{GROUP}/retry"
+COMMAND_LABELS = (PROMOTE_LABEL, ABORT_LABEL, RETRY_LABEL)
+USER_SUFFIX = "-user"
+"""A command label with this at its end is the annotation in which an admission policy may note who set it."""
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 
 ATTEMPT_ANNOTATION = f"{GROUP}/attempt"

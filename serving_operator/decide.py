@@ -159,6 +159,6 @@ def _plan(
         writes=writes,
         status=status if changed else None,
         service_version=world.service["metadata"].get("resourceVersion"),
-        events=transitions(live, status) if changed else (),
+        events=transitions(live, status, world.service) if changed else (),
         requeue_after_seconds=min(seconds) if seconds else None,
     )

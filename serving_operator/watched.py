@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from serving_api.names import MANAGED_BY_LABEL, OPERATOR
+from serving_api.names import COMMAND_LABELS, MANAGED_BY_LABEL, OPERATOR
 from serving_io.kinds import (
     CONTROLLER_REVISION,
     DEPLOYMENT,
@@ -70,7 +70,7 @@ def kept(manifest: Mapping[str, Any]) -> Manifest:
     """Return the object without what no decision reads.
 
     Of `managedFields`, which outweigh all the rest, stays: which labels and annotations are ours, who owns a
-    Deployment's replicas, and all that is ours of the kinds whose fields come and go.
+    Deployment's replicas, who set a command label, and all that is ours of the kinds whose fields come and go.
     """
     result = dict(manifest)
     metadata = dict(result.get("metadata") or {})
@@ -94,6 +94,11 @@ def _reduced(kind: str) -> Any:
     def reduce(entry: Mapping[str, Any]) -> Manifest | None:
         fields = entry.get("fieldsV1") or {}
         if entry.get("manager") != OPERATOR:
+            if kind == INFERENCE_SERVICE.name:
+                labels = (fields.get("f:metadata") or {}).get("f:labels") or {}
+                given: Manifest = {f"f:{label}": {} for label in COMMAND_LABELS if f"f:{label}" in labels}
+                stated = {"manager": entry.get("manager"), "fieldsV1": {"f:metadata": {"f:labels": given}}}
+                return stated if given else None
             if kind != DEPLOYMENT.name or "f:replicas" not in (fields.get("f:spec") or {}):
                 return None
             fields = {"f:spec": {"f:replicas": {}}}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from serving_api.names import ABORT_LABEL, PROMOTE_LABEL, RETRY_LABEL
+from serving_api.names import ABORT_LABEL, PROMOTE_LABEL, RETRY_LABEL, USER_SUFFIX
 from serving_api.status import Command
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import State, text_of
+from serving_operator.world import Manifest
 
 Kind = Literal["Promote", "Abort", "Retry"]
 
@@ -53,6 +54,19 @@ def hear(observed: Observed, state: State) -> Heard:
                 # The promotion has the whole of the deadline to get its capacity.
                 state = state.with_canary(held_seconds=None, hold=None)
     return Heard(state, tuple(accepted), tuple(ignored))
+
+
+def given_by(service: Manifest, kind: Kind) -> str:
+    """Return who set a command label: the user whom an admission policy noted, and the field manager; perhaps empty."""
+    label, metadata = dict(LABELS)[kind], service["metadata"]
+    managers = [
+        entry["manager"]
+        for entry in metadata.get("managedFields") or ()
+        if f"f:{label}" in ((entry["fieldsV1"].get("f:metadata") or {}).get("f:labels") or {})
+    ]
+    user = (metadata.get("annotations") or {}).get(label + USER_SUFFIX)
+    tool = ", ".join(dict.fromkeys(managers))
+    return f"{user} ({tool})" if user and tool else user or tool
 
 
 def label_command(observed: Observed, kind: Kind, attempt: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from serving_api.status import EvidenceStatus
+from serving_operator.rollout.commands import given_by
 from serving_operator.rollout.evidence import in_numbers
 from serving_operator.world import EventNote, Manifest
 
@@ -18,16 +19,18 @@ _WHY = {
 }
 
 
-def transitions(before: Manifest, after: Manifest) -> tuple[EventNote, ...]:
-    """Return what happened between two statuses."""
-    return (*_of_the_rollout(before, after), *_of_conditions(before, after))
+def transitions(before: Manifest, after: Manifest, service: Manifest) -> tuple[EventNote, ...]:
+    """Return what happened between two statuses of a service."""
+    return (*_of_the_rollout(before, after, service), *_of_conditions(before, after))
 
 
-def _of_the_rollout(before: Manifest, after: Manifest) -> Iterator[EventNote]:
+def _of_the_rollout(before: Manifest, after: Manifest, service: Manifest) -> Iterator[EventNote]:
     had, has = before.get("canary") or {}, after.get("canary") or {}
     for command in after.get("commands") or ():
         if command not in (before.get("commands") or ()):
-            message = f"{command['kind']} {command['id']} was accepted; its label may stay or go."
+            author = given_by(service, command["kind"])
+            told = f", given by {author}" if author else ""
+            message = f"{command['kind']} {command['id']} was accepted{told}; its label may stay or go."
             yield EventNote("Normal", "CommandAccepted", message, "Rollout")
     if has and has["id"] != had.get("id"):
         yield EventNote("Normal", "AttemptStarted", f"Attempt {has['id']} has begun.", "Rollout")

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import pytest
 
+from serving_operator.rollout.commands import given_by
+from serving_operator.watched import kept
 from tests.operator.rollout.simulation import Simulation, at_step, inference_service, revision, settled
 
 A, B = revision("a"), revision("b")
@@ -144,3 +146,36 @@ def test_a_stale_retry_retries_nothing() -> None:
     assert second != first
     assert "canary" not in cluster.status
     assert cluster.run(60) == 0
+
+
+@pytest.mark.parametrize(
+    ("user", "managers", "said"),
+    [
+        ("alice", ["kubectl-label"], "alice (kubectl-label)"),
+        (None, ["argocd-controller"], "argocd-controller"),
+        (None, ["one", "two"], "one, two"),
+        ("alice", [], "alice"),
+        (None, [], ""),
+    ],
+)
+def test_who_gave_a_command(user: str | None, managers: list[str], said: str) -> None:
+    """The user whom an admission policy noted, and the managers that own the label; of the cache's copy, too."""
+    label = "serving-operator.dev/abort"
+    service = {
+        "kind": "InferenceService",
+        "metadata": {
+            "annotations": {f"{label}-user": user} if user else {},
+            "managedFields": [
+                {
+                    "manager": name,
+                    "operation": "Update",
+                    "fieldsV1": {"f:metadata": {"f:labels": {f"f:{label}": {}}}},
+                }
+                for name in managers
+            ]
+            + [{"manager": "someone", "fieldsV1": {"f:spec": {}}}],
+        },
+    }
+
+    assert given_by(service, "Abort") == given_by(kept(service), "Abort") == said
+    assert given_by(service, "Retry") == ""
