@@ -53,7 +53,7 @@ def plan(
     expected = limits.acceptable_ratio / 2 if bad_ratio is None else bad_ratio
     if not 0 <= expected <= limits.acceptable_ratio:
         raise ValueError(f"a share of bad requests that is acceptable is needed, not {expected:g}")
-    a_window = max(requests_per_second, 0) * weight_percent / 100 * window_seconds
+    a_window = requests_per_second * weight_percent / 100 * window_seconds
     windows = _windows(a_window, expected, limits)
     faultless = _windows(a_window, 0, limits)
     most = None if deadline_seconds is None else math.floor(deadline_seconds / window_seconds)

@@ -71,6 +71,25 @@ def test_a_deadline_between_faultless_and_expected_is_unlikely() -> None:
     assert "will often come first" in planned.sentence
 
 
+@pytest.mark.parametrize(
+    ("deadline_seconds", "possible", "likely", "words"),
+    [
+        (17 * 60, True, True, "with none."),
+        (17 * 60 - 1, True, False, "will often come first"),
+        (14 * 60, True, False, "will often come first"),
+        (14 * 60 - 1, False, False, "it can never be"),
+    ],
+)
+def test_a_deadline_at_the_last_window_is_kept(
+    deadline_seconds: float, possible: bool, likely: bool, words: str
+) -> None:
+    """A window that ends with the deadline counts, one that ends after it does not; the sentence agrees."""
+    planned = plan(1, 10, 60, NINETY_NINE, deadline_seconds=deadline_seconds)
+    assert (planned.windows, planned.faultless_windows) == (17, 14)
+    assert (planned.can_conclude, planned.is_likely) == (possible, likely)
+    assert words in planned.sentence
+
+
 def test_a_step_with_time_enough_has_no_remedy() -> None:
     """What will do is told without advice."""
     planned = plan(10, 10, 60, NINETY_NINE, deadline_seconds=3600)
@@ -85,15 +104,19 @@ def test_a_step_with_time_enough_has_no_remedy() -> None:
 def test_without_requests_nothing_is_ever_judged(rate: float, weight: float) -> None:
     """No rate or no weight: never, with the number of requests that it would take."""
     planned = plan(rate, weight, 60, NINETY_NINE)
-    assert planned.windows is None
+    assert (planned.windows, planned.seconds, planned.faultless_windows) == (None, None, None)
     assert not planned.can_conclude
-    assert "will never be judged: it needs about 92 requests" in planned.sentence or planned.requests > 70
+    assert not planned.is_likely
+    assert planned.requests == 91
+    assert "will never be judged: it needs about 91 requests" in planned.sentence
+    assert plan(rate, weight, 60, limits_of(99, minimum_requests=700)).requests == 700
 
 
 def test_a_minimum_of_requests_prolongs_the_plan() -> None:
-    """The plan waits for the minimum too."""
-    limits = limits_of(99, minimum_requests=600)
-    assert plan(1, 10, 60, limits).windows == 100
+    """The plan waits for the minimum too, not a window longer where it divides evenly."""
+    for tenths in range(1, 30):
+        limits = limits_of(99, minimum_requests=300 * tenths)
+        assert plan(tenths / 10, 10, 60, limits).windows == 500
 
 
 @pytest.mark.parametrize("bad_ratio", [-0.1, 0.02, 1.5])

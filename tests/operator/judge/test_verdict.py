@@ -103,7 +103,7 @@ def test_twenty_to_one_is_good(windows_good: int, verdict: str) -> None:
 
 def test_a_minimum_of_requests_is_awaited() -> None:
     """Nothing is Good below it, whatever the likelihood."""
-    limits = limits_of(99, minimum_requests=500)
+    limits = limits_of(99, minimum_requests=540)
     assert judge([FINE] * 8, limits).verdict == "Inconclusive"
     assert judge([FINE] * 9, limits).verdict == "Good"
 
