@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from serving_api.service import Analysis
 from serving_api.status import CanaryStatus, EvidenceStatus, Span
+from serving_operator.judge.planner import Plan, plan
 from serving_operator.judge.verdict import judge, limits_of
 from serving_operator.judge.windows import Evidence, Finding, Window
 from serving_operator.rollout import capacity
-from serving_operator.rollout.observed import Observed
+from serving_operator.rollout.observed import Observed, Revision
 from serving_operator.rollout.state import State, moment_of, text_of
 
 GRID = timedelta(seconds=5)
@@ -41,10 +41,37 @@ def finding(observed: Observed, canary: CanaryStatus) -> Finding | None:
     objective = observed.objective_of(canary.revision)
     if analysis is None or objective is None or found is None or found.missing is not None:
         return None
-    limits = limits_of(objective.percent, analysis.unacceptable_percent)
     least = capacity.current_step(observed, canary).minimum_requests or 0
+    limits = limits_of(objective.percent, analysis.unacceptable_percent, minimum_requests=least)
     windows = _with_need(found, canary.uncounted or (), timedelta(seconds=analysis.window_seconds))
-    return judge(windows, replace(limits, minimum_requests=least))
+    return judge(windows, limits)
+
+
+def outlook(observed: Observed, state: State) -> Plan | None:
+    """Return what the present step takes at the rate that the autoscaler last measured; None while it knows none."""
+    canary = state.canary
+    assert canary is not None
+    analysis, objective = analysis_of(observed, canary), observed.objective_of(canary.revision)
+    rates = [_arrivals_per_minute(observed.revision(name)) for name in capacity.live_revisions(state)]
+    known = [rate for rate in rates if rate is not None]
+    if analysis is None or objective is None or not known:
+        return None
+    step = capacity.current_step(observed, canary)
+    return plan(
+        float(f"{sum(known) / 60:.1g}"),  # coarse, because each change of the sentence is a write
+        step.weight,
+        analysis.window_seconds,
+        limits_of(
+            objective.percent, analysis.unacceptable_percent, minimum_requests=step.minimum_requests or 0
+        ),
+        deadline_seconds=analysis.step_deadline_seconds,
+    )
+
+
+def _arrivals_per_minute(revision: Revision) -> int | None:
+    decision = ((revision.autoscaler or {}).get("status") or {}).get("lastDecision") or {}
+    found: int | None = decision.get("arrivalsPerMinute")
+    return found
 
 
 def _with_need(found: Evidence, spans: Sequence[Span], length: timedelta) -> list[Window]:

@@ -16,6 +16,7 @@ from serving_operator.rollout.rollforward import roll_forward, stable_is_broken
 from serving_operator.rollout.state import OPEN, Gate, Move, State, Wait
 
 COLLECTING = "CollectingEvidence"
+TOO_FEW_REQUESTS = "TooFewRequests"
 INCONCLUSIVE: Final = "Inconclusive"
 WORSE_THAN_STABLE = "WorseThanStable"
 CANARY_BELOW_NEED = "CanaryBelowNeed"
@@ -129,14 +130,17 @@ def _source_gate(observed: Observed, state: State) -> Gate:
 def _collecting(observed: Observed, state: State, analysis: Analysis, moments: tuple[datetime, ...]) -> Move:
     canary = state.canary
     assert canary is not None
+    expected = evidence.outlook(observed, state)
+    ahead = f" {expected.sentence}" if expected is not None else ""
+    hopeless = expected is not None and not expected.can_conclude
     extended = " Its deadline was extended." if evidence.has_said(observed, canary, INCONCLUSIVE) else ""
     message = (
         f"Revision {canary.revision} has {canary.weight}% of the traffic; its requests are counted in windows of "
-        f"{analysis.window_seconds} s (source {analysis.source}) until the evidence suffices.{extended} "
+        f"{analysis.window_seconds} s (source {analysis.source}) until the evidence suffices.{extended}{ahead} "
         f"{ways_out(observed, canary.id)}"
     )
     future = tuple(moment for moment in moments if moment > observed.now)
-    return Move(state, COLLECTING, message, look_again=future)
+    return Move(state, TOO_FEW_REQUESTS if hopeless else COLLECTING, message, look_again=future)
 
 
 def _inconclusive(observed: Observed, state: State, analysis: Analysis) -> Move:

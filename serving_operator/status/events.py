@@ -8,6 +8,7 @@ from typing import Literal
 from serving_api.status import EvidenceStatus
 from serving_operator.rollout.commands import given_by
 from serving_operator.rollout.evidence import in_numbers
+from serving_operator.rollout.judgement import TOO_FEW_REQUESTS
 from serving_operator.world import EventNote, Manifest
 
 _WARNS_IF_TRUE = ("Stalled", "CommandIgnored", "NameConflict", "ReserveLimited")
@@ -64,6 +65,8 @@ def _of_conditions(before: Manifest, after: Manifest) -> Iterator[EventNote]:
     for entry in after.get("conditions") or ():
         was = known.get(entry["type"], {})
         changed = was.get("status") != entry["status"]
+        if entry["type"] == "UpToDate" and entry["reason"] == TOO_FEW_REQUESTS != was.get("reason"):
+            yield EventNote("Warning", TOO_FEW_REQUESTS, entry["message"][:1024], "Rollout")
         if entry["type"] in _WARNS_IF_TRUE:
             if entry["status"] == "True" and (changed or was.get("reason") != entry["reason"]):
                 yield EventNote("Warning", f"{entry['type']}{entry['reason']}"[:128], entry["message"][:1024])

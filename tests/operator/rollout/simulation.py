@@ -100,6 +100,8 @@ class Simulation:
         self.pods: dict[str, Manifest] = {}
         self.now = START
         self.demand = demand
+        self.arrivals_per_minute: int | None = None
+        """What the autoscaler says of each revision's arrivals, if anything."""
         self.routes_served = routes_served
         self.renewed: datetime | None = START
         self.autoscaler_alive = True
@@ -394,6 +396,11 @@ class Simulation:
             reserve = spec["share"]["reservePercent"]
             need = max(1, -(-self.demand * reserve // 100))
             found["status"] = {
+                **(
+                    {"lastDecision": {"arrivalsPerMinute": self.arrivals_per_minute}}
+                    if self.arrivals_per_minute is not None
+                    else {}
+                ),
                 "reserve": {
                     "reservePercent": reserve,
                     "replicas": need,

@@ -517,3 +517,17 @@ def test_a_rollout_without_analysis_is_as_it_was() -> None:
     cluster.run(60)
     assert canary(cluster)["verdict"] == "WaitingForPromotion"
     assert moment_of(canary(cluster)["stepStartedAt"]) < cluster.now
+
+
+def test_what_a_step_will_take_is_said_beforehand() -> None:
+    """At the rate that the autoscaler measures: how many requests and minutes, and a warning where that is never."""
+    busy, quiet = quiet_at(10), quiet_at(10)
+    busy.arrivals_per_minute, quiet.arrivals_per_minute = 60_000, 1
+    busy.run(2)
+    quiet.run(20)
+
+    assert busy.condition("UpToDate")["reason"] == "CollectingEvidence"
+    assert "requests per second with 10% to the canary, this step needs about" in busy.condition("UpToDate")["message"]
+    assert quiet.condition("UpToDate")["reason"] == "TooFewRequests"
+    assert "it can never be" in quiet.condition("UpToDate")["message"]
+    assert [note.reason for note in quiet.events].count("TooFewRequests") == 1

@@ -165,6 +165,13 @@ def without_source() -> Simulation:
     return after(cluster, 2)
 
 
+def too_few_requests() -> Simulation:
+    cluster = at_judged_step()
+    cluster.arrivals_per_minute = 1
+    cluster.traffic = QUIET
+    return after(cluster, 5)
+
+
 def with_traffic(window: Window, seconds: int, **rollout: object) -> Simulation:
     cluster = at_judged_step(**rollout)
     cluster.traffic = window
@@ -264,6 +271,7 @@ STATES: dict[str, Callable[[], Simulation]] = {
     "canary finds no node, too long": lambda: with_spec(settled(), "unschedulable", 300),
     "canary without an autoscaler": without_autoscaler,
     "canary gets the step's weight": lambda: until(with_spec(settled(), "b"), "Advancing"),
+    "canary's requests are too few to judge it in time": too_few_requests,
     "canary's evidence is collected": lambda: with_traffic(QUIET, 5),
     "canary's evidence has no source": without_source,
     "canary lacks replicas at its step": below_need_at_step,
