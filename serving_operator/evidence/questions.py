@@ -11,6 +11,8 @@ from typing import Any
 from serving_api.names import ServiceKey, revision_name
 from serving_operator.children.revision import attempt_is_ours, attempt_of
 from serving_operator.evidence.sources import RUNTIME
+from serving_operator.judge.verdict import limits_of
+from serving_operator.judge.windows import Limits
 from serving_operator.rollout.state import moment_of
 from serving_operator.world import Manifest, ObjectId, World
 
@@ -35,6 +37,8 @@ class Question:
     threshold_milliseconds: int
     window_seconds: int
     started_at: datetime
+    limits: Limits | None = None
+    """What the judge goes by."""
 
     @property
     def anchor(self) -> int:
@@ -75,6 +79,7 @@ def wanted(world: World) -> Question | None:
         threshold_milliseconds=int(objective["thresholdMilliseconds"]),
         window_seconds=int(analysis.get("windowSeconds") or DEFAULT_WINDOW_SECONDS),
         started_at=moment_of(canary["stepStartedAt"]),
+        limits=limits_of(objective.get("percent", 99), analysis.get("unacceptablePercent")),
     )
 
 

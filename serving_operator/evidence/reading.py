@@ -39,7 +39,9 @@ class Reading:
 def nothing_yet(question: Question, now: float) -> Evidence:
     """The evidence of a question that was not asked yet; what was due before is missing until it is read."""
     missing = NOT_YET_READ if due_at(question, 0) <= now else None
-    return Evidence(question.attempt, question.started_at, question.source, (), missing)
+    return Evidence(
+        question.attempt, question.started_at, question.source, missing=missing, limits=question.limits
+    )
 
 
 def due_at(question: Question, index: int) -> float:

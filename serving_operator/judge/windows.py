@@ -20,6 +20,16 @@ class Window(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What is good enough: shares of bad requests, from 0 to 1."""
+
+    acceptable_ratio: float
+    unacceptable_ratio: float
+    minimum_requests: int = 0
+    """Requests of the canary below which nothing is Good."""
+
+
+@dataclass(frozen=True, slots=True)
 class Missing:
     """Why there is no evidence where there should be: a reason in CamelCase, and a sentence with the remedy."""
 
@@ -38,16 +48,8 @@ class Evidence:
     source: str
     windows: tuple[Window, ...] = ()
     missing: Missing | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What is good enough: shares of bad requests, from 0 to 1."""
-
-    acceptable_ratio: float
-    unacceptable_ratio: float
-    minimum_requests: int = 0
-    """Requests of the canary below which nothing is Good."""
+    limits: Limits | None = None
+    """What the judge goes by, for those who show what it makes of the windows."""
 
 
 @dataclass(frozen=True, slots=True)

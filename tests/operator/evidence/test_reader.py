@@ -142,5 +142,9 @@ async def test_metrics_grow_with_the_windows() -> None:
     assert shown("serving_canary_windows", source="envoy-gateway") == 2
     assert shown("serving_canary_requests", side="canary") == 24
     assert shown("serving_canary_bad_requests", side="stable") == 0
+    worse, good = shown("serving_canary_worse_than_stable"), shown("serving_canary_good_enough")
+    assert worse is not None
+    assert good is not None
+    assert 0 < worse <= 1 < good
     metrics.service_seen(KEY, {}, {}, None)
     assert shown("serving_canary_windows", source="envoy-gateway") is None

@@ -10,6 +10,7 @@ from serving_api.names import ServiceKey
 from serving_operator.evidence.questions import Question
 from serving_operator.evidence.reader import EvidenceReader
 from serving_operator.evidence.reading import SETTLE_SECONDS
+from serving_operator.judge.verdict import limits_of
 from serving_operator.judge.windows import Evidence
 from tests.fakes.prometheus import FakePrometheus, Labels, page
 
@@ -28,6 +29,7 @@ QUESTION = Question(
     threshold_milliseconds=300,
     window_seconds=60,
     started_at=datetime.fromtimestamp(T0, UTC),
+    limits=limits_of(99),
 )
 
 

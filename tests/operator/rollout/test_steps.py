@@ -527,7 +527,10 @@ def test_what_a_step_will_take_is_said_beforehand() -> None:
     quiet.run(20)
 
     assert busy.condition("UpToDate")["reason"] == "CollectingEvidence"
-    assert "requests per second with 10% to the canary, this step needs about" in busy.condition("UpToDate")["message"]
+    assert (
+        "requests per second with 10% to the canary, this step needs about"
+        in busy.condition("UpToDate")["message"]
+    )
     assert quiet.condition("UpToDate")["reason"] == "TooFewRequests"
     assert "it can never be" in quiet.condition("UpToDate")["message"]
     assert [note.reason for note in quiet.events].count("TooFewRequests") == 1
