@@ -42,6 +42,7 @@ class Surroundings:
         """Revisions whose pods fail."""
         self.views: dict[Key, dict[str, int]] = {}
         """What the proxies do: percent by backend Service, for each route."""
+        self.restored = 0
         self._chance = random.Random(f"world {seed}")
         self._seen = -1
         self._due: list[float] = []
@@ -93,6 +94,13 @@ class Surroundings:
     def need(self, percent: int) -> int:
         """Replicas for a percentage of the demand."""
         return max(1, -(-self.demand * percent // 100))
+
+    def scale_by_hand(self, name: str, namespace: str, replicas: int) -> None:
+        """What `kubectl scale` does."""
+        target = Target(self.api.resource(kinds.DEPLOYMENT), namespace, name, "scale")
+        scale = {"metadata": {"name": name}, "spec": {"replicas": replicas}}
+        with self.api.acting("user"):
+            self.api.requests.replace(target, scale, "kubectl")
 
     # Controllers and kubelets
 

@@ -34,10 +34,12 @@ class State:
     """Objects by kind and name; pods by revision, in number."""
 
     objects: dict[str, Json]
+    history: bool = True
 
     def differences(self, wanted: State) -> list[str]:
         """What is other than wanted, in a few words each."""
         found = []
+        wanted = wanted if self.history else State(_present(wanted.objects), False)
         for key in sorted(self.objects.keys() | wanted.objects.keys()):
             mine, theirs = self.objects.get(key), wanted.objects.get(key)
             if mine != theirs:
@@ -45,8 +47,8 @@ class State:
         return found
 
 
-def state_of(api: Api) -> State:
-    """The state that counts."""
+def state_of(api: Api, history: bool = True) -> State:
+    """The state that counts; without `history` nothing of attempts that have ended."""
     objects: dict[str, Json] = {}
     for kind in KINDS:
         for (namespace, name), record in api.records(kind).items():
@@ -57,7 +59,24 @@ def state_of(api: Api) -> State:
                 objects[key] = objects.get(key, 0) + 1
             else:
                 objects[f"{kind.name} {name}"] = _plain(record.manifest, kind == kinds.CONTROLLER_REVISION)
-    return State(objects)
+    return State(objects if history else _present(objects), history)
+
+
+def _present(objects: dict[str, Json]) -> dict[str, Json]:
+    kept = {}
+    for key, found in objects.items():
+        if key.startswith(kinds.INFERENCE_SERVICE.name):
+            status = {k: v for k, v in found["status"].items() if k not in ("commands", "rejected")}
+            conditions = [c for c in status["conditions"] if c["type"] != "CommandIgnored"]
+            found = {**found, "status": {**status, "conditions": conditions}}
+            found["metadata"] = {k: v for k, v in found["metadata"].items() if k != "labels"}
+        if key.startswith(kinds.CONTROLLER_REVISION.name):
+            # Of the records that are kept, the committed one has the mark.
+            if "serving-operator.dev/stable" not in found["metadata"]["labels"]:
+                continue
+            found = {**found, "metadata": {k: v for k, v in found["metadata"].items() if k != "annotations"}}
+        kept[key] = found
+    return kept
 
 
 def _plain(value: Json, is_record: bool) -> Json:

@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import logging
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,14 +19,17 @@ from serving_operator import __main__ as program
 from serving_operator.config import Config, parse
 from serving_operator.reconciler import Reconciler
 from serving_io.cluster import Cluster
+from serving_io.connection import ConfigurationError
+from serving_io.errors import ApiError
 from tests.campaign import clock
+from tests.campaign.acts import act, hidden
 from tests.campaign.api import LATE_SECONDS, Api, Call, Observer, Process, Wire
 from tests.campaign.cluster import DELAY_SECONDS, MIN_READY_SECONDS, Surroundings
 from tests.campaign.end_state import State, state_of
 from tests.campaign.invariants import BROKEN_SECONDS, Watcher
 from tests.campaign.plan import Plan
 from tests.campaign.scenarios import SCENARIOS, Scenario
-from tests.campaign.user import PATIENCE_SECONDS, User, Waited
+from tests.campaign.user import PATIENCE_SECONDS, User, Waited, manifest
 from tests.campaign.watch import Informer
 from tests.fakes.kube.store import Change
 
@@ -54,6 +58,8 @@ class Reference:
     settle_seconds: float
     writes: int
     times: tuple[float, ...]
+    events: dict[str, int]
+    """Changes of each kind, by its plural."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +147,9 @@ class Rig:
             died = asyncio.create_task(process.died.wait())
             await asyncio.wait({task, died}, return_when=asyncio.FIRST_COMPLETED)
             died.cancel()
-            if task.done() and not task.cancelled() and task.exception() is not None:
+            # These the command tells and ends with, to be started anew; nothing else may come out of it.
+            told = (ConfigurationError, ApiError, OSError)
+            if task.done() and not task.cancelled() and not isinstance(task.exception(), (*told, type(None))):
                 self.watcher.broken("X1", f"the process ended: {task.exception()!r}")
             await _kill(process)
             await asyncio.sleep(RESTART_SECONDS)
@@ -173,9 +181,13 @@ class Rig:
         """Kill the process; the next one has other settings."""
         changed = dataclasses.replace(self._config.settings, **settings)
         self._config = dataclasses.replace(self._config, settings=changed)
-        assert self._process is not None
-        self._process.is_dead = True
-        self._process.died.set()
+        self.kill()
+
+    def kill(self) -> None:
+        """End the process where it is."""
+        if self._process is not None:
+            self._process.is_dead = True
+            self._process.died.set()
 
 
 def reference(name: str, seed: int = 0) -> Reference:
@@ -210,6 +222,7 @@ def reference(name: str, seed: int = 0) -> Reference:
                 settle,
                 rig.watcher.writes,
                 tuple(t for _, t in counted),
+                Counter(change.resource.kind.plural for change in rig.api.store.history),
             )
 
     random.seed(seed)
@@ -224,30 +237,99 @@ def known_reference(name: str, seed: int = 0) -> Reference:
 
 def run(plan: Plan) -> Outcome:
     """Run a plan and compare its end with the run without faults."""
-    known = known_reference(plan.scenario, plan.seed)
+    free = plan.scenario not in SCENARIOS
+    known = known_reference("create" if free else plan.scenario, 0 if free else plan.seed)
     random.seed(plan.seed)
-    return clock.run(lambda: _run(plan, known))
+    return clock.run(lambda: _free(plan, known) if free else _run(plan, known))
 
 
 async def _run(plan: Plan, known: Reference) -> Outcome:
-    loop = asyncio.get_running_loop()
     rig = Rig(plan, SCENARIOS[plan.scenario], list(known.waits))
     problems: list[str] = []
     async with rig.running():
+        acting = asyncio.create_task(_act_unobserved(rig))
         try:
             await SCENARIOS[plan.scenario].script(rig.user)
+            await acting
         except Waited as waited:
             problems.append(f"L1: {waited}")
         else:
             problems += await _ends(rig, known)
-    budget = 2 * known.writes + 40 * (len(plan.faults) + 1)
+        finally:
+            acting.cancel()
+    return _outcome(rig, problems, 2 * known.writes + 40 * (len(plan.faults) + len(plan.acts) + 1))
+
+
+async def _act_unobserved(rig: Rig) -> None:
+    """At its moment, kill the process, and do and undo something before the next one looks."""
+    for what, at in rig.plan.acts:
+        await asyncio.sleep(max(0.0, at - asyncio.get_running_loop().time()))
+        rig.kill()
+        await asyncio.sleep(0.2)
+        hidden(rig.user, what)
+        rig.user.world.wake()
+        rig.api.last_fault = asyncio.get_running_loop().time()
+        rig.api.reached += 1
+
+
+async def _free(plan: Plan, known: Reference) -> Outcome:
+    """A sequence of acts; then everybody is well, and the first spec asked for again: the end is that of `create`."""
+    scenario = Scenario(plan.scenario, SCENARIOS["create"].script, dark=True)
+    rig = Rig(plan, scenario, list(known.waits))
+    problems: list[str] = []
+    async with rig.running():
+        try:
+            await scenario.script(rig.user)
+            for name, value in plan.acts:
+                await act(rig.user, name, value, rig.kill)
+                rig.api.reached += 1
+            rig.api.last_fault = asyncio.get_running_loop().time()
+            await _home(rig, known)
+        except Waited as waited:
+            problems.append(f"L1: {waited}")
+        else:
+            if not problems:
+                problems += await _ends(rig, known, history=False)
+    return _outcome(rig, problems, 4000)
+
+
+async def _home(rig: Rig, known: Reference) -> None:
+    """Ask for the first spec, and promote it if somebody else is stable by now."""
+    user, world = rig.user, rig.world
+    world.broken.clear()
+    world.autoscaler_is_alive = world.gateway_is_alive = True
+    world.demand = 2
+    for kind in ("Promote", "Abort", "Retry"):
+        if user.service:
+            user.label(kind, None)
+    user.apply(manifest())
+    world.wake()
+
+    def is_home() -> bool:
+        status = user.status
+        canary, stable = status.get("canary") or {}, status.get("stable") or {}
+        wanted = user.revision("a")
+        if not canary and stable.get("revision") == wanted:
+            return True
+        if canary.get("revision") == wanted and canary.get("verdict") in ("WaitingForPromotion", "RollForward"):
+            user.label("Promote", canary["id"])
+        rejected = [e for e in status.get("rejected") or () if e["revision"] == wanted]
+        if rejected and not canary:
+            user.label("Retry", rejected[-1]["id"])
+        return False
+
+    await user.until(is_home, "the first spec is committed again")
+
+
+def _outcome(rig: Rig, problems: list[str], budget: int) -> Outcome:
     if rig.watcher.writes > budget:
-        rig.watcher.broken("S13", f"{rig.watcher.writes} writes; without faults {known.writes}")
+        rig.watcher.broken("S13", f"{rig.watcher.writes} writes, where {budget} are plenty")
     problems += rig.watcher.violations
-    return Outcome(plan, tuple(problems), rig.api.reached, rig.watcher.writes, loop.time())
+    seconds = asyncio.get_running_loop().time()
+    return Outcome(rig.plan, tuple(problems), rig.api.reached, rig.watcher.writes, seconds)
 
 
-async def _ends(rig: Rig, known: Reference) -> list[str]:
+async def _ends(rig: Rig, known: Reference, *, history: bool = True) -> list[str]:
     loop = asyncio.get_running_loop()
     scripted = loop.time()
     checked = -1.0
@@ -255,7 +337,7 @@ async def _ends(rig: Rig, known: Reference) -> list[str]:
     while True:
         if loop.time() >= rig.changed_at + 4 and checked != rig.changed_at and loop.time() > rig.api.last_fault:
             checked = rig.changed_at
-            differences = state_of(rig.api).differences(known.end)
+            differences = state_of(rig.api, history).differences(known.end)
             if not differences:
                 break
         if loop.time() > max(scripted, rig.api.last_fault) + known.settle_seconds + PATIENCE_SECONDS:
@@ -264,7 +346,7 @@ async def _ends(rig: Rig, known: Reference) -> list[str]:
     rested, writes = loop.time(), rig.watcher.writes
     await asyncio.sleep(STAY_SECONDS)
     if rig.watcher.writes > writes:
-        differences = state_of(rig.api).differences(known.end)
+        differences = state_of(rig.api, history).differences(known.end)
         if differences:
             return [f"L3: {'; '.join(differences[:4])}"]
         if rig.watcher.last_write > rested + 2:
