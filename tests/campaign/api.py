@@ -87,6 +87,8 @@ class Api:
         self.calls: list[Call] = []
         self.refused_writes = 0
         self.last_fault = 0.0
+        self.at_work: set[int] = set()
+        """Processes that have read everything."""
         self.reached = 0
         self._faults = [fault for fault in faults if fault.verb != "watch"]
         self._counts: Counter[Fault] = Counter()
@@ -150,6 +152,8 @@ class Api:
         await self._living(process)
         self.calls.append(call)
         self.on_call(call, process.number)
+        if call.verb == "list" and call.resource == "gateways":
+            self.at_work.add(process.number)
         fault = self._fault(call)
         await asyncio.sleep(LATENCY_SECONDS)
         await self._living(process)

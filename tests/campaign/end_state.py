@@ -22,6 +22,7 @@ KINDS = (
 )
 _ATTEMPT = re.compile(r"\b([0-9a-f]{8})-[1-9][0-9]*\b")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z")
+_STARTED = re.compile(r'"startedAt":"TIME",?')
 _DROPPED = {
     "uid", "resourceVersion", "generation", "observedGeneration", "creationTimestamp", "managedFields",
     "lastTransitionTime", "startedAt", "stepStartedAt", "heldSeconds", "time", "clusterIP", "clusterIPs", "message",
@@ -89,7 +90,7 @@ def _plain(value: Json, is_record: bool) -> Json:
     if isinstance(value, list):
         return [_plain(entry, is_record) for entry in value]
     if isinstance(value, str):
-        return _TIME.sub("TIME", _ATTEMPT.sub(r"\1-N", value))
+        return _STARTED.sub("", _TIME.sub("TIME", _ATTEMPT.sub(r"\1-N", value)))
     return value
 
 

@@ -96,7 +96,7 @@ class Rig:
         window = WINDOW_SECONDS + max((fault.seconds for fault in watches), default=0.0)
         if any(fault.action == "kill-late" for fault in plan.faults):
             window += LATE_SECONDS
-        self.watcher = Watcher(self.api, self.world, window_seconds=window, dark=scenario.dark)
+        self.watcher = Watcher(self.api, self.world, window_seconds=window, dark=scenario.dark or bool(plan.acts))
         self.user = User(self.api, self.world, self.watcher, usual)
         self.user.restart = self._restart
         self.changed_at = 0.0
@@ -106,6 +106,11 @@ class Rig:
         resync = 45.0 if watches else 600.0
         self._config = dataclasses.replace(_config(), resync_seconds=resync)
         self.api.store.watchers.add(Observer(self._note))  # type: ignore[arg-type]
+
+    @property
+    def at_work(self) -> bool:
+        """Whether the process of the hour leads and has looked at the world."""
+        return self._process is not None and self._process.number in self.api.at_work
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -335,7 +340,8 @@ async def _ends(rig: Rig, known: Reference, *, history: bool = True) -> list[str
     checked = -1.0
     differences: list[str] = ["never at rest"]
     while True:
-        if loop.time() >= rig.changed_at + 4 and checked != rig.changed_at and loop.time() > rig.api.last_fault:
+        at_rest = loop.time() >= rig.changed_at + 4 and loop.time() > rig.api.last_fault + 1 and rig.at_work
+        if at_rest and checked != rig.changed_at:
             checked = rig.changed_at
             differences = state_of(rig.api, history).differences(known.end)
             if not differences:
