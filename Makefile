@@ -7,7 +7,7 @@ N ?= 20
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit contract system flake crds dashboards lock cluster-up cluster-down clean
+.PHONY: help demo test check lint types unit contract system flake campaign crds dashboards lock cluster-up cluster-down clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ system: $(VENV)/installed ## on the local cluster
 
 flake: $(VENV)/installed ## the system tests until they have run N times at this commit (N=20)
 	@$(BIN)/python -m tests.flake --runs $(N)
+
+campaign: $(VENV)/installed ## the fault-injection campaign, or what is left of it (hours; out/campaign/report.md)
+	@$(BIN)/python -m tests.campaign
 
 crds: $(VENV)/installed ## generate crds/ from the types
 	@$(BIN)/python -m serving_api.crd

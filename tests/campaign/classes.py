@@ -25,6 +25,15 @@ WATCHED = (
 )  # fmt: skip
 
 
+REWOUND = Fault("rewind", "watch", nth=2, seconds=25.0)
+
+
+def crashed(name: str, resource: str) -> list[Fault]:
+    """The process dies after each write of a kind."""
+    found = points(known_reference(name), writes_only=True)
+    return [acted(point, "kill-after") for point in found if point.resource == resource]
+
+
 def points(known: Reference, *, writes_only: bool) -> list[Fault]:
     """Every request of a run without faults, as a fault without an action yet."""
     counts: Counter[tuple[str, str, str]] = Counter()

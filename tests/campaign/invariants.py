@@ -23,7 +23,7 @@ from serving_api.names import (
 from serving_io import kinds
 from tests.campaign.api import Api, Call, Observer
 from tests.campaign.cluster import Surroundings, backends, is_ready
-from tests.fakes.kube.ownership import Manager
+from tests.fakes.kube.ownership import Manager, Managers
 from tests.fakes.kube.shapes import Json
 from tests.fakes.kube.store import Change
 
@@ -44,6 +44,9 @@ NAMES = {
     "S14": "an abort beats a promotion",
     "S15": "no write of a dead process takes effect on what its successor has written",
     "S16": "no request leaves the service's namespace but for the Leases, none of a kind that is not declared",
+    "O1": "a weight is raised only after every Gateway has acknowledged the route before it",
+    "O2": "the weight that status tells is the one that the proxies carry out",
+    "O3": "a revision is committed after it has had all of the traffic for as long as its soak says",
     "D1": "no proxy sends a request where nobody answers",
     "X1": "no exception that nobody foresaw",
 }
@@ -76,6 +79,8 @@ class Life:
     """Somebody else has changed the route since the operator's last write."""
     generation: int = 0
     wanted: deque[tuple[float, str]] = field(default_factory=deque)
+    acknowledged: tuple[str, int, float] = ("", 0, 0.0)
+    """Of the route: its uid, the generation that was last acknowledged, and when it was."""
 
 
 class Watcher:
@@ -191,7 +196,7 @@ class Watcher:
         if kind == "InferenceService":
             before, after = change.old or {}, change.new or {}
             same = all(before.get(key) == after.get(key) for key in ("spec",)) and before and after
-            labels = [(m.get("metadata") or {}).get("labels") for m in (before, after)]
+            labels = [(m.get("metadata") or {}).get("labels") or {} for m in (before, after)]
             if not same or labels[0] != labels[1]:
                 self.broken("S9", "the operator wrote more of the service than its status")
             return
@@ -224,6 +229,7 @@ class Watcher:
             was = change.old["spec"].get("replicas")
             if Manager(AUTOSCALER, "Apply", "scale") in change.before.managers and was != spec.get("replicas"):
                 self.broken("S9", f"the autoscaler's replicas of {name} were written: {was} → {spec['replicas']}")
+            self._replicas_taken(change, live)
         if change.new is not None and recorded is not None and not _within(recorded, spec["template"]):
             self.broken("S7", f"the pods of {name} are not what was recorded")
         if change.old is None:
@@ -235,6 +241,18 @@ class Watcher:
             known |= {revision for _, revision in life.wanted} if life else set()
             if service is not None and revision not in known and not life.drifted:
                 self.broken("S6", f"{name} was created for a revision that is neither stable nor canary")
+
+    def _replicas_taken(self, change: Change, live: Json) -> None:
+        """In mode Auto the operator states replicas until the autoscaler has them, and never again."""
+        metadata = live["metadata"]
+        service = self._service_of(live)
+        scaling = ((service or {}).get("spec") or {}).get("scaling") or {}
+        record = self._api.records(kinds.DEPLOYMENT).get((metadata["namespace"], metadata["name"]))
+        if record is None or change.before is None or scaling.get("class") != "Auto":
+            return
+        had, has = _own_replicas(change.before.managers), _own_replicas(record.managers)
+        if scaling.get("mode", "Auto") == "Auto" and AUTOSCALER in had and OPERATOR in has - had:
+            self.broken("S9", f"the operator has taken the replicas of {metadata['name']} from the autoscaler")
 
     def _removed(self, kind: str, live: Json) -> None:
         if kind not in ("Deployment", "Service"):
@@ -288,6 +306,16 @@ class Watcher:
             route = self._route_of(live)
             if route is not None and _weight(route, is_.get("revision", "")) != 100 and not life.drifted:
                 self.broken("S3", f"{is_.get('id')} was committed without all of the traffic")
+            soak = float(live["spec"]["rollout"].get("soakSeconds", 60))
+            if not self._dark and _now() < life.acknowledged[2] + soak:
+                self.broken("O3", f"{is_.get('id')} was committed before it had soaked")
+        told = status.get("canary") or {}
+        if told.get("weight") and told.get("weight") != (before.get("canary") or {}).get("weight"):
+            metadata = live["metadata"]
+            view = self._world.views.get((metadata["namespace"], metadata["name"]), {})
+            carried = view.get(f"{metadata['name']}-{told['revision']}", 0)
+            if carried != told["weight"] and not life.drifted and not self._dark:
+                self.broken("O2", f"status tells {told['weight']}% while the proxies send {carried}%")
         for entry in status.get("conditions") or ():
             if entry["type"] == "Ready" and entry["status"] == "True":
                 if not is_ or self.ready(is_["revision"]) < 1:
@@ -301,6 +329,10 @@ class Watcher:
         life = self._lives.get(str(_owner(live)))
         if life is None:
             return
+        if change.new is not None:
+            uid, generation = live["metadata"]["uid"], _acknowledged(live)
+            if generation and (uid, generation) != life.acknowledged[:2]:
+                life.acknowledged = (uid, generation, _now())
         if not ours:
             if change.new is None or (change.old or {}).get("spec") != change.new["spec"]:
                 life.drifted = True
@@ -308,6 +340,8 @@ class Watcher:
         if change.new is None:
             self.broken("S3", "the operator deleted the route")
             return
+        if change.old is not None and change.old["spec"] == live["spec"]:
+            return  # only who owns what has changed
         weights = backends(live)
         if sum(weights.values()) != 100 or not all(0 <= weight <= 100 for weight in weights.values()):
             self.broken("S4", f"weights {weights}")
@@ -343,14 +377,14 @@ class Watcher:
         id_, backend = canary["id"], f"{name}-{canary['revision']}"
         has, had = after.get(backend, 0), life.written.get(id_, 0)
         if has > had:
-            self._raised(life, service, id_, has)
+            self._raised(life, service, id_, has, change)
         elif has < had and has != 0 and not life.drifted:
             self.broken("S4", f"{id_} went from {had}% to {has}%")
         elif has < had and (has == 0 and not life.drifted):
             life.ended.add(id_)
         life.written[id_] = has
 
-    def _raised(self, life: Life, service: Json, id_: str, weight: int) -> None:
+    def _raised(self, life: Life, service: Json, id_: str, weight: int, change: Change) -> None:
         status = service["status"]
         canary, stable = status["canary"], status["stable"]
         if id_ in life.ended:
@@ -361,6 +395,10 @@ class Watcher:
             self.broken("S5", f"{id_} got all of the traffic without its label")
         if life.drifted and weight <= int(canary.get("weight") or 0):
             return  # what was acknowledged is put back
+        if not life.drifted:
+            before = change.old or {"metadata": {"uid": "", "generation": 0}}
+            if life.acknowledged[:2] != (before["metadata"]["uid"], before["metadata"]["generation"]):
+                self.broken("O1", f"{id_} was raised to {weight}% on a route that was not acknowledged")
         self._enough(service, canary["revision"], weight, "the canary")
         if weight < 100 and self._unready_seconds(stable["revision"]) < BROKEN_SECONDS:
             self._enough(service, stable["revision"], 100 - weight, "stable")
@@ -440,6 +478,17 @@ def _owner(manifest: Json) -> str | None:
 
 def _commanded(status: Json, kind: str, id_: str | None) -> bool:
     return any((c["kind"], c["id"]) == (kind, id_) for c in status.get("commands") or ())
+
+
+def _own_replicas(managers: Managers) -> set[str]:
+    return {manager.name for manager, fields in managers.items() if ("f:spec", "f:replicas") in fields}
+
+
+def _acknowledged(route: Json) -> int:
+    """The lowest generation that all parents speak of; 0 if one of them says nothing."""
+    parents = (route.get("status") or {}).get("parents") or ()
+    stamps = [c.get("observedGeneration", 0) for parent in parents for c in parent["conditions"]]
+    return min(stamps, default=0)
 
 
 def _weight(route: Json, revision: str) -> int:
