@@ -23,8 +23,12 @@ def main() -> int:
     """Run the command; returns its exit code: 1 if anything failed, 130 if it was interrupted."""
     parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__)
     parser.add_argument("--only", help=f"classes, separated by commas: {', '.join(work.CLASSES)}")
-    parser.add_argument("--limit", type=int, help="at most so many items of each class, drawn over all scenarios")
-    parser.add_argument("--mutants", action="store_true", help="only the mutants: which are killed, which survive")
+    parser.add_argument(
+        "--limit", type=int, help="at most so many items of each class, drawn over all scenarios"
+    )
+    parser.add_argument(
+        "--mutants", action="store_true", help="only the mutants: which are killed, which survive"
+    )
     parser.add_argument("--replay", metavar="PLAN", help="run one plan (JSON) and tell its story")
     parser.add_argument("--jobs", type=int, default=work.JOBS)
     parser.add_argument("--out", type=Path, default=OUT)
@@ -65,12 +69,17 @@ def _run(left: list[work.Item], notes: work.Notes, jobs: int) -> bool:
             if line.get("problems"):
                 print(f"{line['class']}: {line['plan']}\n    {'; '.join(line['problems'])[:500]}", flush=True)
             if line["class"] == "mutants":
-                print(f"{'killed' if line['killed'] else 'SURVIVED'} {line['item']}  {line['killed'] or ''}", flush=True)
+                print(
+                    f"{'killed' if line['killed'] else 'SURVIVED'} {line['item']}  {line['killed'] or ''}",
+                    flush=True,
+                )
             now = time.monotonic()
             if now - told > TELL_SECONDS:
                 told = now
                 rate = counts["runs"] / (now - began)
-                print(f"{counts['done']} of {len(left)} items, {rate:.1f} runs/s ({line['class']})", flush=True)
+                print(
+                    f"{counts['done']} of {len(left)} items, {rate:.1f} runs/s ({line['class']})", flush=True
+                )
     except KeyboardInterrupt:
         return True
     return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import json
 import random
@@ -43,7 +44,8 @@ async def act(user: User, name: str, value: Any, restart: Restart) -> None:
     elif name == "set":
         _edit(user, lambda spec: _place(spec, value[0].split("."), value[1]))
     elif name == "spec":
-        user.apply({"external": external(), "plain": manifest()}[value])
+        with contextlib.suppress(Refused):
+            user.apply({"external": external(), "plain": manifest()}[value])
     elif name in ("Promote", "Abort", "Retry"):
         _command(user, name, value)
     elif name == "break":
@@ -131,7 +133,10 @@ def hidden(user: User, what: str) -> None:
         if canary:
             user.label("Promote", canary["id"])
             user.label("Abort", canary["id"])
-        for kind, label in (("Promote", "serving-operator.dev/promote"), ("Abort", "serving-operator.dev/abort")):
+        for kind, label in (
+            ("Promote", "serving-operator.dev/promote"),
+            ("Abort", "serving-operator.dev/abort"),
+        ):
             user.label(kind, labels.get(label))
     elif what == "route":
         user.weigh(10, 90)
@@ -169,7 +174,9 @@ def _recreate(user: User, kind: Kind, name: str) -> None:
     user.world.restored += 1
     metadata = {**record.manifest["metadata"], "uid": f"restored-{user.world.restored}"}
     with user.api.acting("user"):
-        user.api.store.put(user.api.resource(kind), {**record.manifest, "metadata": metadata}, record.managers)
+        user.api.store.put(
+            user.api.resource(kind), {**record.manifest, "metadata": metadata}, record.managers
+        )
 
 
 # What may be done, for sequences

@@ -132,7 +132,9 @@ class Api:
         with self.acting(actor):
             return self.requests.apply(target, stated, manager, True)[0]
 
-    def delete(self, actor: str, kind: Kind, name: str, namespace: str, propagation: str = "Background") -> None:
+    def delete(
+        self, actor: str, kind: Kind, name: str, namespace: str, propagation: str = "Background"
+    ) -> None:
         """Delete by somebody who is not the operator."""
         with self.acting(actor), contextlib.suppress(Refused):
             target = Target(self._resources[kind], namespace, name)
@@ -145,9 +147,7 @@ class Api:
         with self.acting(actor):
             self.store.put(self._resources[kind], manifest, record.managers if record else {})
 
-    async def send(
-        self, process: Process, call: Call, carry_out: Callable[[], Json]
-    ) -> Json:
+    async def send(self, process: Process, call: Call, carry_out: Callable[[], Json]) -> Json:
         """Carry out a request of a process, unless a fault is planned for it."""
         await self._living(process)
         self.calls.append(call)
@@ -242,7 +242,8 @@ class Api:
         items = [
             self.requests.shown(target.resource, record)
             for (namespace, _), record in sorted(self.store.objects[target.resource].items())
-            if target.namespace in ("", namespace) and selected(record.manifest["metadata"].get("labels") or {})
+            if target.namespace in ("", namespace)
+            and selected(record.manifest["metadata"].get("labels") or {})
         ]
         return {"metadata": {"resourceVersion": str(self.store.version)}, "items": items}
 

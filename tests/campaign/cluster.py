@@ -14,8 +14,8 @@ from serving_io import kinds
 from serving_io.kinds import Kind
 from tests.campaign import clock
 from tests.campaign.api import Api, Observer
-from tests.fakes.kube.requests import Refused, Target
 from tests.fakes.kube.ownership import Manager
+from tests.fakes.kube.requests import Refused, Target
 from tests.fakes.kube.shapes import Json
 from tests.fakes.kube.store import Change, Record
 
@@ -114,7 +114,8 @@ class Surroundings:
         return [
             record.manifest
             for (ns, _), record in self.api.records(kinds.POD).items()
-            if ns == namespace and selector.items() <= (record.manifest["metadata"].get("labels") or {}).items()
+            if ns == namespace
+            and selector.items() <= (record.manifest["metadata"].get("labels") or {}).items()
         ]
 
     def _deployment(self, deployment: Json, at: float) -> None:
@@ -300,9 +301,7 @@ class Surroundings:
         if owns and live == wanted:
             return
         metadata = record.manifest["metadata"]
-        target = Target(
-            self.api.resource(kinds.DEPLOYMENT), metadata["namespace"], metadata["name"], "scale"
-        )
+        target = Target(self.api.resource(kinds.DEPLOYMENT), metadata["namespace"], metadata["name"], "scale")
         scale = {"metadata": {"name": metadata["name"]}, "spec": {"replicas": wanted}}
         try:
             with self.api.acting("autoscaler"):

@@ -23,7 +23,7 @@ from serving_api.names import (
 from serving_io import kinds
 from tests.campaign.api import Api, Call, Observer
 from tests.campaign.cluster import Surroundings, backends, is_ready
-from tests.fakes.kube.ownership import Manager, Managers
+from tests.fakes.kube.ownership import Managers
 from tests.fakes.kube.shapes import Json
 from tests.fakes.kube.store import Change
 
@@ -50,7 +50,7 @@ NAMES = {
     "D1": "no proxy sends a request where nobody answers",
     "X1": "no exception that nobody foresaw",
 }
-SECRET = "s3cr3t-t0ken"  # noqa: S105
+SECRET = "s3cr3t-t0ken"
 LEFT_BEHIND_SECONDS = 30.0
 BROKEN_SECONDS = 10.0
 HOT_CALLS, HOT_SECONDS = 120, 5.0
@@ -226,10 +226,7 @@ class Watcher:
         if change.new is not None and spec.get("replicas") == 0:
             self.broken("S3", f"the operator scaled {name} to 0")
         if change.old is not None and change.new is not None and change.before is not None:
-            was = change.old["spec"].get("replicas")
-            if Manager(AUTOSCALER, "Apply", "scale") in change.before.managers and was != spec.get("replicas"):
-                self.broken("S9", f"the autoscaler's replicas of {name} were written: {was} → {spec['replicas']}")
-            self._replicas_taken(change, live)
+            self._replicas(change, live)
         if change.new is not None and recorded is not None and not _within(recorded, spec["template"]):
             self.broken("S7", f"the pods of {name} are not what was recorded")
         if change.old is None:
@@ -242,17 +239,23 @@ class Watcher:
             if service is not None and revision not in known and not life.drifted:
                 self.broken("S6", f"{name} was created for a revision that is neither stable nor canary")
 
-    def _replicas_taken(self, change: Change, live: Json) -> None:
+    def _replicas(self, change: Change, live: Json) -> None:
         """In mode Auto the operator states replicas until the autoscaler has them, and never again."""
         metadata = live["metadata"]
         service = self._service_of(live)
         scaling = ((service or {}).get("spec") or {}).get("scaling") or {}
         record = self._api.records(kinds.DEPLOYMENT).get((metadata["namespace"], metadata["name"]))
-        if record is None or change.before is None or scaling.get("class") != "Auto":
+        is_auto = (scaling.get("class"), scaling.get("mode", "Auto")) == ("Auto", "Auto")
+        if not is_auto or record is None or change.old is None or change.before is None:
             return
         had, has = _own_replicas(change.before.managers), _own_replicas(record.managers)
-        if scaling.get("mode", "Auto") == "Auto" and AUTOSCALER in had and OPERATOR in has - had:
-            self.broken("S9", f"the operator has taken the replicas of {metadata['name']} from the autoscaler")
+        was, is_ = change.old["spec"].get("replicas"), live["spec"].get("replicas")
+        if AUTOSCALER in had and was != is_:
+            self.broken("S9", f"the autoscaler's replicas of {metadata['name']} were written: {was} → {is_}")
+        if AUTOSCALER in had and OPERATOR in has - had:
+            self.broken(
+                "S9", f"the operator has taken the replicas of {metadata['name']} from the autoscaler"
+            )
 
     def _removed(self, kind: str, live: Json) -> None:
         if kind not in ("Deployment", "Service"):
@@ -266,7 +269,10 @@ class Watcher:
                 self.broken("S3", f"{kind} {name} was deleted while proxies give it {view[name]}%")
         service = self._service_of(live)
         stable = (((service or {}).get("status") or {}).get("stable") or {}).get("revision")
-        if service is not None and name in (f"{service['metadata']['name']}-{stable}", service["metadata"]["name"]):
+        if service is not None and name in (
+            f"{service['metadata']['name']}-{stable}",
+            service["metadata"]["name"],
+        ):
             self.broken("S3", f"{kind} {name} of the stable revision was deleted")
 
     # The service
@@ -317,9 +323,10 @@ class Watcher:
             if carried != told["weight"] and not life.drifted and not self._dark:
                 self.broken("O2", f"status tells {told['weight']}% while the proxies send {carried}%")
         for entry in status.get("conditions") or ():
-            if entry["type"] == "Ready" and entry["status"] == "True":
-                if not is_ or self.ready(is_["revision"]) < 1:
-                    self.broken("S11", "Ready is said of a service whose stable revision has no ready pod")
+            if (entry["type"], entry["status"]) == ("Ready", "True") and (
+                not is_ or self.ready(is_["revision"]) < 1
+            ):
+                self.broken("S11", "Ready is said of a service whose stable revision has no ready pod")
 
     # The route
 
@@ -369,7 +376,9 @@ class Watcher:
                 if weight > before.get(backend, 0) and not life.drifted:
                     self._enough(service, revision, weight, "the first revision")
             return
-        others = {b for b, w in after.items() if w} - {f"{name}-{e.get('revision')}" for e in (stable, canary)}
+        others = {b for b, w in after.items() if w} - {
+            f"{name}-{e.get('revision')}" for e in (stable, canary)
+        }
         if others and not life.drifted:
             self.broken("S6", f"traffic for {others}, neither stable nor canary")
         if not canary:
@@ -409,7 +418,8 @@ class Watcher:
         if ready < 1:
             self.broken("S1", f"{percent}% with {who}, which has no ready pod")
         if (spec.get("scaling") or {}).get("class") == "External":
-            need = max(1, -(-spec["scaling"]["external"]["replicas"] * percent // 100))
+            total = (spec["scaling"].get("external") or {}).get("replicas", 1)
+            need = max(1, -(-total * percent // 100))
         else:
             most = spec["predictor"].get("maxReplicas") or spec["predictor"].get("minReplicas") or 1
             need = min(most, max(1, -(-self._demand() * percent // 100)))

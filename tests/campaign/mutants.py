@@ -101,7 +101,12 @@ mutant("stable-service-switch-not-awaited", f"{ROLLOUT}.observed:Observed.stable
 )
 mutant("never-deletes", f"{ROLLOUT}.cleanup:_deletions")(always(()))
 mutant("any-label-promotes", f"{ROLLOUT}.commands:_refusal")(
-    lambda old: lambda observed, state, kind, value: None if kind == "Promote" else old(observed, state, kind, value)
+    lambda old: (
+        lambda observed, state, kind, value: None if kind == "Promote" else old(observed, state, kind, value)
+    )
+)
+mutant("unbound-label", f"{ROLLOUT}.state:State.commanded")(
+    lambda old: lambda self, kind, attempt: next((c for c in self.commands[::-1] if c.kind == kind), None)
 )
 mutant("abort-forgets-rejection", f"{ROLLOUT}.state:State.without_canary")(
     lambda old: lambda self, rejection=None: old(self, None)
@@ -119,11 +124,15 @@ mutant("status-first", EXECUTOR + ".execute")(lambda old: _status_first(old))
 mutant("service-deleted-early", DECIDE)(lambda old: lambda *a: _early(old(*a), a[0], "Service"))
 mutant("deployment-deleted-early", DECIDE)(lambda old: lambda *a: _early(old(*a), a[0], "Deployment"))
 mutant("writes-reversed", DECIDE)(on_writes(lambda writes: writes[::-1]))
-mutant("never-looks-again", DECIDE)(on_plan(lambda plan: dataclasses.replace(plan, requeue_after_seconds=None)))
+mutant("never-looks-again", DECIDE)(
+    on_plan(lambda plan: dataclasses.replace(plan, requeue_after_seconds=None))
+)
 mutant("last-write-lost", DECIDE)(on_writes(lambda writes: writes[:-1]))
 mutant("no-versions", EXECUTOR + "._send")(
-    lambda old: lambda self, key, write, place: old(
-        self, key, dataclasses.replace(write, resource_version=None), place
+    lambda old: (
+        lambda self, key, write, place: old(
+            self, key, dataclasses.replace(write, resource_version=None), place
+        )
     )
 )
 mutant("no-preconditions", "serving_operator.executor:with_preconditions")(
@@ -133,7 +142,9 @@ mutant("parent-not-checked", EXECUTOR + "._check_service")(lambda old: _nothing)
 mutant("conflict-not-read-again", EXECUTOR + "._read_again")(lambda old: _nothing)
 mutant("ownership-not-taken", "serving_operator.executor:created_by_us")(always(False))
 mutant("creates-by-apply", "serving_io.cluster:Cluster.create")(
-    lambda old: lambda self, manifest: self.apply(manifest) if manifest["kind"] != "Event" else old(self, manifest)
+    lambda old: (
+        lambda self, manifest: self.apply(manifest) if manifest["kind"] != "Event" else old(self, manifest)
+    )
 )
 mutant("replicas-always-stated", f"{ROLLOUT}.replicas:autoscaler_owns")(always(False))
 mutant("replicas-never-stated", f"{ROLLOUT}.replicas:stated")(always(None))
@@ -142,9 +153,7 @@ mutant("everything-is-ours", "serving_operator.ensure:classify")(
     lambda old: lambda live, uid, key: type(old(live, uid, key)).OURS
 )
 mutant("always-differs", "serving_operator.ensure:covers")(always(False))
-mutant("never-differs", "serving_operator.ensure:covers")(
-    lambda old: lambda live, wanted: live is not None
-)
+mutant("never-differs", "serving_operator.ensure:covers")(lambda old: lambda live, wanted: live is not None)
 mutant("status-always-written", "serving_operator.executor:covers_status")(always(False))
 mutant("old-events-believed", "serving_operator.cache:version_of")(always(1))
 mutant("dirty-key-forgotten", "serving_operator.workqueue:WorkQueue.add")(lambda old: _not_while_running(old))
@@ -180,10 +189,14 @@ mutant("observed-generation-ahead", "serving_operator.status.report:status")(
     lambda old: lambda report: (s := old(report)) | {"observedGeneration": s["observedGeneration"] + 1}
 )
 mutant("weights-do-not-add-up", f"{ROLLOUT}.routing:manifest")(
-    lambda old: lambda observed, weights, abort: old(observed, {k: max(0, v - 1) for k, v in weights.items()}, abort)
+    lambda old: (
+        lambda observed, weights, abort: old(observed, {k: max(0, v - 1) for k, v in weights.items()}, abort)
+    )
 )
 mutant("roll-forward-unasked", f"{ROLLOUT}.steps:stable_is_broken")(always(True))
-mutant("deadline-never", f"{ROLLOUT}.deadlines:deadline")(always(datetime.fromisoformat("2099-01-01T00:00:00+00:00")))
+mutant("deadline-never", f"{ROLLOUT}.deadlines:deadline")(
+    always(datetime.fromisoformat("2099-01-01T00:00:00+00:00"))
+)
 mutant("lost-time-counts", f"{ROLLOUT}.deadlines:lost")(always(timedelta()))
 mutant("lease-not-checked", "serving_io.lease:Lease.check")(always(None))
 mutant("two-leaders", "serving_io.lease:Lease.held")(lambda old: _unheld)

@@ -39,7 +39,9 @@ def replay(plan: Plan) -> Iterator[str]:
             verb = "-" if change.new is None else "+" if change.old is None else "~"
             at = asyncio.get_running_loop().time()
             who = f"{self.actor} {self.sender or ''}".strip()
-            told.append(f"{at:8.2f} {change.version:5d} {who:14} {verb} {kind} {live['metadata']['name']} {_said(kind, live)}")
+            told.append(
+                f"{at:8.2f} {change.version:5d} {who:14} {verb} {kind} {live['metadata']['name']} {_said(kind, live)}"
+            )
 
     with mock.patch.object(rig, "Api", Told):
         outcome: Outcome = rig.run(plan)

@@ -78,7 +78,12 @@ def summary(lines: list[Line], total: int) -> Line:
 def report(lines: list[Line], total: int) -> str:
     """The table, what failed with its smallest plan, and the mutants."""
     numbers = summary(lines, total)
-    rows = ["# Fault-injection campaign", "", "| class | runs | on | not converged | broken invariants |", "|---|---|---|---|---|"]
+    rows = [
+        "# Fault-injection campaign",
+        "",
+        "| class | runs | on | not converged | broken invariants |",
+        "|---|---|---|---|---|",
+    ]
     for name, title in TITLES.items():
         mine = [line for line in lines if line["class"] == name]
         runs = sum(line["runs"] for line in mine)
@@ -93,6 +98,12 @@ def report(lines: list[Line], total: int) -> str:
         rows += [f"* `{line['plan']}`: {'; '.join(line['problems'])}" for line in failed[:200]]
     survived = [line["item"] for line in lines if line["class"] == "mutants" and line["killed"] is None]
     rows += ["", f"## Mutants: {numbers['mutants_killed']} of {numbers['mutants']} killed", ""]
-    rows += [f"* survived: {name}. {EXPECTED_TO_SURVIVE.get(name, 'Not explained yet.')}" for name in survived]
-    rows += ["", "Sample sizes: ", f"pairs {classes.PAIRS}, stale {classes.STALE}, model {classes.MODEL_RUNS}."]
+    rows += [
+        f"* survived: {name}. {EXPECTED_TO_SURVIVE.get(name, 'Not explained yet.')}" for name in survived
+    ]
+    rows += [
+        "",
+        "Sample sizes: ",
+        f"pairs {classes.PAIRS}, stale {classes.STALE}, model {classes.MODEL_RUNS}.",
+    ]
     return "\n".join(rows) + "\n"

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
-from serving_operator import __main__ as program
-from serving_operator.config import Config, parse
-from serving_operator.reconciler import Reconciler
 from serving_io.cluster import Cluster
 from serving_io.connection import ConfigurationError
 from serving_io.errors import ApiError
+from serving_operator import __main__ as program
+from serving_operator.config import Config, parse
+from serving_operator.reconciler import Reconciler
 from tests.campaign import clock
 from tests.campaign.acts import act, hidden
 from tests.campaign.api import LATE_SECONDS, Api, Call, Observer, Process, Wire
@@ -96,7 +96,9 @@ class Rig:
         window = WINDOW_SECONDS + max((fault.seconds for fault in watches), default=0.0)
         if any(fault.action == "kill-late" for fault in plan.faults):
             window += LATE_SECONDS
-        self.watcher = Watcher(self.api, self.world, window_seconds=window, dark=scenario.dark or bool(plan.acts))
+        self.watcher = Watcher(
+            self.api, self.world, window_seconds=window, dark=scenario.dark or bool(plan.acts)
+        )
         self.user = User(self.api, self.world, self.watcher, usual)
         self.user.restart = self._restart
         self.changed_at = 0.0
@@ -234,10 +236,14 @@ def reference(name: str, seed: int = 0) -> Reference:
     return clock.run(scenario)
 
 
-@functools.cache
+_KNOWN: dict[tuple[str, int], Reference] = {}
+
+
 def known_reference(name: str, seed: int = 0) -> Reference:
     """The reference run of a scenario, made once in a process."""
-    return reference(name, seed)
+    if (name, seed) not in _KNOWN:
+        _KNOWN[name, seed] = reference(name, seed)
+    return _KNOWN[name, seed]
 
 
 def run(plan: Plan) -> Outcome:
@@ -316,7 +322,10 @@ async def _home(rig: Rig, known: Reference) -> None:
         wanted = user.revision("a")
         if not canary and stable.get("revision") == wanted:
             return True
-        if canary.get("revision") == wanted and canary.get("verdict") in ("WaitingForPromotion", "RollForward"):
+        if canary.get("revision") == wanted and canary.get("verdict") in (
+            "WaitingForPromotion",
+            "RollForward",
+        ):
             user.label("Promote", canary["id"])
         rejected = [e for e in status.get("rejected") or () if e["revision"] == wanted]
         if rejected and not canary:

@@ -337,7 +337,9 @@ def _weights(user: User) -> dict[str, int]:
     names = {user.name_of(image): image for image in ("a", "b", "c")}
     if route is None:
         return {}
-    return {names[e["name"]]: e["weight"] for e in route["spec"]["rules"][0]["backendRefs"] if e["name"] in names}
+    return {
+        names[e["name"]]: e["weight"] for e in route["spec"]["rules"][0]["backendRefs"] if e["name"] in names
+    }
 
 
 def _pods(user: User, image: str) -> list[object]:

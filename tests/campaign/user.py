@@ -136,7 +136,10 @@ class User:
         live = self.api.get(kind, name, NAMESPACE)
         if live is None:
             return
-        stated: Json = {"metadata": {"name": name, "namespace": NAMESPACE}, "spec": copy.deepcopy(live["spec"])}
+        stated: Json = {
+            "metadata": {"name": name, "namespace": NAMESPACE},
+            "spec": copy.deepcopy(live["spec"]),
+        }
         change(stated["spec"])
         try:
             self.api.apply("user", stated, kind, "somebody")
@@ -208,8 +211,10 @@ class User:
     async def rejected(self, image: str) -> None:
         """Wait until a revision is rejected and gone."""
         await self.until(
-            lambda: "canary" not in self.status
-            and any(e["revision"] == self.revision(image) for e in self.status.get("rejected") or ()),
+            lambda: (
+                "canary" not in self.status
+                and any(e["revision"] == self.revision(image) for e in self.status.get("rejected") or ())
+            ),
             f"{image} is rejected",
         )
         await self.left(image)
@@ -217,5 +222,6 @@ class User:
     async def left(self, image: str) -> None:
         """Wait until nothing of a revision runs."""
         await self.until(
-            lambda: self.api.get(kinds.DEPLOYMENT, self.name_of(image), NAMESPACE) is None, f"{image} has left"
+            lambda: self.api.get(kinds.DEPLOYMENT, self.name_of(image), NAMESPACE) is None,
+            f"{image} has left",
         )

@@ -76,7 +76,15 @@ def _failed(smallest: Outcome | None, whole: Outcome | None = None) -> dict[str,
     }
 
 
-FIRST = ("label-promote", "abort", "retry", "v3-during-v2", "name-collision", "stable-crash", "service-deleted")
+FIRST = (
+    "label-promote",
+    "abort",
+    "retry",
+    "v3-during-v2",
+    "name-collision",
+    "stable-crash",
+    "service-deleted",
+)
 """What is run first on each mutant: most of what is wrong shows here."""
 
 
@@ -89,12 +97,16 @@ def short_set() -> list[Plan]:
         plans += [plan for plan in late if plan.faults[0].resource == "httproutes"]
         plans += chance.sample(late, 1)
         plans += chance.sample(list(classes.crashes(name)), 3)
-        plans += chance.sample([p for p in classes.faulted(name) if p.faults[0].action in ("500", "reset")], 2)
+        plans += chance.sample(
+            [p for p in classes.faulted(name) if p.faults[0].action in ("500", "reset")], 2
+        )
         plans += chance.sample(list(classes.stale(name)), 2)
     for what in ("deployment", "service", "spec"):
         plans.append(Plan("label-promote", acts=((what, 20.0),)))
     # Two events of one kind in the wrong order, and a watch that comes back from the past.
-    plans += [Plan("abort", faults=(fault, classes.REWOUND)) for fault in classes.crashed("abort", "httproutes")]
+    plans += [
+        Plan("abort", faults=(fault, classes.REWOUND)) for fault in classes.crashed("abort", "httproutes")
+    ]
     return plans
 
 

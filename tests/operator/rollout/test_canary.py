@@ -269,7 +269,9 @@ def test_what_is_being_deleted_has_no_capacity() -> None:
     cluster.label("Abort", cluster.status["canary"]["id"])
     while "canary" in cluster.status:
         cluster.round()
-    marked = {key for key in cluster.objects if key.name == f"{KEY.name}-{B}" and key.kind != "ControllerRevision"}
+    marked = {
+        key for key in cluster.objects if key.name == f"{KEY.name}-{B}" and key.kind != "ControllerRevision"
+    }
     for key in marked:
         cluster.objects[key]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     cluster.label("Retry", cluster.status["rejected"][-1]["id"])
