@@ -209,6 +209,7 @@ async def autoscaler_gone(user: User) -> None:
     user.world.autoscaler_is_alive = False
     await user.rest(65)
     user.apply(manifest("b"))
+    await user.verdict("b", "AutoscalerUnavailable")
     await user.rest(70)
     user.world.autoscaler_is_alive = True
     user.world.wake()
