@@ -22,7 +22,7 @@ KINDS = (
 )
 _ATTEMPT = re.compile(r"\b([0-9a-f]{8})-[1-9][0-9]*\b")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z")
-_STARTED = re.compile(r'"startedAt":"TIME",?')
+_STARTED = re.compile(r',?"startedAt":"TIME"')
 _DROPPED = {
     "uid", "resourceVersion", "generation", "observedGeneration", "creationTimestamp", "managedFields",
     "lastTransitionTime", "startedAt", "stepStartedAt", "heldSeconds", "time", "clusterIP", "clusterIPs", "message",
@@ -103,4 +103,7 @@ def _difference(mine: Json, theirs: Json, path: str) -> str:
         for index, (a, b) in enumerate(zip(mine, theirs, strict=True)):
             if a != b:
                 return _difference(a, b, f"{path}[{index}]")
+    if isinstance(mine, str) and isinstance(theirs, str):
+        same = next((i for i, (a, b) in enumerate(zip(mine, theirs, strict=False)) if a != b), 0)
+        mine, theirs = mine[max(0, same - 20) :], theirs[max(0, same - 20) :]
     return f"{path} is {str(mine)[:150]}, not {str(theirs)[:150]}"

@@ -48,6 +48,7 @@ NAMES = {
     "O2": "the weight that status tells is the one that the proxies carry out",
     "O3": "a revision is committed after it has had all of the traffic for as long as its soak says",
     "D1": "no proxy sends a request where nobody answers",
+    "D2": "nothing is removed before the longest request that it got has ended",
     "X1": "no exception that nobody foresaw",
 }
 SECRET = "s3cr3t-t0ken"
@@ -100,6 +101,8 @@ class Watcher:
         self._writers: dict[tuple[str, str, str], int] = {}
         self._calls: deque[float] = deque()
         self._dark_since: dict[str, float] = {}
+        self._used: dict[str, float] = {}
+        """When a proxy last sent requests to a Service."""
         api.store.watchers.add(Observer(self._changed))  # type: ignore[arg-type]
         api.on_call = self._called
 
@@ -268,6 +271,11 @@ class Watcher:
             if key[0] == namespace and view.get(name):
                 self.broken("S3", f"{kind} {name} was deleted while proxies give it {view[name]}%")
         service = self._service_of(live)
+        longest = (service or {"spec": {"predictor": {}}})["spec"]["predictor"].get("timeout", 60)
+        if service is not None and not self._dark and _now() < self._used.get(name, -1e9) + longest:
+            self.broken(
+                "D2", f"{kind} {name} was deleted {_now() - self._used[name]:.1f} s after its last request"
+            )
         stable = (((service or {}).get("status") or {}).get("stable") or {}).get("revision")
         if service is not None and name in (
             f"{service['metadata']['name']}-{stable}",
@@ -440,6 +448,8 @@ class Watcher:
         """Check what is no single change: what the proxies do, and what a deleted service leaves behind."""
         now = _now()
         self._demand()
+        for view in self._world.views.values():
+            self._used |= {backend: now for backend, weight in view.items() if weight}
         for uid, at in list(self._gone.items()):
             if now > at + LEFT_BEHIND_SECONDS:
                 left = [

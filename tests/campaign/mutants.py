@@ -94,7 +94,7 @@ mutant("never-drifted", f"{ROLLOUT}.routing:is_drifted")(always(False))
 mutant("leaving-backends-dropped", f"{ROLLOUT}.routing:with_leaving")(
     lambda old: lambda observed, weights: dict(weights)
 )
-mutant("unused-at-once", f"{ROLLOUT}.cleanup:is_unused")(always(True))
+mutant("unused-at-once", f"{ROLLOUT}.first_seen:is_unused")(always(True))
 mutant("no-patience-for-the-leaving", f"{ROLLOUT}.cleanup:_patience")(always(timedelta()))
 mutant("stable-service-switch-not-awaited", f"{ROLLOUT}.observed:Observed.stable_service_only_selects")(
     always(True)

@@ -38,7 +38,7 @@ def manifest(image: str = "a", **spec: Any) -> Json:
             "container": {"image": image, "env": [secret]},
             "minReplicas": 1,
             "maxReplicas": 4,
-            "timeout": 2,
+            "timeout": 8,
         },
         "objective": {"indicator": "RequestLatency", "thresholdMilliseconds": 300, "percent": 99},
         "scaling": {"class": "Auto"},
@@ -121,6 +121,8 @@ class User:
             labels.pop(LABELS[kind], None)
         else:
             labels[LABELS[kind]] = value
+        if not labels:
+            del with_labels["metadata"]["labels"]
         self.api.put("user", kinds.INFERENCE_SERVICE, with_labels)
 
     def command(self, kind: str) -> None:
