@@ -8,7 +8,7 @@ RUNS ?=
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit contract system flake judge-study crds dashboards lock cluster-up cluster-down clean
+.PHONY: help demo test check lint types unit contract system flake campaign judge-study crds dashboards lock cluster-up cluster-down clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ flake: $(VENV)/installed ## the system tests until they have run N times at this
 
 judge-study: $(VENV)/installed ## how often judges of canaries are wrong, by simulation: ours and others in use (RUNS=4000)
 	@$(BIN)/python -m loadtests.judge_study $(if $(RUNS),--runs $(RUNS))
+
+campaign: $(VENV)/installed ## the fault-injection campaign, or what is left of it (hours; out/campaign/report.md)
+	@$(BIN)/python -m tests.campaign
 
 crds: $(VENV)/installed ## generate crds/ from the types
 	@$(BIN)/python -m serving_api.crd

@@ -9,7 +9,7 @@ from serving_api.autoscaler import Reserve
 from serving_api.service import Step
 from serving_api.status import CanaryStatus
 from serving_operator.rollout import routing
-from serving_operator.rollout.observed import Observed, Revision
+from serving_operator.rollout.observed import Observed, Revision, is_leaving
 from serving_operator.rollout.state import OPEN, Gate, State, Wait
 from serving_operator.status.diagnosis import diagnose
 
@@ -81,7 +81,7 @@ def last_answer(revision: Revision) -> Reserve | None:
 def answer(revision: Revision, reserve_percent: int | None = None) -> Reserve | None:
     """Return the answer to the InferenceAutoscaler as it is now, and to this reserve if one is given."""
     said = last_answer(revision)
-    if said is None or revision.autoscaler is None:
+    if said is None or revision.autoscaler is None or is_leaving(revision.autoscaler):
         return None
     asked = (revision.autoscaler["spec"].get("share") or {}).get("reservePercent")
     current = said.observed_generation >= int(revision.autoscaler["metadata"].get("generation", 1))

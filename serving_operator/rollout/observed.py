@@ -21,9 +21,14 @@ REVISION_KINDS = (AUTOSCALER_KIND, "PodDisruptionBudget", "Deployment", "Service
 """Kinds that each revision has one object of, in the order in which they are deleted."""
 
 
+def is_leaving(found: Manifest | None) -> bool:
+    """Whether an object is being deleted: what it still has is not to be counted on."""
+    return found is not None and bool(found["metadata"].get("deletionTimestamp"))
+
+
 def is_ready(pod: Manifest) -> bool:
     """Whether a pod answers and is not leaving."""
-    if pod["metadata"].get("deletionTimestamp"):
+    if is_leaving(pod):
         return False
     conditions = (pod.get("status") or {}).get("conditions") or ()
     return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
@@ -51,12 +56,12 @@ class Revision:
     autoscaler: Manifest | None
     pods: tuple[Manifest, ...]
     endpoints: int
-    """Ready endpoints of the revision's Service."""
+    """Ready endpoints of the revision's Service; none of one that is not there or is being deleted."""
 
     @property
     def available(self) -> int:
-        """Replicas that have been ready for minReadySeconds."""
-        return int(self._deployment_status.get("availableReplicas", 0))
+        """Replicas that have been ready for minReadySeconds; none of a Deployment that is being deleted."""
+        return 0 if is_leaving(self.deployment) else int(self._deployment_status.get("availableReplicas", 0))
 
     @property
     def ready(self) -> int:
@@ -206,6 +211,8 @@ class Observed:
     def revision(self, revision: str) -> Revision:
         """Return what is live of a revision."""
         name = revision_name(self.name, revision)
+        service = self.object("Service", name)
+        gone = service is None or is_leaving(service)
         return Revision(
             revision=revision,
             name=name,
@@ -213,7 +220,7 @@ class Observed:
             deployment=self.object("Deployment", name),
             autoscaler=self.object(AUTOSCALER_KIND, name),
             pods=self.pods_of(revision),
-            endpoints=len(ready_targets(self.world.endpoint_slices, name)),
+            endpoints=0 if gone else len(ready_targets(self.world.endpoint_slices, name)),
         )
 
     def pods_of(self, revision: str) -> tuple[Manifest, ...]:

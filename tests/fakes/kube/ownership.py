@@ -115,11 +115,12 @@ def managed_fields(managers: Managers, api_version: str, time: str) -> list[dict
     entries = []
     for manager, fields in managers.items():
         tree: dict[str, Json] = {}
-        for path in sorted(fields):
+        in_order = sorted(fields)
+        for path, follower in zip(in_order, [*in_order[1:], ()], strict=False):
             node = tree
             for element in path:
                 node = node.setdefault(element, {})
-            if any(other[: len(path)] == path and other != path for other in fields):
+            if follower[: len(path)] == path:  # in this order what lies within a field follows it directly
                 node["."] = {}
         entry = {
             "manager": manager.name,

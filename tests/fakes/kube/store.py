@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 
 from serving_io import kinds
 from tests.fakes.kube.ownership import Managers, managed_fields
@@ -28,7 +29,7 @@ class Record:
     managers: Managers
     time: str
 
-    @property
+    @cached_property
     def shown(self) -> dict[str, Json]:
         """As the API server answers it."""
         metadata = self.manifest["metadata"]

@@ -312,3 +312,27 @@ def test_a_promoted_canary_that_finds_no_node_says_how_to_give_it_up() -> None:
     cluster.run(60)
     assert cluster.status["canary"]["revision"] == B
     assert cluster.status["canary"]["weight"] == 20
+
+
+def test_what_is_being_deleted_has_no_capacity() -> None:
+    """A retry that comes while the deletions of the attempt before are under way waits for pods of its own."""
+    cluster = at_step()
+    cluster.label("Abort", cluster.status["canary"]["id"])
+    while "canary" in cluster.status:
+        cluster.round()
+    marked = {
+        key for key in cluster.objects if key.name == f"{KEY.name}-{B}" and key.kind != "ControllerRevision"
+    }
+    for key in marked:
+        cluster.objects[key]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    cluster.label("Retry", cluster.status["rejected"][-1]["id"])
+    for _ in range(20):
+        cluster.tick()
+        cluster.autoscaler()
+        cluster.gateway()
+        cluster.reconcile()
+    assert weights(cluster.route or {}).get(B, 0) == 0
+    for key in marked:
+        cluster.remove(key)
+    cluster.run(60)
+    assert weights(cluster.route or {})[B] == 20

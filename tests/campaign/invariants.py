@@ -1,0 +1,528 @@
+"""The invariants S1 to S16 of a rollout, checked at every version of the store by somebody who is not the operator.
+
+Nothing of the operator's own reading of the world is used: pods, routes and labels are read from the store, the
+proxies' view from the surroundings. `window_seconds` is how old what the operator acted on may be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+
+from serving_api.names import (
+    ABORT_LABEL,
+    AUTOSCALER,
+    MANAGED_BY_LABEL,
+    OPERATOR,
+    PROMOTE_LABEL,
+    RETRY_LABEL,
+    REVISION_LABEL,
+    SYSTEM_NAMESPACE,
+)
+from serving_io import kinds
+from tests.campaign.api import Api, Call, Observer
+from tests.campaign.cluster import Surroundings, backends, is_ready
+from tests.fakes.kube.ownership import Managers
+from tests.fakes.kube.shapes import Json
+from tests.fakes.kube.store import Change
+
+NAMES = {
+    "S1": "weight only for a Service that exists and answers",
+    "S2": "capacity before weight, for the canary and for what stays with stable",
+    "S3": "nothing that a route or a proxy refers to is removed",
+    "S4": "weights sum to 100 and move one way until an abort, the other way after",
+    "S5": "promoted only by a label that names the attempt",
+    "S6": "one canary at a time, and no pods for anything but stable, canary and what the spec asks for",
+    "S7": "a revision's pods stay what was recorded of them",
+    "S8": "nothing foreign is written",
+    "S9": "no field of others is written; the autoscaler's replicas stay its own",
+    "S10": "a deleted service leaves nothing behind within 30 s",
+    "S11": "observedGeneration is never ahead and never goes back; Ready is true when it is said",
+    "S12": "no Secret is read and none is told",
+    "S13": "few writes, and none when all is done",
+    "S14": "an abort beats a promotion",
+    "S15": "no write of a dead process takes effect on what its successor has written",
+    "S16": "no request leaves the service's namespace but for the Leases, none of a kind that is not declared",
+    "O1": "a weight is raised only after every Gateway has acknowledged the route before it",
+    "O2": "the weight that status tells is the one that the proxies carry out",
+    "O3": "a revision is committed after it has had all of the traffic for as long as its soak says",
+    "D1": "no proxy sends a request where nobody answers",
+    "D2": "nothing is removed before the longest request that it got has ended",
+    "X1": "no exception that nobody foresaw",
+}
+SECRET = "s3cr3t-t0ken"
+LEFT_BEHIND_SECONDS = 30.0
+BROKEN_SECONDS = 10.0
+HOT_CALLS, HOT_SECONDS = 120, 5.0
+_READ = {
+    "inferenceservices", "inferenceautoscalers", "controllerrevisions", "deployments", "services", "pods",
+    "poddisruptionbudgets", "endpointslices", "httproutes", "gateways", "leases", "resourcequotas", "discovery",
+}  # fmt: skip
+_WRITTEN = {
+    "inferenceservices/status", "inferenceautoscalers", "controllerrevisions", "deployments", "services",
+    "poddisruptionbudgets", "httproutes", "events", "leases",
+}  # fmt: skip
+_TRAFFIC = {"HTTPRoute", "Service", "InferenceService"}
+
+
+@dataclass
+class Life:
+    """What is known of one service, from its creation to its end."""
+
+    given: set[tuple[str, str]] = field(default_factory=set)
+    """Command labels that were ever set, as (kind, id)."""
+    written: dict[str, int] = field(default_factory=dict)
+    """Last weight that the operator gave an attempt."""
+    ended: set[str] = field(default_factory=set)
+    """Attempts whose weight the operator took away."""
+    drifted: bool = False
+    """Somebody else has changed the route since the operator's last write."""
+    generation: int = 0
+    wanted: deque[tuple[float, str]] = field(default_factory=deque)
+    acknowledged: tuple[str, int, float] = ("", 0, 0.0)
+    """Of the route: its uid, the generation that was last acknowledged, and when it was."""
+
+
+class Watcher:
+    """Looks at every change. `dark`: the scenario breaks what answers, so that D1 does not hold."""
+
+    def __init__(self, api: Api, world: Surroundings, *, window_seconds: float, dark: bool) -> None:
+        self.violations: list[str] = []
+        self.writes = 0
+        self.last_write = 0.0
+        self._api, self._world, self._window, self._dark = api, world, window_seconds, dark
+        self._lives: dict[str, Life] = {}
+        self._gone: dict[str, float] = {}
+        self._ready: dict[str, set[str]] = {}
+        self._history: dict[str, deque[tuple[float, int]]] = {}
+        self._demands: list[tuple[float, int]] = [(0.0, world.demand)]
+        self._templates: dict[str, Json] = {}
+        self._writers: dict[tuple[str, str, str], int] = {}
+        self._calls: deque[float] = deque()
+        self._dark_since: dict[str, float] = {}
+        self._used: dict[str, float] = {}
+        """When a proxy last sent requests to a Service."""
+        api.store.watchers.add(Observer(self._changed))  # type: ignore[arg-type]
+        api.on_call = self._called
+
+    def broken(self, invariant: str, what: str) -> None:
+        """Note a violation."""
+        said = f"{invariant}: {what}"
+        if said not in self.violations and len(self.violations) < 20:
+            self.violations.append(said)
+
+    # Requests
+
+    def _called(self, call: Call, sender: int) -> None:
+        now = _now()
+        self._calls.append(now)
+        while self._calls[0] < now - HOT_SECONDS:
+            self._calls.popleft()
+        if len(self._calls) > HOT_CALLS:
+            self.broken("S13", f"{HOT_CALLS} requests within {HOT_SECONDS:g} s")
+            self._calls.clear()
+        allowed = _READ if call.verb in ("get", "list") else _WRITTEN
+        if call.resource == "secrets":
+            self.broken("S12", "a Secret is read")
+        if call.resource not in allowed:
+            self.broken("S16", f"{call.verb} {call.resource}")
+        if call.verb != "list" and call.namespace == SYSTEM_NAMESPACE and call.resource != "leases":
+            self.broken("S16", f"{call.verb} {call.resource} in {call.namespace}")
+
+    # Changes
+
+    def _changed(self, change: Change) -> None:
+        kind = change.resource.kind.name
+        live = change.new or change.old
+        assert live is not None
+        if kind == "Lease":
+            return
+        if kind == "Pod":
+            self._pod(change, live)
+        ours = self._api.actor == "operator"
+        if ours:
+            self.writes += 1
+            self.last_write = _now()
+            self._by_operator(kind, change, live)
+        if kind == "InferenceService":
+            self._service(change, ours)
+        elif kind == "HTTPRoute":
+            self._route(change, ours)
+        elif kind == "ControllerRevision" and change.new is not None:
+            self._templates.setdefault(
+                live["metadata"]["name"] + str(_owner(live)), live["data"].get("podTemplate")
+            )
+
+    def _pod(self, change: Change, live: Json) -> None:
+        revision = live["metadata"]["labels"].get(REVISION_LABEL, "")
+        names = self._ready.setdefault(revision, set())
+        before = len(names)
+        if change.new is not None and is_ready(change.new):
+            names.add(live["metadata"]["name"])
+        else:
+            names.discard(live["metadata"]["name"])
+        if len(names) != before:
+            self._history.setdefault(revision, deque([(0.0, 0)])).append((_now(), len(names)))
+
+    def ready(self, revision: str) -> int:
+        """The most pods of a revision that were ready at once within the window."""
+        history = self._history.get(revision)
+        if history is None:
+            return 0
+        since = _now() - self._window
+        while len(history) > 1 and history[1][0] <= since:
+            history.popleft()
+        return max(count for _, count in history)
+
+    def _unready_seconds(self, revision: str) -> float:
+        history = self._history.get(revision)
+        if history is None:
+            return _now()
+        at, count = history[-1]
+        return _now() - at if count == 0 else 0.0
+
+    def _by_operator(self, kind: str, change: Change, live: Json) -> None:
+        metadata = live["metadata"]
+        name, namespace = metadata["name"], metadata.get("namespace", "")
+        place = (kind, namespace, name)
+        successor = self._writers.get(place, 0)
+        if successor > self._api.sender and (kind in _TRAFFIC or change.new is None):
+            self.broken("S15", f"process {self._api.sender} wrote {kind} {name} after process {successor}")
+        self._writers[place] = max(successor, self._api.sender)
+        if kind == "Event":
+            if SECRET in str(live):
+                self.broken("S12", "an event tells a Secret")
+            return
+        if metadata.get("finalizers"):
+            self.broken("S10", f"{kind} {name} has a finalizer")
+        if kind == "InferenceService":
+            before, after = change.old or {}, change.new or {}
+            same = all(before.get(key) == after.get(key) for key in ("spec",)) and before and after
+            labels = [(m.get("metadata") or {}).get("labels") or {} for m in (before, after)]
+            if not same or labels[0] != labels[1]:
+                self.broken("S9", "the operator wrote more of the service than its status")
+            return
+        if change.old is not None:
+            self._foreign(kind, change.old)
+            if (change.new or change.old).get("status") != change.old.get("status"):
+                self.broken("S9", f"the operator wrote the status of {kind} {name}")
+        if kind == "Deployment":
+            self._deployment(change, live)
+        if change.new is None:
+            self._removed(kind, live)
+
+    def _foreign(self, kind: str, old: Json) -> None:
+        metadata = old["metadata"]
+        owner = _owner(old)
+        if owner is None:
+            labels = metadata.get("labels") or {}
+            if labels.get(MANAGED_BY_LABEL) != OPERATOR:
+                self.broken("S8", f"{kind} {metadata['name']} is nobody's and was written")
+        elif owner not in self._lives:
+            self.broken("S8", f"{kind} {metadata['name']} of {owner} was written")
+
+    def _deployment(self, change: Change, live: Json) -> None:
+        metadata, spec = live["metadata"], live["spec"]
+        name = metadata["name"]
+        recorded = self._templates.get(name + str(_owner(live)))
+        if change.new is not None and spec.get("replicas") == 0:
+            self.broken("S3", f"the operator scaled {name} to 0")
+        if change.old is not None and change.new is not None and change.before is not None:
+            self._replicas(change, live)
+        if change.new is not None and recorded is not None and not _within(recorded, spec["template"]):
+            self.broken("S7", f"the pods of {name} are not what was recorded")
+        if change.old is None:
+            revision = metadata["labels"][REVISION_LABEL]
+            service = self._service_of(live)
+            life = self._lives.get(str(_owner(live)))
+            status = (service or {}).get("status") or {}
+            known = {(status.get(role) or {}).get("revision") for role in ("stable", "canary")}
+            known |= {revision for _, revision in life.wanted} if life else set()
+            if service is not None and revision not in known and not life.drifted:
+                self.broken("S6", f"{name} was created for a revision that is neither stable nor canary")
+
+    def _replicas(self, change: Change, live: Json) -> None:
+        """In mode Auto the operator states replicas until the autoscaler has them, and never again."""
+        metadata = live["metadata"]
+        service = self._service_of(live)
+        scaling = ((service or {}).get("spec") or {}).get("scaling") or {}
+        record = self._api.records(kinds.DEPLOYMENT).get((metadata["namespace"], metadata["name"]))
+        is_auto = (scaling.get("class"), scaling.get("mode", "Auto")) == ("Auto", "Auto")
+        if not is_auto or record is None or change.old is None or change.before is None:
+            return
+        had, has = _own_replicas(change.before.managers), _own_replicas(record.managers)
+        was, is_ = change.old["spec"].get("replicas"), live["spec"].get("replicas")
+        if AUTOSCALER in had and was != is_:
+            self.broken("S9", f"the autoscaler's replicas of {metadata['name']} were written: {was} → {is_}")
+        if AUTOSCALER in had and OPERATOR in has - had:
+            self.broken(
+                "S9", f"the operator has taken the replicas of {metadata['name']} from the autoscaler"
+            )
+
+    def _removed(self, kind: str, live: Json) -> None:
+        if kind not in ("Deployment", "Service"):
+            return
+        name, namespace = live["metadata"]["name"], live["metadata"]["namespace"]
+        for (_, route_name), record in self._api.records(kinds.HTTP_ROUTE).items():
+            if name in backends(record.manifest):
+                self.broken("S3", f"{kind} {name} was deleted while route {route_name} refers to it")
+        for key, view in self._world.views.items():
+            if key[0] == namespace and view.get(name):
+                self.broken("S3", f"{kind} {name} was deleted while proxies give it {view[name]}%")
+        service = self._service_of(live)
+        longest = (service or {"spec": {"predictor": {}}})["spec"]["predictor"].get("timeout", 60)
+        if service is not None and not self._dark and _now() < self._used.get(name, -1e9) + longest:
+            self.broken(
+                "D2", f"{kind} {name} was deleted {_now() - self._used[name]:.1f} s after its last request"
+            )
+        stable = (((service or {}).get("status") or {}).get("stable") or {}).get("revision")
+        if service is not None and name in (
+            f"{service['metadata']['name']}-{stable}",
+            service["metadata"]["name"],
+        ):
+            self.broken("S3", f"{kind} {name} of the stable revision was deleted")
+
+    # The service
+
+    def _service(self, change: Change, ours: bool) -> None:
+        live = change.new or change.old
+        assert live is not None
+        uid = live["metadata"]["uid"]
+        life = self._lives.setdefault(uid, Life())
+        if change.new is None:
+            self._gone[uid] = _now()
+            return
+        for kind, label in (("Promote", PROMOTE_LABEL), ("Abort", ABORT_LABEL), ("Retry", RETRY_LABEL)):
+            value = (live["metadata"].get("labels") or {}).get(label)
+            if value:
+                life.given.add((kind, value))
+        if ours:
+            self._status(life, (change.old or {}).get("status") or {}, live)
+
+    def _status(self, life: Life, before: Json, live: Json) -> None:
+        status = live.get("status") or {}
+        generation = int(status.get("observedGeneration", 0))
+        if generation > live["metadata"]["generation"] or generation < life.generation:
+            self.broken("S11", f"observedGeneration {life.generation} → {generation}")
+        life.generation = max(life.generation, generation)
+        if SECRET in str(status):
+            self.broken("S12", "the status tells a Secret")
+        for command in status.get("commands") or ():
+            if (command["kind"], command["id"]) not in life.given:
+                self.broken("S5", f"{command['kind']} {command['id']} was accepted and never given")
+        was, is_ = before.get("stable") or {}, status.get("stable") or {}
+        if was and is_ != was:
+            if ("Promote", is_.get("id")) not in life.given:
+                self.broken("S5", f"{is_.get('id')} was committed without its label")
+            if _commanded(before, "Abort", is_.get("id")):
+                self.broken("S14", f"{is_.get('id')} was committed after its abort")
+            route = self._route_of(live)
+            if route is not None and _weight(route, is_.get("revision", "")) != 100 and not life.drifted:
+                self.broken("S3", f"{is_.get('id')} was committed without all of the traffic")
+            soak = float(live["spec"]["rollout"].get("soakSeconds", 60))
+            if not self._dark and _now() < life.acknowledged[2] + soak:
+                self.broken("O3", f"{is_.get('id')} was committed before it had soaked")
+        told = status.get("canary") or {}
+        if told.get("weight") and told.get("weight") != (before.get("canary") or {}).get("weight"):
+            metadata = live["metadata"]
+            view = self._world.views.get((metadata["namespace"], metadata["name"]), {})
+            carried = view.get(f"{metadata['name']}-{told['revision']}", 0)
+            if carried != told["weight"] and not life.drifted and not self._dark:
+                self.broken("O2", f"status tells {told['weight']}% while the proxies send {carried}%")
+        for entry in status.get("conditions") or ():
+            if (entry["type"], entry["status"]) == ("Ready", "True") and (
+                not is_ or self.ready(is_["revision"]) < 1
+            ):
+                self.broken("S11", "Ready is said of a service whose stable revision has no ready pod")
+
+    # The route
+
+    def _route(self, change: Change, ours: bool) -> None:
+        live = change.new or change.old
+        assert live is not None
+        life = self._lives.get(str(_owner(live)))
+        if life is None:
+            return
+        if change.new is not None:
+            uid, generation = live["metadata"]["uid"], _acknowledged(live)
+            if generation and (uid, generation) != life.acknowledged[:2]:
+                life.acknowledged = (uid, generation, _now())
+        if not ours:
+            if change.new is None or (change.old or {}).get("spec") != change.new["spec"]:
+                life.drifted = True
+            return
+        if change.new is None:
+            self.broken("S3", "the operator deleted the route")
+            return
+        if change.old is not None and change.old["spec"] == live["spec"]:
+            return  # only who owns what has changed
+        weights = backends(live)
+        if sum(weights.values()) != 100 or not all(0 <= weight <= 100 for weight in weights.values()):
+            self.broken("S4", f"weights {weights}")
+        if sum(weight > 0 for weight in weights.values()) > 2:
+            self.broken("S6", f"weights {weights}")
+        service = self._service_of(live)
+        if service is not None:
+            self._moved(life, service, change)
+        life.drifted = False
+
+    def _moved(self, life: Life, service: Json, change: Change) -> None:
+        assert change.new is not None
+        status = service.get("status") or {}
+        stable, canary = status.get("stable") or {}, status.get("canary") or {}
+        before, after = backends(change.old) if change.old else {}, backends(change.new)
+        name = service["metadata"]["name"]
+        for backend, weight in after.items():
+            if weight > before.get(backend, 0) and not life.drifted:
+                key = (service["metadata"]["namespace"], backend)
+                if key not in self._api.records(kinds.SERVICE):
+                    self.broken("S1", f"{weight}% for {backend}, which has no Service")
+        if not stable:
+            for backend, weight in after.items():
+                revision = backend.removeprefix(f"{name}-")
+                if weight > before.get(backend, 0) and not life.drifted:
+                    self._enough(service, revision, weight, "the first revision")
+            return
+        others = {b for b, w in after.items() if w} - {
+            f"{name}-{e.get('revision')}" for e in (stable, canary)
+        }
+        if others and not life.drifted:
+            self.broken("S6", f"traffic for {others}, neither stable nor canary")
+        if not canary:
+            return
+        id_, backend = canary["id"], f"{name}-{canary['revision']}"
+        has, had = after.get(backend, 0), life.written.get(id_, 0)
+        if has > had:
+            self._raised(life, service, id_, has, change)
+        elif has < had and has != 0 and not life.drifted:
+            self.broken("S4", f"{id_} went from {had}% to {has}%")
+        elif has < had and (has == 0 and not life.drifted):
+            life.ended.add(id_)
+        life.written[id_] = has
+
+    def _raised(self, life: Life, service: Json, id_: str, weight: int, change: Change) -> None:
+        status = service["status"]
+        canary, stable = status["canary"], status["stable"]
+        if id_ in life.ended:
+            self.broken("S4", f"{id_} was raised to {weight}% after it had been aborted")
+        if _commanded(status, "Abort", id_):
+            self.broken("S14", f"{id_} was raised to {weight}% after its abort was accepted")
+        if weight == 100 and ("Promote", id_) not in life.given:
+            self.broken("S5", f"{id_} got all of the traffic without its label")
+        if life.drifted and weight <= int(canary.get("weight") or 0):
+            return  # what was acknowledged is put back
+        if not life.drifted:
+            before = change.old or {"metadata": {"uid": "", "generation": 0}}
+            if life.acknowledged[:2] != (before["metadata"]["uid"], before["metadata"]["generation"]):
+                self.broken("O1", f"{id_} was raised to {weight}% on a route that was not acknowledged")
+        self._enough(service, canary["revision"], weight, "the canary")
+        if weight < 100 and self._unready_seconds(stable["revision"]) < BROKEN_SECONDS:
+            self._enough(service, stable["revision"], 100 - weight, "stable")
+
+    def _enough(self, service: Json, revision: str, percent: int, who: str) -> None:
+        spec = service["spec"]
+        ready = self.ready(revision)
+        if ready < 1:
+            self.broken("S1", f"{percent}% with {who}, which has no ready pod")
+        if (spec.get("scaling") or {}).get("class") == "External":
+            total = (spec["scaling"].get("external") or {}).get("replicas", 1)
+            need = max(1, -(-total * percent // 100))
+        else:
+            most = spec["predictor"].get("maxReplicas") or spec["predictor"].get("minReplicas") or 1
+            need = min(most, max(1, -(-self._demand() * percent // 100)))
+        if ready < need:
+            self.broken("S2", f"{percent}% with {who}, which has {ready} of {need} pods ready")
+
+    def _demand(self) -> int:
+        if self._demands[-1][1] != self._world.demand:
+            self._demands.append((_now(), self._world.demand))
+        since = _now() - self._window
+        recent = [d for at, d in self._demands if at >= since]
+        before = [d for at, d in self._demands if at < since][-1:]
+        return min(before + recent)
+
+    # As time goes by
+
+    def look(self) -> None:
+        """Check what is no single change: what the proxies do, and what a deleted service leaves behind."""
+        now = _now()
+        self._demand()
+        for view in self._world.views.values():
+            self._used |= {backend: now for backend, weight in view.items() if weight}
+        for uid, at in list(self._gone.items()):
+            if now > at + LEFT_BEHIND_SECONDS:
+                left = [
+                    f"{resource.kind.name} {key[1]}"
+                    for resource, key, record in self._api.store.everything()
+                    if _owner(record.manifest) == uid
+                ]
+                if left:
+                    self.broken("S10", f"left behind: {', '.join(left[:5])}")
+                    del self._gone[uid]
+        if self._dark:
+            return
+        for (namespace, route), view in self._world.views.items():
+            for backend, weight in view.items():
+                service = self._api.get(kinds.SERVICE, backend, namespace) if weight else None
+                answers = weight == 0 or (
+                    service is not None and self._world.ready_pods(service["spec"]["selector"], namespace)
+                )
+                since = self._dark_since.setdefault(backend, now) if not answers else None
+                if since is None:
+                    self._dark_since.pop(backend, None)
+                elif (namespace, route) in self._api.records(kinds.HTTP_ROUTE):
+                    self.broken("D1", f"{weight}% of the requests go to {backend}, where nobody answers")
+
+    def asks_for(self, uid: str, revision: str) -> None:
+        """The user's spec asks for a revision from now on."""
+        self._lives.setdefault(uid, Life()).wanted.append((_now(), revision))
+
+    def _service_of(self, child: Json) -> Json | None:
+        for record in self._api.records(kinds.INFERENCE_SERVICE).values():
+            if record.manifest["metadata"]["uid"] == _owner(child):
+                return record.manifest
+        return None
+
+    def _route_of(self, service: Json) -> Json | None:
+        metadata = service["metadata"]
+        return self._api.get(kinds.HTTP_ROUTE, metadata["name"], metadata["namespace"])
+
+
+def _owner(manifest: Json) -> str | None:
+    for owner in manifest["metadata"].get("ownerReferences") or ():
+        if owner.get("controller"):
+            return str(owner["uid"])
+    return None
+
+
+def _commanded(status: Json, kind: str, id_: str | None) -> bool:
+    return any((c["kind"], c["id"]) == (kind, id_) for c in status.get("commands") or ())
+
+
+def _own_replicas(managers: Managers) -> set[str]:
+    return {manager.name for manager, fields in managers.items() if ("f:spec", "f:replicas") in fields}
+
+
+def _acknowledged(route: Json) -> int:
+    """The lowest generation that all parents speak of; 0 if one of them says nothing."""
+    parents = (route.get("status") or {}).get("parents") or ()
+    stamps = [c.get("observedGeneration", 0) for parent in parents for c in parent["conditions"]]
+    return min(stamps, default=0)
+
+
+def _weight(route: Json, revision: str) -> int:
+    return sum(weight for name, weight in backends(route).items() if name.endswith(f"-{revision}"))
+
+
+def _within(stated: Json, live: Json) -> bool:
+    """Whether all that was recorded is so; the API server fills in the rest."""
+    if isinstance(stated, dict):
+        return isinstance(live, dict) and all(_within(v, live.get(k)) for k, v in stated.items())
+    if isinstance(stated, list):
+        return isinstance(live, list) and len(stated) == len(live) and all(map(_within, stated, live))
+    return bool(stated == live)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

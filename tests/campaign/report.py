@@ -1,0 +1,107 @@
+"""What a campaign says: one table for people, one file of numbers for machines."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from tests.campaign import classes
+from tests.campaign.mutants import EXPECTED_TO_SURVIVE
+from tests.campaign.plan import REQUEST_FAULTS
+from tests.campaign.scenarios import AWAITED, SCENARIOS
+
+Line = dict[str, Any]
+TITLES = {
+    "crashes": "A: the process dies before and after each write",
+    "late": "A: a write of a dead process arrives late",
+    "pairs": "A: two faults in one run",
+    "faulted": f"B: each request meets each of {', '.join(REQUEST_FAULTS)}",
+    "stale": "C: watches that lag, stall, lose, repeat, mix, expire, rewind",
+    "unobserved": "D: done and undone while nobody looks",
+    "sequences": "E: sequences of ten operations",
+    "model": "F: interleavings drawn by Hypothesis",
+}
+KEYS = {
+    "scenarios": "scenarios that were run",
+    "points": "write points × {before, after}: runs of class A in which the process died there",
+    "points_converged": "of these, runs that ended as without faults, in time, and stayed so",
+    "invariant_violations": "broken invariants in all runs",
+    "pairs": "runs with two faults",
+    "faulted_requests": "runs of class B; requests_reference × 6 when the campaign is complete",
+    "stale_watches": "runs of class C",
+    "mutation_sequences": "runs of class E",
+    "model_runs": "runs of class F",
+    "unobserved_runs": "runs of class D",
+    "late_writes": "runs in which a write of a dead process arrived after its successor led",
+    "requests_reference": "requests of all scenarios without faults, the operator's own Lease aside",
+    "not_converged": "runs of any class that did not converge",
+    "runs": "runs of all classes, mutants aside",
+    "runs_real_api": "of these, runs against a real API server",
+    "mutants": "wrong operators that were tried",
+    "mutants_killed": "of these, those that the short set noticed",
+    "mutation_tool_killed_ratio": "share of a mutation tool's mutants that the tests kill; null until it was run",
+    "complete": "whether every item of every class was run",
+}
+
+
+def summary(lines: list[Line], total: int, requests: int) -> Line:
+    """The numbers; `KEYS` says what each is. `total`: items of the whole; `requests`: those of all scenarios."""
+    of: dict[str, list[Line]] = defaultdict(list)
+    for line in lines:
+        of[line["class"]].append(line)
+    ran = [line for line in lines if line["class"] != "mutants"]
+    runs = {name: sum(line["runs"] for line in of[name]) for name in TITLES}
+    return {
+        "scenarios": len(SCENARIOS),
+        "points": runs["crashes"],
+        "points_converged": sum(line.get("converged", True) for line in of["crashes"]),
+        "invariant_violations": sum(line.get("broken", 0) for line in ran),
+        "pairs": runs["pairs"],
+        "faulted_requests": runs["faulted"],
+        "stale_watches": runs["stale"],
+        "mutation_sequences": runs["sequences"],
+        "model_runs": runs["model"],
+        "unobserved_runs": runs["unobserved"],
+        "late_writes": runs["late"],
+        "requests_reference": requests,
+        "not_converged": sum(not line.get("converged", True) for line in ran),
+        "runs": sum(runs.values()),
+        "runs_real_api": 0,
+        "mutants": len(of["mutants"]),
+        "mutants_killed": sum(line["killed"] is not None for line in of["mutants"]),
+        "mutation_tool_killed_ratio": None,
+        "complete": len(lines) == total,
+    }
+
+
+def report(lines: list[Line], numbers: Line) -> str:
+    """The table, what failed with its smallest plan, and the mutants."""
+    rows = [
+        "# Fault-injection campaign",
+        "",
+        "| class | runs | on | not converged | broken invariants |",
+        "|---|---|---|---|---|",
+    ]
+    for name, title in TITLES.items():
+        mine = [line for line in lines if line["class"] == name]
+        runs = sum(line["runs"] for line in mine)
+        lost = sum(not line.get("converged", True) for line in mine)
+        broken = sum(line.get("broken", 0) for line in mine)
+        rows.append(f"| {title} | {runs} | fake API | {lost} | {broken} |")
+    rows += ["", f"{numbers['scenarios']} scenarios; still without a place: {', '.join(AWAITED)}.", ""]
+    rows += [f"* `{key}`: {numbers[key]} ({text})" for key, text in KEYS.items()]
+    failed = [line for line in lines if line.get("problems")]
+    if failed:
+        rows += ["", "## What failed", "", "Again: `python -m tests.campaign --replay PLAN`.", ""]
+        rows += [f"* `{line['plan']}`: {'; '.join(line['problems'])}" for line in failed[:200]]
+    survived = [line["item"] for line in lines if line["class"] == "mutants" and line["killed"] is None]
+    rows += ["", f"## Mutants: {numbers['mutants_killed']} of {numbers['mutants']} killed", ""]
+    rows += [
+        f"* survived: {name}. {EXPECTED_TO_SURVIVE.get(name, 'Not explained yet.')}" for name in survived
+    ]
+    rows += [
+        "",
+        "Sample sizes: ",
+        f"pairs {classes.PAIRS}, stale {classes.STALE}, model {classes.MODEL_RUNS}.",
+    ]
+    return "\n".join(rows) + "\n"

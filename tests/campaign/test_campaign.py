@@ -1,0 +1,149 @@
+"""The campaign in small, and that it can see: what runs with the unit tests."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.campaign import classes, model, mutants, work
+from tests.campaign.plan import Fault, Plan
+from tests.campaign.report import KEYS, report, summary
+from tests.campaign.rig import Outcome, known_reference, quiet, run
+from tests.campaign.scenarios import SCENARIOS
+from tests.campaign.shrink import shrunk
+
+SHORT = ("create", "label-promote", "abort", "v3-during-v2")
+
+
+@pytest.fixture(autouse=True)
+def _silent() -> object:
+    with quiet():
+        yield
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_crashes_at_sampled_writes_change_nothing(name: str) -> None:
+    """Killed before or after a write, the operator ends where it would have ended, and breaks nothing on the way."""
+    for plan in random.Random(1).sample(list(classes.crashes(name)), 2):
+        assert run(plan).problems == (), plan.text()
+
+
+@pytest.mark.parametrize("drawn", ["late", "pairs", "faulted", "stale", "unobserved"])
+def test_sampled_faults_of_each_class_change_nothing(drawn: str) -> None:
+    """One plan of each class, as the campaign runs thousands."""
+    plan = random.Random(2).choice(list(getattr(classes, drawn)("label-promote")))
+    outcome = run(plan)
+    assert outcome.problems == (), plan.text()
+
+
+def test_a_sequence_of_mutations_comes_home() -> None:
+    """Ten operations, valid and invalid, and then the first spec again: the state is the first one again."""
+    assert run(classes.sequences(3)).problems == ()
+
+
+def test_interleavings_are_drawn_and_counted() -> None:
+    """A chunk of the model draws as many plans as it says."""
+    played: list[Plan] = []
+
+    def play(plan: Plan) -> Outcome:
+        played.append(plan)
+        return Outcome(plan, (), 0, 0, 0.0)
+
+    ran = model.chunk(1, 5, play)
+    assert (ran.runs, len(played), ran.failed) == (5, 5, [])
+
+
+def test_a_run_reproduces_from_its_plan() -> None:
+    """The same plan, read from JSON, makes the same writes in the same virtual time."""
+    plan = Plan("abort", 1, (Fault("ack-lost", "patch", "httproutes", "digits", nth=1),))
+    again = Plan.parse(plan.text())
+    assert again == plan
+    first = run(plan)
+    assert first == run(again)
+    assert first.reached == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "scenario", "said"),
+    [
+        ("capacity-gate-dropped", "create", "S"),
+        ("unbound-label", "stale-label", "S5"),
+        ("service-deleted-early", "label-promote", "S3"),
+        ("template-rendered-anew", "template-change", "S7"),
+        ("finalizer-added", "create", "S10"),
+        ("never-deletes", "abort-while-preparing", "L"),
+    ],
+)
+def test_wrong_operators_are_seen(name: str, scenario: str, said: str) -> None:
+    """Each of these operators is wrong in one way, and a plain scenario is enough to tell."""
+    known_reference(scenario)
+    with mutants.applied(name):
+        problems = run(Plan(scenario)).problems
+    assert any(problem.startswith(said) for problem in problems), problems
+
+
+def test_a_failure_shrinks_to_what_matters() -> None:
+    """Of three faults and four acts stays what the failure needs."""
+    faults = tuple(Fault("500", "create", name, nth=2) for name in ("a", "b", "c"))
+    plan = Plan("create", 0, faults, tuple(("wait", n) for n in range(4)))
+
+    def again(tried: Plan) -> Outcome:
+        fails = any(f.resource == "b" for f in tried.faults) and ("wait", 2) in tried.acts
+        return Outcome(tried, ("S3: x",) if fails else (), 0, 0, 0.0)
+
+    smallest = shrunk(again(plan), again).plan
+    assert [fault.resource for fault in smallest.faults] == ["b"]
+    assert smallest.faults[0].nth == 1
+    assert smallest.acts == (("wait", 2),)
+
+
+def test_the_summary_has_every_key_that_is_documented() -> None:
+    """The file of numbers holds the documented keys and no others, and the docs name each."""
+    lines = [
+        {"class": "crashes", "item": "x", "runs": 1},
+        {
+            "class": "crashes",
+            "item": "y",
+            "runs": 1,
+            "converged": False,
+            "broken": 2,
+            "problems": ["L2"],
+            "plan": "y",
+        },
+        {"class": "mutants", "item": "no-owner", "killed": None},
+    ]
+    numbers = summary(lines, 3, 100)
+    assert set(numbers) == set(KEYS)
+    assert (numbers["points"], numbers["points_converged"], numbers["invariant_violations"]) == (2, 1, 2)
+    assert (numbers["requests_reference"], numbers["runs_real_api"]) == (100, 0)
+    assert numbers["mutation_tool_killed_ratio"] is None
+    assert "survived: no-owner" in report(lines, numbers)
+    documented = Path("docs/testing.md").read_text()
+    assert [key for key in KEYS if f"`{key}`" not in documented] == []
+
+
+def test_a_campaign_goes_on_where_it_ended(tmp_path: Path) -> None:
+    """What is noted is not run again, unless the code has changed; half a line is no line."""
+    notes = work.Notes(tmp_path)
+    notes.add({"class": "crashes", "item": "x", "runs": 1})
+    with notes.path.open("a") as file:
+        file.write('{"class": "cra')
+    assert work.Notes(tmp_path).done == {("crashes", "x")}
+    notes.path.write_text(
+        json.dumps({"code": "other"}) + "\n" + json.dumps({"class": "crashes", "item": "x"})
+    )
+    assert work.Notes(tmp_path).done == set()
+
+
+def test_the_plan_of_the_campaign_is_large_enough() -> None:
+    """Sizes that the specification asks for."""
+    assert len(SCENARIOS) >= 24
+    assert len(mutants.MUTANTS) >= 30
+    assert classes.PAIRS >= 500
+    assert classes.STALE >= 1000
+    assert classes.UNOBSERVED >= 300
+    assert classes.SEQUENCES >= 1000
+    assert classes.MODEL_RUNS >= 5000

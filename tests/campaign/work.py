@@ -1,0 +1,196 @@
+"""The items of a campaign in order, carried out by some processes, noted one a line so that a campaign goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+from tests.campaign import classes, model, mutants
+from tests.campaign.plan import Plan
+from tests.campaign.rig import Outcome, known_reference, quiet, run
+from tests.campaign.scenarios import SCENARIOS
+from tests.campaign.shrink import shrunk
+
+CLASSES = ("crashes", "late", "pairs", "faulted", "stale", "unobserved", "sequences", "model", "mutants")
+JOBS = 2
+AHEAD = 8
+ROOT = Path(__file__).parents[2]
+Item = tuple[str, str]
+"""Class, and what is to be run: a plan as JSON, a chunk of the model, a mutant."""
+
+
+def items(only: Iterable[str] = CLASSES, limit: int | None = None) -> Iterator[Item]:
+    """Everything that makes the campaign, `limit` of each class, drawn over all scenarios."""
+    for name in only:
+        made = list(_items(name))
+        if limit is not None and len(made) > limit:
+            random.Random(f"limit {name}").shuffle(made)
+            made = made[:limit]
+        yield from ((name, text) for text in made)
+
+
+def _items(name: str) -> Iterator[str]:
+    if name == "mutants":
+        yield from mutants.MUTANTS
+    elif name == "model":
+        yield from map(str, range(-(-classes.MODEL_RUNS // classes.MODEL_CHUNK)))
+    elif name == "sequences":
+        yield from (classes.sequences(index).text() for index in range(classes.SEQUENCES))
+    else:
+        drawn: Callable[[str], Iterator[Plan]] = getattr(classes, name)
+        for scenario in SCENARIOS:
+            yield from (plan.text() for plan in drawn(scenario))
+
+
+def carried_out(item: Item) -> dict[str, Any]:
+    """Run one item; the answer is its line in the notes."""
+    name, text = item
+    noted: dict[str, Any] = {"class": name, "item": text}
+    with quiet():
+        if name == "mutants":
+            return noted | {"killed": mutant_killed(text)}
+        if name == "model":
+            ran = model.chunk(int(text), classes.MODEL_CHUNK)
+            return noted | {"runs": ran.runs} | _failed(ran.failed[0] if ran.failed else None)
+        outcome = run(Plan.parse(text))
+        if outcome.problems:
+            return noted | {"runs": 1, "reached": outcome.reached} | _failed(shrunk(outcome), outcome)
+        return noted | {"runs": 1, "reached": outcome.reached}
+
+
+def _failed(smallest: Outcome | None, whole: Outcome | None = None) -> dict[str, Any]:
+    if smallest is None:
+        return {}
+    whole = whole or smallest
+    return {
+        "converged": whole.converged,
+        "broken": len(whole.broken),
+        "problems": list(smallest.problems),
+        "plan": smallest.plan.text(),
+    }
+
+
+FIRST = (
+    "label-promote",
+    "abort",
+    "retry",
+    "v3-during-v2",
+    "name-collision",
+    "stable-crash",
+    "service-deleted",
+)
+"""What is run first on each mutant: most of what is wrong shows here."""
+
+
+def short_set() -> list[Plan]:
+    """A few plans that between them see most of what can be wrong: what is run on each mutant."""
+    chance = random.Random("short set")
+    plans = [Plan(name) for name in sorted(SCENARIOS, key=lambda name: (name not in FIRST, name))]
+    for name in FIRST[:4]:
+        late = list(classes.late(name))
+        plans += [plan for plan in late if plan.faults[0].resource == "httproutes"]
+        plans += chance.sample(late, 1)
+        plans += chance.sample(list(classes.crashes(name)), 3)
+        plans += chance.sample(
+            [p for p in classes.faulted(name) if p.faults[0].action in ("500", "reset")], 2
+        )
+        plans += chance.sample(list(classes.stale(name)), 2)
+    for what in ("deployment", "service", "spec"):
+        plans.append(Plan("label-promote", acts=((what, 20.0),)))
+    # Two events of one kind in the wrong order, and a watch that comes back from the past.
+    plans += [
+        Plan("abort", faults=(fault, classes.REWOUND)) for fault in classes.crashed("abort", "httproutes")
+    ]
+    return plans
+
+
+def mutant_killed(name: str) -> str | None:
+    """The first thing that the short set says against a mutant, or None. References are those of the right operator."""
+    plans = short_set()
+    for scenario in SCENARIOS:
+        known_reference(scenario)  # here, before anything is wrong
+    with mutants.applied(name):
+        for plan in plans:
+            try:
+                outcome = run(plan)
+            except Exception as error:
+                return f"{plan.text()}: {error!r}"[:400]
+            if outcome.problems:
+                return f"{plan.text()}: {outcome.problems[0]}"[:400]
+    return None
+
+
+def digest() -> str:
+    """What the notes hold for: the operator, the fake and the campaign as they are."""
+    found = hashlib.sha256()
+    for folder in ("serving_api", "serving_io", "serving_operator", "tests/campaign", "tests/fakes"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if not path.name.startswith("test_") and path.name not in ("__main__.py", "report.py"):
+                found.update(path.read_bytes())
+    return found.hexdigest()[:16]
+
+
+class Notes:
+    """`results.jsonl`: what has been run already, as long as the code is the same."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "results.jsonl"
+        self.lines: list[dict[str, Any]] = []
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.path.exists():
+            first, *rest = self.path.read_text().splitlines() or [""]
+            if first == json.dumps({"code": digest()}):
+                self.lines = [line for text in rest if (line := _read(text))]
+                return
+        self.path.write_text(json.dumps({"code": digest()}) + "\n")
+
+    @property
+    def done(self) -> set[Item]:
+        """Items that need not be run again."""
+        return {(line["class"], line["item"]) for line in self.lines}
+
+    def add(self, line: dict[str, Any]) -> None:
+        """Note one item."""
+        self.lines.append(line)
+        with self.path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def work(todo: Iterable[Item], jobs: int = JOBS) -> Iterator[dict[str, Any]]:
+    """Carry out items side by side; yields each when it is done. Ends with what runs when it is interrupted."""
+    if jobs == 1:
+        yield from map(carried_out, todo)
+        return
+    left = iter(todo)
+    with ProcessPoolExecutor(jobs, initializer=_ignore_interrupts) as pool:
+        running: set[Future[dict[str, Any]]] = set()
+        try:
+            while True:
+                while len(running) < AHEAD * jobs and (item := next(left, None)) is not None:
+                    running.add(pool.submit(carried_out, item))
+                if not running:
+                    return
+                ended, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    yield future.result()
+        finally:
+            for future in running:
+                future.cancel()
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _read(text: str) -> dict[str, Any] | None:
+    try:
+        line: dict[str, Any] = json.loads(text)
+    except ValueError:
+        return None  # half a line: the campaign was killed while it wrote
+    return line
