@@ -121,7 +121,7 @@ def _evidence_plot(run: Run, counts: Counts) -> Plot:
         "Evidence",
         "percent of the way to each bound, in logarithms",
         (Series("good enough", good, 2, "step"), Series("worse than stable", worse, 4, "step")),
-        (Threshold("advances, or aborts", 100),),
+        (Threshold("bound", 100),),
         minimum_top=110,
         note="Good enough: likelihood of the acceptable to the unacceptable share of bad requests, bound "
         f"{ADVANCES:g}. Worse than stable: e-value, bound {ABORTS:g}. A step begins anew.",

@@ -33,17 +33,19 @@ class Counter:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    async def look(self, session: aiohttp.ClientSession) -> None:
+        """Ask once. Without an answer nothing is noted: what is not known now is known two seconds later."""
+        try:
+            async with session.get(self._url, params={"query": self._query}) as answer:
+                answer.raise_for_status()
+                now = counted((await answer.json())["data"]["result"])
+        except (aiohttp.ClientError, TimeoutError):
+            return
+        if not self.counts or self.counts[-1][1] != now:
+            self.counts.append((self._clock(), now))
+
     async def _follow(self) -> None:
-        timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ANSWER_SECONDS)) as session:
             while True:
-                try:
-                    async with session.get(self._url, params={"query": self._query}) as answer:
-                        answer.raise_for_status()
-                        now = counted((await answer.json())["data"]["result"])
-                except (aiohttp.ClientError, TimeoutError):
-                    pass  # what is not known now is known two seconds later
-                else:
-                    if not self.counts or self.counts[-1][1] != now:
-                        self.counts.append((self._clock(), now))
+                await self.look(session)
                 await asyncio.sleep(_POLL_SECONDS)

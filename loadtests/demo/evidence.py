@@ -143,7 +143,7 @@ def _has_verdict(tallies: Mapping[int, Tally], step: int) -> bool:
 def in_words(tally: Tally) -> str:
     """Return a tally as one line."""
     return (
-        f"step {tally.step + 1}: {tally.windows} windows; bad {tally.bad} of {tally.requests} (canary), "
+        f"step {tally.step + 1}: {tally.windows} {'window' if tally.windows == 1 else 'windows'}; bad {tally.bad} of {tally.requests} (canary), "
         f"{tally.stable_bad} of {tally.stable_requests} (stable); worse than stable "
         f"{tally.worse_than_stable:.3g} (aborts at {ABORTS:g}), good enough {tally.good_enough:.3g} "
         f"(advances at {ADVANCES:g})" + (f": {tally.verdict}" if tally.verdict else "")

@@ -26,7 +26,7 @@ RUN_SECONDS = 468.0
 EVIDENCE_SECONDS = 180.0
 """For how long a verdict is waited for: windows of ten seconds, read twenty after their end."""
 WARM_SECONDS = 8.0
-SETTLE_SECONDS = 4.0
+SETTLE_SECONDS = 12.0
 PEAK_SECONDS = 63.0
 STEP_SECONDS = 10.0
 

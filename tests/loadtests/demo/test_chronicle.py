@@ -38,5 +38,5 @@ def test_each_window_is_told_once_and_each_verdict() -> None:
 
     rows = _story_with_evidence([], told, known)
     assert [seconds for seconds, _ in rows] == [2.0, 4.0]
-    assert rows[0][1].startswith("v2, step 1: 1 windows; bad 0 of 30 (canary)")
+    assert rows[0][1].startswith("v2, step 1: 1 window; bad 0 of 30 (canary)")
     assert rows[1][1].endswith(": Good")
