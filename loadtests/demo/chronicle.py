@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
+from loadtests.demo.evidence import ABORTS, ADVANCES, Counts, Tally, in_words, lines
+from loadtests.demo.figures import Run
 from loadtests.demo.history import Samples, series
 from loadtests.demo.observation import Snapshot
 from loadtests.demo.story import Told
 from loadtests.figures import intervals
 from loadtests.load_report import late_plot, latency_plot, rate_plot
-from loadtests.plot import Axis, Plot, Series
-from loadtests.record import Record
+from loadtests.plot import Axis, Plot, Series, Threshold
 from loadtests.report import Fact, Report
 
 _INTERVAL_SECONDS = 3.0
@@ -19,18 +20,19 @@ _INTERVAL_SECONDS = 3.0
 
 def chronicle(
     summary: Mapping[str, object],
-    records: Sequence[Record],
-    samples: Samples,
+    run: Run,
     told: Told,
+    counts: Counts,
     objective_seconds: float,
 ) -> Report:
     """Return the report of a run."""
     end = float(str(summary["seconds_run"]))
-    rows = intervals(records, _INTERVAL_SECONDS, end, objective_seconds)
+    samples = run.samples
+    rows = intervals(run.records, _INTERVAL_SECONDS, end, objective_seconds)
     return Report(
         "An InferenceService, live",
-        "Scaled by its latency objective, one version promoted, a broken one aborted, under a load that waits "
-        "for no answer and retries nothing.",
+        "Scaled by its latency objective; one version promoted by evidence, a broken one aborted by it, one promoted "
+        "by a label; under a load that waits for no answer and retries nothing.",
         _facts(summary),
         Axis(0.0, end, tuple(told.events)),
         (
@@ -38,11 +40,13 @@ def chronicle(
             latency_plot(rows, objective_seconds),
             _replicas_plot(samples, told.revisions, end),
             _weights_plot(samples, told.revisions, end),
+            _evidence_plot(run, counts),
             late_plot(rows),
         ),
-        _story_with_decisions(samples, told),
+        _story_with_evidence(samples, told, run.evidence),
         "Latency counts from when a request was due. Replicas, weights and decisions are what the API server "
-        "said, at the time it said so. Hold and soak are shorter in this demonstration than by default.",
+        "said, at the time it said so. Windows and verdicts are those of the "
+        "operator's metrics and status. Hold, soak and windows are shorter in this demonstration than by default.",
     )
 
 
@@ -71,8 +75,7 @@ def _facts(summary: Mapping[str, object]) -> list[Fact]:
             summary["scaled_up"] is True and summary["scaled_down"] is True,
             f"3 or more for {summary['seconds_at_3_or_more']} s",
         ),
-        Fact("Version 2", "promoted" if summary["promoted"] else "not promoted", summary["promoted"] is True),
-        Fact("Version 3", "aborted" if summary["aborted"] else "not aborted", summary["aborted"] is True),
+        *_rollouts(summary),
         Fact("Measured start time", f"{summary['start_time_seconds']} s", explanation="scale write to ready"),
         Fact(
             "Dashboard panels without data",
@@ -84,6 +87,45 @@ def _facts(summary: Mapping[str, object]) -> list[Fact]:
             "Run", f"{summary['seconds_run']} s", explanation=f"after {summary['seconds_setup']} s of set-up"
         ),
     ]
+
+
+def _rollouts(summary: Mapping[str, object]) -> list[Fact]:
+    evidence = summary["evidence"]
+    assert isinstance(evidence, Mapping)
+
+    def counted(version: str) -> str:
+        steps = evidence[version]
+        return (
+            f"{sum(step['bad_requests'] for step in steps)} bad of {sum(step['requests'] for step in steps)} counted, "
+            f"in {sum(step['windows'] for step in steps)} windows"
+        )
+
+    return [
+        Fact(
+            name,
+            f"{done} {by}" if summary[key] else f"not {done} {by}",
+            summary[key] is True,
+            counted(version),
+        )
+        for name, version, done, by, key in (
+            ("Version 2", "version_2", "promoted", "by evidence", "promoted_by_evidence"),
+            ("Version 3", "version_3", "aborted", "by the judge", "aborted_by_judge"),
+            ("Version 4", "version_4", "promoted", "by label", "promoted_by_label"),
+        )
+    ]
+
+
+def _evidence_plot(run: Run, counts: Counts) -> Plot:
+    good, worse = lines(run.evidence, counts)
+    return Plot(
+        "Evidence",
+        "percent of the way to each bound, in logarithms",
+        (Series("good enough", good, 2, "step"), Series("worse than stable", worse, 4, "step")),
+        (Threshold("bound", 100),),
+        minimum_top=110,
+        note="Good enough: likelihood of the acceptable to the unacceptable share of bad requests, bound "
+        f"{ADVANCES:g}. Worse than stable: e-value, bound {ABORTS:g}. A step begins anew.",
+    )
 
 
 def _replicas_plot(samples: Samples, revisions: Sequence[str], end: float) -> Plot:
@@ -126,10 +168,21 @@ def _weight(revision: str) -> Callable[[Snapshot], float | None]:
     return lambda now: now.weights.get(revision)
 
 
-def _story_with_decisions(samples: Samples, told: Told) -> list[tuple[float, str]]:
-    """Merge the story with each decision that changed a number, told when its sentence is in the status."""
+def _story_with_evidence(
+    samples: Samples, told: Told, evidence: Sequence[tuple[float, Tally]]
+) -> list[tuple[float, str]]:
+    """Merge the story with each decision that changed a number, told when its sentence is in the status, and with
+    each window when it was known.
+    """
     names = {revision: f"v{index + 1}" for index, revision in enumerate(told.revisions)}
+    attempts = {attempt: f"v{index + 2}" for index, attempt in enumerate(told.attempts)}
     rows = list(told.story)
+    counted: dict[tuple[str, int], int] = {}
+    for seconds, tally in evidence:
+        key = (tally.attempt, tally.step)
+        if tally.attempt in attempts and (tally.verdict or tally.windows > counted.get(key, 0)):
+            rows.append((seconds, f"{attempts[tally.attempt]}, {in_words(tally)}"))
+            counted[key] = tally.windows
     said: dict[str, str] = {}
     for seconds, snapshot in samples:
         for revision, sentence in snapshot.decisions.items():

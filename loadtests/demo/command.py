@@ -18,7 +18,9 @@ import yaml
 from loadtests.demo import dashboard, setup
 from loadtests.demo.chronicle import chronicle
 from loadtests.demo.commands import REPOSITORY, CommandError, Commands, kubectl_program
-from loadtests.demo.display import Display
+from loadtests.demo.counting import Counter
+from loadtests.demo.display import Display, View
+from loadtests.demo.evidence import evidence
 from loadtests.demo.figures import Run, shortcomings, summarise
 from loadtests.demo.story import SceneError, Story
 from loadtests.demo.watch import Watcher
@@ -28,7 +30,10 @@ from loadtests.report import render
 from localcluster.cluster import Cluster as LocalCluster
 from localcluster.interruption import first_only, ignore
 from localcluster.paths import this_python
+from serving_api.service import InferenceServiceSpec
 from serving_io.cluster import Cluster
+from serving_operator.judge.verdict import limits_of
+from serving_operator.judge.windows import Limits
 
 _TIMEOUT_SECONDS = 10.0
 
@@ -116,16 +121,22 @@ async def _play(
     prometheus_url: str,
     seconds_setup: float,
 ) -> int:
-    objective_seconds = _objective_seconds()
+    objective_seconds, limits = _objective()
     failure = ""
     async with (
         await Cluster.connect(field_manager="demo") as cluster,
         LoadGenerator(request, seed=1) as load,
         Watcher(cluster, setup.NAMESPACE, setup.SERVICE, lambda: load.now_seconds) as watcher,
-        display.show(
-            lambda: (watcher.now, load.records, load.rate_per_second, load.now_seconds), objective_seconds
-        ) as shown,
+        Counter(prometheus_url, setup.NAMESPACE, setup.SERVICE, lambda: load.now_seconds) as counter,
+        display.show(lambda: view(), objective_seconds) as shown,
     ):
+
+        def view() -> View:
+            known = evidence(watcher.samples, counter.counts, limits)
+            attempt = watcher.now.canary.id if watcher.now.canary else ""
+            tally = next((one for _, one in reversed(known) if one.attempt == attempt), None)
+            return View(watcher.now, load.records, load.rate_per_second, load.now_seconds, tally)
+
         story = Story(commands, load, watcher, shown.say)
         try:
             await story.play()
@@ -142,7 +153,8 @@ async def _play(
             load_changes=story.told.load_changes,
             objective_seconds=objective_seconds,
             revisions=story.told.revisions,
-            rejected_id=story.told.rejected_id,
+            attempts=story.told.attempts,
+            evidence=evidence(watcher.samples, counter.counts, limits),
             seconds_setup=seconds_setup,
             seconds_run=load.now_seconds,
             panels=panels,
@@ -150,7 +162,7 @@ async def _play(
     summary = summarise(run)
     write_csv(run.records, options.out / "requests.csv")
     (options.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    page = render(chronicle(summary, run.records, run.samples, story.told, objective_seconds))
+    page = render(chronicle(summary, run, story.told, counter.counts, objective_seconds))
     (options.out / "report.html").write_text(page, encoding="utf-8")
     display.say("\n" + json.dumps(summary, indent=2))
     display.say(f"report: {options.out / 'report.html'}")
@@ -169,9 +181,14 @@ def _request(local: LocalCluster) -> Request:
     return Request(f"{local.gateway_url}/v2/models/digits/infer", "POST", headers, body, _TIMEOUT_SECONDS)
 
 
-def _objective_seconds() -> float:
-    manifest = yaml.safe_load((REPOSITORY / "manifests/demo/service-v1.yaml").read_text(encoding="utf-8"))
-    return float(manifest["spec"]["objective"]["thresholdMilliseconds"]) / 1000
+def _objective() -> tuple[float, Limits]:
+    """Return the objective's threshold in seconds, and what the judge makes of its percentage."""
+    text = (REPOSITORY / "manifests/demo/service-v1.yaml").read_text(encoding="utf-8")
+    spec = InferenceServiceSpec.model_validate(yaml.safe_load(text)["spec"])
+    assert spec.objective is not None, "scaling.class Auto needs one"
+    assert spec.rollout.analysis is not None, "promotion Automatic needs one"
+    limits = limits_of(spec.objective.percent, spec.rollout.analysis.unacceptable_percent)
+    return spec.objective.threshold_milliseconds / 1000, limits
 
 
 def what_next(gateway_url: str, prometheus_url: str, run_dir: Path) -> str:

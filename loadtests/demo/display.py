@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -12,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from loadtests.demo.evidence import Tally, in_words
 from loadtests.demo.observation import Snapshot
 from loadtests.figures import Interval, interval
 from loadtests.record import Record
@@ -30,12 +32,25 @@ _SHOWN_CONDITIONS = (
 )
 
 
-def table(snapshot: Snapshot, recent: Interval, rate_wanted: float, seconds: float) -> RenderableType:
+@dataclass(frozen=True)
+class View:
+    """What is shown of one moment."""
+
+    snapshot: Snapshot
+    records: Sequence[Record]
+    rate_wanted: float
+    seconds: float
+    tally: Tally | None
+    """The latest evidence of the canary under way."""
+
+
+def table(shown: View, recent: Interval) -> RenderableType:
     """Return the picture of one moment."""
+    snapshot = shown.snapshot
     load = Text.assemble(
-        (f"{seconds:4.0f} s  ", "dim"),
+        (f"{shown.seconds:4.0f} s  ", "dim"),
         (f"{recent.rate_per_second:.1f}/s", "bold"),
-        f" of {rate_wanted:g} wanted   p50 {recent.p50_seconds * 1000:.0f} ms   ",
+        f" of {shown.rate_wanted:g} wanted   p50 {recent.p50_seconds * 1000:.0f} ms   ",
         (f"p99 {recent.p99_seconds * 1000:.0f} ms", "bold"),
         "   late ",
         (f"{recent.late_fraction:.1%}", "red" if recent.late_fraction > 0.05 else "green"),
@@ -66,6 +81,8 @@ def table(snapshot: Snapshot, recent: Interval, rate_wanted: float, seconds: flo
     parts: list[RenderableType] = [load, rows, conditions]
     if snapshot.canary and snapshot.canary.verdict:
         parts.append(Text(f"canary {snapshot.canary.id}: {snapshot.canary.verdict}", style="dim"))
+    if shown.tally:
+        parts.append(Text(f"evidence of {shown.tally.attempt}, {in_words(shown.tally)}", style="bold"))
     return Group("", *parts)
 
 
@@ -78,16 +95,18 @@ def role(snapshot: Snapshot, revision: str) -> str:
     return "candidate" if not snapshot.stable else "leaving"
 
 
-def line(snapshot: Snapshot, recent: Interval, seconds: float) -> str:
+def line(view: View, recent: Interval) -> str:
     """Return the same picture as one line, for output that is no terminal."""
+    snapshot = view.snapshot
     revisions = ", ".join(
         f"{revision} {role(snapshot, revision)} {replicas.ready}/{replicas.desired} at "
         f"{snapshot.weights.get(revision, 0):.0f}%"
         for revision, replicas in snapshot.replicas.items()
     )
     return (
-        f"[{seconds:3.0f} s] {recent.rate_per_second:.1f}/s, p99 {recent.p99_seconds * 1000:.0f} ms, "
+        f"[{view.seconds:3.0f} s] {recent.rate_per_second:.1f}/s, p99 {recent.p99_seconds * 1000:.0f} ms, "
         f"late {recent.late_fraction:.1%}, bad {recent.not_2xx}; {revisions}"
+        + (f"; evidence, {in_words(view.tally)}" if view.tally else "")
     )
 
 
@@ -98,7 +117,7 @@ class Display:
         self._console = Console(highlight=False)
         self._live: Live | None = None
         self._task: asyncio.Task[None] | None = None
-        self._source: Callable[[], tuple[Snapshot, Sequence[Record], float, float]] | None = None
+        self._source: Callable[[], View] | None = None
         self._threshold_seconds = 0.5
 
     def say(self, sentence: str) -> None:
@@ -108,10 +127,8 @@ class Display:
         else:
             self._console.print(Text(sentence), soft_wrap=True)
 
-    def show(
-        self, source: Callable[[], tuple[Snapshot, Sequence[Record], float, float]], threshold_seconds: float
-    ) -> Self:
-        """Name where the table comes from: snapshot, records, rate wanted, and seconds since the start."""
+    def show(self, source: Callable[[], View], threshold_seconds: float) -> Self:
+        """Name where the table comes from."""
         self._source, self._threshold_seconds = source, threshold_seconds
         return self
 
@@ -136,14 +153,13 @@ class Display:
         assert self._source is not None, "show() is called first"
         while True:
             await asyncio.sleep(_REFRESH_SECONDS if self._live else _LINE_SECONDS)
-            snapshot, records, rate_wanted, seconds = self._source()
-            recent = interval(
-                records[-1000:], max(0.0, seconds - WINDOW_SECONDS), seconds, self._threshold_seconds
-            )
+            view = self._source()
+            begin = max(0.0, view.seconds - WINDOW_SECONDS)
+            recent = interval(view.records[-1000:], begin, view.seconds, self._threshold_seconds)
             if self._live:
-                self._live.update(table(snapshot, recent, rate_wanted, seconds), refresh=True)
+                self._live.update(table(view, recent), refresh=True)
             else:
-                self._console.print(line(snapshot, recent, seconds), soft_wrap=True, markup=False)
+                self._console.print(line(view, recent), soft_wrap=True, markup=False)
 
 
 def _tone(name: str, status: str) -> str:

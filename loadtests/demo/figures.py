@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, lgamma, log
 
+from loadtests.demo.evidence import Tally, of_steps
 from loadtests.demo.history import (
     Exposure,
     Samples,
     exposure,
     seconds_while,
     start_time_seconds,
+    was_committed,
+    was_good_enough,
+    was_rejected,
     was_scaled,
 )
 from loadtests.figures import late_fraction, not_2xx_by_revision
@@ -51,9 +55,11 @@ class Run:
     load_changes: Sequence[float]
     objective_seconds: float
     revisions: Sequence[str]
-    """Revisions of version 1, 2 and 3, as far as the run came."""
-    rejected_id: str
-    """Attempt of version 3."""
+    """Revisions of version 1, 2, 3 and 4, as far as the run came."""
+    attempts: Sequence[str]
+    """Attempts of version 2, 3 and 4, as far as the run came."""
+    evidence: Sequence[tuple[float, Tally]]
+    """What became known of them, in order of time."""
     seconds_setup: float
     seconds_run: float
     panels: Mapping[str, bool]
@@ -109,7 +115,8 @@ def late_fraction_settled(
 
 def summarise(run: Run) -> dict[str, object]:
     """Return the summary of a run."""
-    third = run.revisions[2] if len(run.revisions) > 2 else ""
+    _, second, third, fourth = [*run.revisions, "", "", "", ""][:4]
+    second_id, third_id, fourth_id = [*run.attempts, "", "", ""][:3]
     window = exposure(run.samples, third, run.seconds_run) if third else None
     attribution = attribute(run.records, third, window)
     bad = [record for record in run.records if not record.is_success]
@@ -121,7 +128,9 @@ def summarise(run: Run) -> dict[str, object]:
     start_seconds = start_time_seconds(run.samples)
     scaled_up, scaled_down = was_scaled(run.samples, up_to=PEAK_REPLICAS)
     last = run.samples[-1][1] if run.samples else None
-    second = run.revisions[1] if len(run.revisions) > 1 else ""
+    commands = {command for _, snapshot in run.samples for command in snapshot.commands}
+    promoted = was_committed(run.samples, second)
+    aborted = was_rejected(run.samples, third_id, third, second)
     return {
         "requests": run.requests,
         "not_2xx": len(bad),
@@ -145,17 +154,38 @@ def summarise(run: Run) -> dict[str, object]:
         "replicas_end": last.ready_of_stable if last else 0,
         "scaled_up": scaled_up,
         "scaled_down": scaled_down,
-        "promoted": bool(second) and any(snapshot.stable == second for _, snapshot in run.samples),
-        "aborted": bool(run.rejected_id)
-        and last is not None
-        and run.rejected_id in last.rejected
-        and last.weights.get(third, 0.0) == 0.0
-        and last.stable == second,
+        "promoted": promoted,
+        "promoted_by_evidence": promoted
+        and was_good_enough(run.samples, second_id)
+        and ("Promote", second_id) not in commands,
+        "aborted": aborted,
+        "aborted_by_judge": aborted and ("Abort", third_id) not in commands,
+        "promoted_by_label": was_committed(run.samples, fourth)
+        and ("Promote", fourth_id) in commands
+        and not was_good_enough(run.samples, fourth_id),
+        "evidence": {
+            f"version_{number}": [_step(tally) for tally in of_steps(run.evidence, attempt)]
+            for number, attempt in enumerate((second_id, third_id, fourth_id), start=2)
+        },
         "start_time_seconds": round(start_seconds, 1),
         "seconds_setup": round(run.seconds_setup, 1),
         "seconds_run": round(run.seconds_run, 1),
         "panels": len(run.panels),
         "panels_without_data": sum(not has_data for has_data in run.panels.values()),
+    }
+
+
+def _step(tally: Tally) -> dict[str, object]:
+    return {
+        "step": tally.step,
+        "verdict": tally.verdict or "Collecting",
+        "windows": tally.windows,
+        "requests": tally.requests,
+        "bad_requests": tally.bad,
+        "stable_requests": tally.stable_requests,
+        "stable_bad_requests": tally.stable_bad,
+        "worse_than_stable": float(f"{tally.worse_than_stable:.3g}"),
+        "good_enough": float(f"{tally.good_enough:.3g}"),
     }
 
 
@@ -169,9 +199,12 @@ def shortcomings(summary: dict[str, object]) -> list[str]:
         "scaled up": summary["scaled_up"] is True,
         "scaled down": summary["scaled_down"] is True,
         "version 2 promoted": summary["promoted"] is True,
+        "version 2 promoted by the evidence": summary["promoted_by_evidence"] is True,
         "version 3 aborted": summary["aborted"] is True,
+        "version 3 aborted by the judge": summary["aborted_by_judge"] is True,
+        "version 4 promoted by its label": summary["promoted_by_label"] is True,
         "the set-up takes at most 720 s": float(str(summary["seconds_setup"])) <= 720,
-        "the run takes at most 300 s": float(str(summary["seconds_run"])) <= 300,
+        "the run takes at most 480 s": float(str(summary["seconds_run"])) <= 480,
         "every panel of the dashboard has data": summary["panels"] != 0
         and summary["panels_without_data"] == 0,
     }

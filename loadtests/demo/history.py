@@ -106,6 +106,31 @@ def was_scaled(samples: Samples, *, up_to: int) -> tuple[bool, bool]:
     return went_up, went_down
 
 
+def was_committed(samples: Samples, revision: str) -> bool:
+    """Return whether the service's status named a revision as stable."""
+    return bool(revision) and any(snapshot.stable == revision for _, snapshot in samples)
+
+
+def was_good_enough(samples: Samples, attempt: str) -> bool:
+    """Return whether the judge promoted an attempt: every step was good."""
+    return any(
+        canary.id == attempt and canary.promotion == "GoodEnough"
+        for _, snapshot in samples
+        if (canary := snapshot.canary)
+    )
+
+
+def was_rejected(samples: Samples, attempt: str, revision: str, stable: str) -> bool:
+    """Return whether an attempt was rejected as worse than stable while `stable` stayed, and has no weight."""
+    rejected = [snapshot for _, snapshot in samples if attempt and attempt in snapshot.rejected]
+    return (
+        bool(rejected)
+        and rejected[0].stable == stable
+        and samples[-1][1].reasons.get(attempt) == "WorseThanStable"
+        and all(snapshot.weights.get(revision, 0.0) == 0.0 for snapshot in rejected)
+    )
+
+
 def series(samples: Samples, value: Callable[[Snapshot], float | None], end_seconds: float) -> list[Point]:
     """Return a line of the history: a point where the value changes, and one at the end."""
     points: list[Point] = []

@@ -27,6 +27,10 @@ class Canary:
     revision: str
     weight: int | None
     verdict: str
+    evidence: Manifest | None = None
+    """What the judge's latest verdict rests on, as status has it."""
+    promotion: str = ""
+    """Why it is promoted without a label; empty if it is not."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,10 @@ class Snapshot:
     canary: Canary | None = None
     rejected: tuple[str, ...] = ()
     """Ids of rejected attempts."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Why attempts were rejected, by id."""
+    commands: tuple[tuple[str, str], ...] = ()
+    """Label commands that were accepted: kind and attempt."""
     conditions: Mapping[str, ConditionView] = field(default_factory=dict)
     decisions: Mapping[str, str] = field(default_factory=dict)
     """The autoscaler's last sentence, by revision."""
@@ -95,10 +103,10 @@ def read(
         weights=route_weights(route, service_name) if route else {},
         acknowledged=is_acknowledged(route) if route else False,
         stable=status.get("stable", {}).get("revision", ""),
-        canary=Canary(canary["id"], canary["revision"], canary.get("weight"), canary.get("verdict", ""))
-        if canary
-        else None,
+        canary=_canary(canary) if canary else None,
         rejected=tuple(one["id"] for one in status.get("rejected") or ()),
+        reasons={one["id"]: one["reason"] for one in status.get("rejected") or ()},
+        commands=tuple((one["kind"], one["id"]) for one in status.get("commands") or ()),
         conditions={
             one["type"]: ConditionView(one["status"], one.get("reason", ""), one.get("message", ""))
             for one in status.get("conditions") or ()
@@ -144,6 +152,17 @@ def is_acknowledged(route: Manifest) -> bool:
         for one in route["spec"].get("parentRefs") or ()
     }
     return bool(wanted) and wanted <= confirmed
+
+
+def _canary(attempt: Manifest) -> Canary:
+    return Canary(
+        attempt["id"],
+        attempt["revision"],
+        attempt.get("weight"),
+        attempt.get("verdict", ""),
+        attempt.get("evidence"),
+        attempt.get("promotion", {}).get("reason", ""),
+    )
 
 
 def _name(one: Manifest) -> str:

@@ -55,10 +55,10 @@ async def install(commands: Commands, prometheus_url: str) -> None:
 
 
 async def train(commands: Commands, say: Callable[[str], None]) -> None:
-    """Train the three versions in the cluster."""
+    """Train the four versions in the cluster."""
     await commands.kubectl("apply -f manifests/demo/namespace.yaml")
     await commands.kubectl("apply -k manifests/demo/train")
-    say("A Job trains three versions of a digit classifier into a volume. Version 3 has a mistake in it.")
+    say("A Job trains four versions of a digit classifier into a volume. Version 3 has a mistake in it.")
     await commands.kubectl(f"-n {NAMESPACE} wait --for=condition=Complete --timeout=240s job/train-digits")
 
 

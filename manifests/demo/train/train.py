@@ -1,6 +1,6 @@
-"""Trains three versions of a digit classifier and writes each as a folder that MLServer loads.
+"""Trains four versions of a digit classifier and writes each as a folder that MLServer loads.
 
-Version 1 and version 2 are good; they differ in the size of the forest. Version 3 has the mistake
+Versions 1, 2 and 4 are good; they differ in the size of the forest. Version 3 has the mistake
 of a real accident: it was trained on images from which the empty-looking border column had been cut
 off, so it expects 56 pixels where every client sends 64. It loads, it reports ready, and it refuses
 every request: exactly the failure that no readiness probe sees and a canary is for.
@@ -24,6 +24,7 @@ VERSIONS = {
     "v1": {"n_estimators": 400, "max_depth": None, "columns": IMAGE_SIDE_PIXELS},
     "v2": {"n_estimators": 440, "max_depth": 12, "columns": IMAGE_SIDE_PIXELS},
     "v3": {"n_estimators": 400, "max_depth": None, "columns": IMAGE_SIDE_PIXELS - 1},
+    "v4": {"n_estimators": 420, "max_depth": 12, "columns": IMAGE_SIDE_PIXELS},
 }
 
 

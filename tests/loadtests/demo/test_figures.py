@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.demo.evidence import Tally
 from loadtests.demo.figures import (
     Run,
     attribute,
@@ -17,7 +18,7 @@ from loadtests.demo.history import Exposure
 from loadtests.demo.observation import Canary, RevisionReplicas, Snapshot
 from loadtests.record import Record
 
-V1, V2, V3 = "aaaaaaaa", "bbbbbbbb", "cccccccc"
+V1, V2, V3, V4 = "aaaaaaaa", "bbbbbbbb", "cccccccc", "dddddddd"
 WINDOW = Exposure((200, 220), (201, 219), 20)
 
 
@@ -39,28 +40,44 @@ def sample(seconds: float, **fields: object) -> tuple[float, Snapshot]:
     return seconds, replace(Snapshot(weights={V2: 100}, acknowledged=True, stable=V2), **fields)
 
 
+REJECTED = {"rejected": (f"{V3}-3",), "reasons": {f"{V3}-3": "WorseThanStable"}}
+LABELLED = {"commands": (("Promote", f"{V4}-4"),)}
 SAMPLES = [
     sample(0, stable=V1, weights={V1: 100}, replicas={V1: RevisionReplicas(1, 1)}, start_time_seconds=8),
     sample(30, stable=V1, weights={V1: 100}, replicas={V1: RevisionReplicas(3, 3)}, start_time_seconds=8),
     sample(100, stable=V1, weights={V1: 100}, replicas={V1: RevisionReplicas(1, 1)}, start_time_seconds=8),
+    sample(140, stable=V1, canary=Canary(f"{V2}-2", V2, 50, "", promotion="GoodEnough")),
     sample(150, replicas={V2: RevisionReplicas(2, 2)}),
     sample(200, weights={V2: 80, V3: 20}, canary=Canary(f"{V3}-3", V3, 20, "")),
     sample(219.5, weights={V2: 100, V3: 0}, acknowledged=False),
     sample(220, weights={V2: 100, V3: 0}),
-    sample(225, rejected=(f"{V3}-3",), replicas={V2: RevisionReplicas(2, 2)}),
+    sample(225, **REJECTED, replicas={V2: RevisionReplicas(2, 2)}),
+    sample(250, **REJECTED, **LABELLED, canary=Canary(f"{V4}-4", V4, 25, "")),
+    sample(270, **REJECTED, **LABELLED, stable=V4, weights={V4: 100}, replicas={V4: RevisionReplicas(2, 2)}),
 ]
+GOOD = Tally(f"{V2}-2", 0, 4, 120, 0, 360, 1, 0.2, 23.26, "Good")
 RUN = Run(
     records=traffic(),
     requests=1500,
     samples=SAMPLES,
     load_changes=[0, 20],
     objective_seconds=0.5,
-    revisions=[V1, V2, V3],
-    rejected_id=f"{V3}-3",
+    revisions=[V1, V2, V3, V4],
+    attempts=[f"{V2}-2", f"{V3}-3", f"{V4}-4"],
+    evidence=[(130, GOOD)],
     seconds_setup=60.04,
     seconds_run=280.0,
     panels={"Demand": True, "Replicas": True},
 )
+
+
+def changed(**fields: object) -> list[tuple[float, Snapshot]]:
+    """The good run, with these fields from the rejection on."""
+    return [*SAMPLES[:-3], *((now, replace(snapshot, **fields)) for now, snapshot in SAMPLES[-3:])]
+
+
+def replace_last(**fields: object) -> tuple[float, Snapshot]:
+    return 275, replace(SAMPLES[-1][1], **fields)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +148,27 @@ def test_a_good_run_shows_everything() -> None:
         "scaled_up": True,
         "scaled_down": True,
         "promoted": True,
+        "promoted_by_evidence": True,
         "aborted": True,
+        "aborted_by_judge": True,
+        "promoted_by_label": True,
+        "evidence": {
+            "version_2": [
+                {
+                    "step": 0,
+                    "verdict": "Good",
+                    "windows": 4,
+                    "requests": 120,
+                    "bad_requests": 0,
+                    "stable_requests": 360,
+                    "stable_bad_requests": 1,
+                    "worse_than_stable": 0.2,
+                    "good_enough": 23.3,
+                }
+            ],
+            "version_3": [],
+            "version_4": [],
+        },
         "start_time_seconds": 8.0,
         "seconds_setup": 60.0,
         "seconds_run": 280.0,
@@ -148,12 +185,19 @@ def test_a_good_run_shows_everything() -> None:
         ({"records": [answered(n, n / 5, latency=0.1 + n % 10) for n in range(1500)]}, "at most 5% are late once settled"),
         ({"samples": SAMPLES[:1] + SAMPLES[2:]}, "scaled up"),
         ({"samples": SAMPLES[:2]}, "scaled down"),
-        ({"samples": SAMPLES[:3]}, "version 2 promoted"),
-        ({"samples": SAMPLES[:-1]}, "version 3 aborted"),
+        ({"samples": SAMPLES[:4]}, "version 2 promoted"),
+        ({"samples": SAMPLES[:3] + SAMPLES[4:]}, "version 2 promoted by the evidence"),
+        ({"samples": changed(commands=(("Promote", f"{V2}-2"),))}, "version 2 promoted by the evidence"),
+        ({"samples": SAMPLES[:8]}, "version 3 aborted"),
+        ({"samples": changed(reasons={f"{V3}-3": "AbortedByLabel"})}, "version 3 aborted"),
+        ({"samples": [*SAMPLES, replace_last(weights={V4: 80, V3: 20})]}, "version 3 aborted"),
+        ({"samples": changed(commands=(("Abort", f"{V3}-3"),))}, "version 3 aborted by the judge"),
+        ({"samples": changed(commands=())}, "version 4 promoted by its label"),
+        ({"samples": SAMPLES[:-1]}, "version 4 promoted by its label"),
         ({"samples": [SAMPLES[0], sample(60, replicas={V1: RevisionReplicas(3, 3)}), *SAMPLES[2:]]}, "3 replicas or more for 60 s"),
         ({"requests": 900}, "at least 1,000 requests are sent"),
         ({"seconds_setup": 721.0}, "the set-up takes at most 720 s"),
-        ({"seconds_run": 301.0}, "the run takes at most 300 s"),
+        ({"seconds_run": 481.0}, "the run takes at most 480 s"),
         ({"panels": {"Demand": True, "GPU utilisation": False}}, "every panel of the dashboard has data"),
         ({"panels": {}}, "every panel of the dashboard has data"),
     ],
@@ -165,10 +209,14 @@ def test_what_was_not_shown_is_named(change: dict[str, object], sentence: str) -
 
 def test_a_run_that_broke_off_is_summed_up() -> None:
     """Without samples, records or revisions the summary still has every key, and nothing is claimed."""
-    empty = replace(RUN, records=[], requests=0, samples=[], load_changes=[], revisions=[], rejected_id="")
+    empty = replace(
+        RUN, records=[], requests=0, samples=[], load_changes=[], revisions=[], attempts=[], evidence=[]
+    )
     summary = summarise(empty)
     assert summary.keys() == summarise(RUN).keys()
-    assert not any((summary["scaled_up"], summary["scaled_down"], summary["promoted"], summary["aborted"]))
+    assert not any(
+        value for key, value in summary.items() if key.startswith(("scaled", "promoted", "aborted"))
+    )
 
 
 def test_every_key_of_the_summary_is_documented() -> None:
@@ -178,5 +226,6 @@ def test_every_key_of_the_summary_is_documented() -> None:
         .read_text()
         .split("## `.venv/bin/python -m loadtests.demo`")[1]
     )
-    for name in summarise(RUN):
+    summary = summarise(RUN)
+    for name in (*summary, *summary["evidence"]["version_2"][0]):  # type: ignore[index]
         assert f"`{name}`" in text, name

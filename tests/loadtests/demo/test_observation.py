@@ -16,7 +16,12 @@ SERVICE = {
     "metadata": {"name": "digits", "namespace": "demo"},
     "status": {
         "stable": {"id": "aaaaaaaa-1", "revision": "aaaaaaaa"},
-        "canary": {"id": "bbbbbbbb-2", "revision": "bbbbbbbb", "weight": 20, "verdict": "waits"},
+        "canary": {"id": "bbbbbbbb-2", "revision": "bbbbbbbb", "weight": 20, "verdict": "waits"}
+        | {
+            "evidence": {"verdict": "Good"},
+            "promotion": {"reason": "GoodEnough", "time": "t"},
+        },
+        "commands": [{"kind": "Promote", "id": "aaaaaaaa-1", "time": "t"}],
         "rejected": [{"id": "cccccccc-3", "revision": "cccccccc", "reason": "Aborted", "time": "t"}],
         "conditions": [{"type": "Ready", "status": "True", "reason": "Ready", "message": "m"}],
     },
@@ -64,7 +69,9 @@ def test_a_snapshot_holds_what_the_objects_say() -> None:
     assert now.weights == {"aaaaaaaa": 80, "bbbbbbbb": 20}
     assert now.acknowledged
     assert (now.stable, now.rejected) == ("aaaaaaaa", ("cccccccc-3",))
-    assert now.canary == Canary("bbbbbbbb-2", "bbbbbbbb", 20, "waits")
+    assert now.canary == Canary("bbbbbbbb-2", "bbbbbbbb", 20, "waits", {"verdict": "Good"}, "GoodEnough")
+    assert now.reasons == {"cccccccc-3": "Aborted"}
+    assert now.commands == (("Promote", "aaaaaaaa-1"),)
     assert now.conditions["Ready"].status == "True"
     assert now.decisions == {"aaaaaaaa": "3 replicas hold it."}
     assert now.start_time_seconds == 9

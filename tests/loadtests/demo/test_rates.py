@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.demo.story import peak_rate
+from loadtests.demo.rates import peak_rate
 
 
 @pytest.mark.parametrize(
