@@ -72,6 +72,15 @@ class Load:
         """Responses other than 2xx, time-outs and resets."""
         return [record for record in self.records if not record.is_success]
 
+    def ended(self, revision: str, start: float, end: float) -> list[Record]:
+        """Answers of a revision that have ended between two moments, in seconds since 1970."""
+        begun = self.started_unix_seconds
+        return [
+            record
+            for record in self.records
+            if record.revision == revision and start < begun + record.ended_seconds <= end
+        ]
+
 
 def answers(cluster: Cluster, host: str, path: str = "/") -> httpx.Response:
     """One request through the gateway."""

@@ -15,7 +15,7 @@ REVISION, WORK, FAIL = os.environ["SERVING_REVISION"], float(os.environ.get("WOR
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
-        end = time.process_time() + WORK
+        end = time.process_time() + (0 if self.path == "/ready" else WORK)
         while time.process_time() < end:
             pass
         body = (REVISION + "\\n").encode()
@@ -77,6 +77,13 @@ REVISION_KINDS = (
     kinds.DEPLOYMENT,
 )
 """Kinds of the children that each revision has, all of one name."""
+
+
+def canary_weight(route: Manifest, attempt: str) -> int:
+    """The weight of an attempt's revision in a version of the route; 0 if it has none."""
+    (rule,) = route["spec"]["rules"]
+    name = f"{route['metadata']['name']}-{attempt.split('-')[0]}"
+    return sum(backend["weight"] for backend in rule["backendRefs"] if backend["name"] == name)
 
 
 def children(name: str, *revisions: str) -> list[tuple[Kind, str]]:

@@ -9,7 +9,6 @@ from datetime import datetime
 
 import pytest
 
-from loadtests.record import Record
 from localcluster.cluster import Cluster
 from serving_api.names import ServiceKey
 from serving_io.prometheus import Prometheus, PrometheusAccess
@@ -42,16 +41,6 @@ async def read(prometheus: Prometheus, question: Question) -> Evidence:
             if len(found.windows) >= WINDOWS:
                 return replace(found, windows=found.windows[:WINDOWS])
             await asyncio.sleep(1)
-
-
-def seen(load: Load, revision: str, start: float, end: float) -> list[Record]:
-    """Answers of a revision that have ended between two moments, in seconds since 1970."""
-    begun = load.started_unix_seconds
-    return [
-        record
-        for record in load.records
-        if record.revision == revision and start < begun + record.ended_seconds <= end
-    ]
 
 
 @pytest.mark.lengthy
@@ -89,12 +78,12 @@ def test_windows_hold_what_clients_saw(kube: Kube, cluster: Cluster, namespace: 
     for index, window in enumerate(evidence.windows):
         start, end = question.window(index)
         for revision, requests in ((canary, window.requests), (stable, window.stable_requests)):
-            least = len(seen(load, revision, start + MARGIN_SECONDS, end - uncertain))
-            most = len(seen(load, revision, start - uncertain, end + MARGIN_SECONDS))
+            least = len(load.ended(revision, start + MARGIN_SECONDS, end - uncertain))
+            most = len(load.ended(revision, start - uncertain, end + MARGIN_SECONDS))
             assert least <= requests <= most, (revision, index, window)
             assert requests > 0
         assert window.bad == window.requests
         # Envoy shows its histograms up to five seconds late.
-        near = seen(load, stable, start - uncertain - SCRAPE_SECONDS, end + MARGIN_SECONDS)
+        near = load.ended(stable, start - uncertain - SCRAPE_SECONDS, end + MARGIN_SECONDS)
         late = [r for r in near if not r.is_success or r.response_seconds * 1000 > THRESHOLD_MILLISECONDS]
         assert window.stable_bad <= len(late), (index, window)

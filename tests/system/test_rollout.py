@@ -6,10 +6,10 @@ import pytest
 
 from localcluster.cluster import Cluster
 from serving_io import kinds
-from tests.system.kube import Kube, Manifest, condition, holds
+from tests.system.kube import Kube, condition, holds
 from tests.system.load import Load
 from tests.system.recording import Recording
-from tests.system.services import canary_at_step, committed, first_revision, web_service
+from tests.system.services import canary_at_step, canary_weight, committed, first_revision, web_service
 
 
 @pytest.mark.lengthy
@@ -102,13 +102,6 @@ def ignored(kube: Kube, namespace: str, reason: str, label: str, current: str) -
         and f"promote={label} " in said["message"]
         and said["message"].endswith(f"promote={current}")
     )
-
-
-def canary_weight(route: Manifest, attempt: str) -> int:
-    """The weight of an attempt's revision in a version of the route; 0 if it has none."""
-    (rule,) = route["spec"]["rules"]
-    name = f"digits-{attempt.split('-')[0]}"
-    return sum(backend["weight"] for backend in rule["backendRefs"] if backend["name"] == name)
 
 
 def test_first_revision_broken(kube: Kube, namespace: str) -> None:

@@ -1,0 +1,199 @@
+"""Rollouts that evidence decides: good versions go all the way without a person, bad ones come back at their step."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+
+import pytest
+
+from localcluster.cluster import Cluster
+from serving_io import kinds
+from tests.system.audit import Audit
+from tests.system.failures import OPERATOR, component_halted, kill_container, program_pod
+from tests.system.judging import (
+    GRID_SECONDS,
+    WINDOW_SECONDS,
+    age_seconds,
+    arrived,
+    at_step,
+    judged,
+    rejection,
+    splits,
+    unix,
+    waits_for,
+)
+from tests.system.kube import PATIENCE_SECONDS, Kube, Manifest
+from tests.system.load import Load
+from tests.system.recording import Recording
+from tests.system.services import canary_weight, committed, first_revision
+
+STEP_REQUESTS = int(os.environ.get("SERVING_TEST_STEP_REQUESTS", "0"))
+"""So many requests are sent at each step at least; 3000 tell the split to three points. 0: as many as the verdict takes."""
+RATE = 50.0 if STEP_REQUESTS else 20.0
+WEIGHTS = (20, 50, 80)
+POINTS = 0.03
+OBJECT_WRITES = 23 + 6
+"""Of a service's first rollout, if it has three steps and promotes itself: docs/decisions/004."""
+STATUS_WRITES = 11 + 6
+"""The same; the last figure is for pods that become ready, or go, at a moment of their own."""
+CONFLICT = 409
+"""Of a write that changed nothing: somebody else, the gateway say, has changed the object meanwhile."""
+SCRAPE_SECONDS = 5.0
+DEADLINE_SECONDS = 60
+"""Of a step that is judged in an outage: longer than a verdict takes, shorter than the outage."""
+MARGIN_SECONDS = 1.0
+"""For which a scrape may be late, or Envoy take until it has counted what a client has seen."""
+
+
+@pytest.mark.lengthy
+def test_a_good_version_promotes_itself(
+    kube: Kube, cluster: Cluster, namespace: str, record_property: Callable[[str, object], None]
+) -> None:
+    """Three steps by evidence alone: no label, no bad response, each weight what clients see, and few writes."""
+    host = f"{namespace}.example.com"
+    first_revision(kube, namespace, judged(host, "1", *WEIGHTS))
+    second = judged(host, "2", *WEIGHTS)
+    pause = math.ceil(1.1 * STEP_REQUESTS / RATE)
+    if pause:
+        for step in second["spec"]["rollout"]["steps"]:
+            step["pauseSeconds"] = pause
+    audit = Audit(cluster)
+    with (
+        Load(cluster, host, rate=RATE) as load,
+        Recording(kube, kinds.HTTP_ROUTE, namespace) as routes,
+        Recording(kube, kinds.INFERENCE_SERVICE, namespace) as services,
+    ):
+        attempt = at_step(kube, namespace, second)["id"]
+        kube.until(
+            "it is stable",
+            lambda: kube.status(namespace)["stable"]["id"] == attempt,
+            within=PATIENCE_SECONDS + 3 * pause,
+        )
+        status = committed(kube, namespace, attempt)
+    writes = [
+        write
+        for write in audit.writes("serving-system:serving-operator")
+        if write.namespace == namespace and write.resource != "events" and write.code != CONFLICT
+    ]
+    of_status = sum(write.subresource == "status" for write in writes)
+    of_objects = len(writes) - of_status
+    found = splits(load, services.versions())
+    record_property(
+        "saw",
+        f"promoted by evidence: {len(load.records)} requests, {len(load.bad())} bad, "
+        f"{of_objects} writes of objects and {of_status} of the status; canary's share "
+        + ", ".join(f"{100 * step.share:.1f}% of {step.requests} at {step.weight}%" for step in found),
+    )
+    weights = [canary_weight(route, attempt) for route in routes.versions()]
+    labels = [version["metadata"].get("labels") for version in services.versions()]
+
+    assert load.bad() == []
+    assert list(dict.fromkeys(weights)) == [0, *WEIGHTS, 100]
+    assert weights == sorted(weights)
+    assert not any(labels)
+    assert not status.get("commands")
+    assert not status.get("rejected")
+    assert {record.revision for record in load.records[-5:]} == {status["stable"]["revision"]}
+    assert [step.weight for step in found] == list(WEIGHTS)
+    for step in found if STEP_REQUESTS else [max(found, key=lambda step: step.requests)]:
+        assert step.requests >= STEP_REQUESTS
+        assert step.error <= (POINTS if STEP_REQUESTS else max(POINTS, step.chance)), step
+    told = [f"{write.verb} {write.resource}/{write.subresource} {write.name}" for write in writes]
+    assert of_objects <= OBJECT_WRITES, told
+    assert of_status <= STATUS_WRITES, told
+
+
+@pytest.mark.lengthy
+def test_a_version_that_fails_comes_back(kube: Kube, cluster: Cluster, namespace: str) -> None:
+    """A version applied while another is judged replaces it without a rejection; it fails, and is aborted for that.
+
+    Every bad response is its own, and what was counted of the other one does not speak for it.
+    """
+    host = f"{namespace}.example.com"
+    stable = first_revision(kube, namespace, judged(host, "1", 20))
+    with (
+        Load(cluster, host, rate=10) as load,
+        Recording(kube, kinds.HTTP_ROUTE, namespace) as routes,
+        Recording(kube, kinds.INFERENCE_SERVICE, namespace) as services,
+    ):
+        dropped = at_step(kube, namespace, judged(host, "2", 20))["id"]
+        kube.until("it is judged", lambda: waits_for(kube, namespace) == "CollectingEvidence")
+        failing = at_step(kube, namespace, judged(host, "3", 20, env={"FAIL": "1"}))
+        rejected = rejection(kube, namespace, failing["id"])
+        answered = len(load.records)
+        kube.until("the load goes on", lambda: len(load.records) > answered + 20)
+    status = kube.status(namespace)
+    (said,) = {
+        str(evidence): evidence
+        for version in services.versions()
+        if (evidence := (version.get("status", {}).get("canary") or {}).get("evidence"))
+    }.values()
+
+    assert [entry["id"] for entry in status["rejected"]] == [failing["id"]]
+    assert rejected["reason"] == "WorseThanStable"
+    assert status["stable"]["revision"] == stable
+    assert (said["verdict"], said["badRequests"]) == ("Bad", said["requests"])
+    assert {record.revision for record in load.bad()} == {failing["revision"]}
+    assert {record.revision for record in load.records[-20:]} == {stable}
+    for attempt in (dropped, failing["id"]):
+        assert {canary_weight(route, attempt) for route in routes.versions()} == {0, 20}
+    assert not status.get("commands")
+
+
+@pytest.mark.lengthy
+def test_a_slow_version_comes_back(kube: Kube, cluster: Cluster, namespace: str) -> None:
+    """A version that answers everything, far later than the objective allows, is aborted without a bad response."""
+    host = f"{namespace}.example.com"
+    stable = first_revision(kube, namespace, judged(host, "1", 20))
+    with Load(cluster, host, rate=10) as load:
+        slow = at_step(kube, namespace, judged(host, "2", 20, env={"WORK_MS": "400"}))
+        rejected = rejection(kube, namespace, slow["id"])
+    late = [record for record in load.records if record.revision == slow["revision"]]
+
+    assert rejected["reason"] == "WorseThanStable"
+    assert kube.status(namespace)["stable"]["revision"] == stable
+    assert min(record.response_seconds for record in late) > 0.3
+    assert load.bad() == []
+
+
+@pytest.mark.outage
+def test_evidence_outlives_the_operator_and_waits_for_prometheus(
+    kube: Kube, cluster: Cluster, namespace: str
+) -> None:
+    """The operator is killed at the first step, and counts the same windows from its start; Prometheus is gone at the
+    second for longer than the step may take: the rollout says so, is neither promoted nor rejected, and goes on."""
+    host = f"{namespace}.example.com"
+
+    def impatient(version: str) -> Manifest:
+        return judged(host, version, 20, 60, stepDeadlineSeconds=DEADLINE_SECONDS, onInconclusive="Abort")
+
+    first_revision(kube, namespace, impatient("1"))
+    with Load(cluster, host, rate=10) as load:
+        first = at_step(kube, namespace, impatient("2"))
+        kube.until("a window has ended", lambda: age_seconds(first) > GRID_SECONDS + WINDOW_SECONDS)
+        kill_container(kube, program_pod(kube, OPERATOR))
+        after = kube.status(namespace)["canary"]
+        second = arrived(kube, namespace, 60)
+        with component_halted(cluster, "prometheus"):
+            kube.until("the rollout says why", lambda: waits_for(kube, namespace) == "PrometheusUnreachable")
+            kube.until("the step's time is over", lambda: age_seconds(second) > DEADLINE_SECONDS + 5)
+            held = kube.status(namespace)
+        status = committed(kube, namespace, first["id"])
+    counted = second["evidence"]
+    start = math.ceil(unix(first["stepStartedAt"]) / GRID_SECONDS) * GRID_SECONDS
+    end = start + counted["windows"] * WINDOW_SECONDS
+    uncertain = SCRAPE_SECONDS + MARGIN_SECONDS
+
+    assert (after["id"], after["stepStartedAt"]) == (first["id"], first["stepStartedAt"])
+    assert "evidence" not in after
+    assert (counted["verdict"], counted["step"]) == ("Good", 0)
+    least = len(load.ended(first["revision"], start + MARGIN_SECONDS, end - uncertain))
+    most = len(load.ended(first["revision"], start - uncertain, end + MARGIN_SECONDS))
+    assert least <= counted["requests"] <= most
+    assert held["canary"]["hold"]["reason"] == "PrometheusUnreachable"
+    assert (held["canary"]["id"], held["canary"]["weight"]) == (first["id"], 60)
+    assert "promotion" not in held["canary"]
+    assert not status.get("rejected")
+    assert load.bad() == []
