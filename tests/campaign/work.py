@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import random
 import signal
 from collections.abc import Callable, Iterable, Iterator
@@ -168,7 +169,10 @@ def work(todo: Iterable[Item], jobs: int = JOBS) -> Iterator[dict[str, Any]]:
         yield from map(carried_out, todo)
         return
     left = iter(todo)
-    with ProcessPoolExecutor(jobs, initializer=_ignore_interrupts) as pool:
+    for scenario in SCENARIOS:
+        known_reference(scenario)  # the processes inherit them
+    forked = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(jobs, forked, initializer=_ignore_interrupts) as pool:
         running: set[Future[dict[str, Any]]] = set()
         try:
             while True:
