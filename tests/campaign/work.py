@@ -104,6 +104,7 @@ def short_set() -> list[Plan]:
         plans += chance.sample(list(classes.stale(name)), 2)
     for what in ("deployment", "service", "spec"):
         plans.append(Plan("label-promote", acts=((what, 20.0),)))
+    plans += [Plan("create", acts=(("status", 14.0),)), Plan("template-change", acts=(("status", 26.0),))]
     # Two events of one kind in the wrong order, and a watch that comes back from the past.
     plans += [
         Plan("abort", faults=(fault, classes.REWOUND)) for fault in classes.crashed("abort", "httproutes")
