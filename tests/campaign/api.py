@@ -28,8 +28,8 @@ from tests.fakes.kube.shapes import Json
 from tests.fakes.kube.store import Change, Record, Store
 
 LATENCY_SECONDS = 0.005
-LATE_SECONDS = 20.0
-"""How long a write of a dead process stays in the network: until after its successor leads."""
+LATE_SECONDS = 40.0
+"""How long a write of a dead process stays in the network: until its successor has led for a while."""
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _REASONS = {"409": "Conflict", "422": "Invalid", "429": "TooManyRequests", "500": "InternalError", "503": ""}
 

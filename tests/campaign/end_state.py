@@ -75,7 +75,9 @@ def _present(objects: dict[str, Json]) -> dict[str, Json]:
             # Of the records that are kept, the committed one has the mark.
             if "serving-operator.dev/stable" not in found["metadata"]["labels"]:
                 continue
-            found = {**found, "metadata": {k: v for k, v in found["metadata"].items() if k != "annotations"}}
+            # One that was lost is restored from its Deployment, with all that the API server filled in there.
+            found = {k: v for k, v in found.items() if k != "data"}
+            found["metadata"] = {k: v for k, v in found["metadata"].items() if k != "annotations"}
         kept[key] = found
     return kept
 

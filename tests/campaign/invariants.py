@@ -47,6 +47,7 @@ NAMES = {
     "O1": "a weight is raised only after every Gateway has acknowledged the route before it",
     "O2": "the weight that status tells is the one that the proxies carry out",
     "O3": "a revision is committed after it has had all of the traffic for as long as its soak says",
+    "O4": "the first write of an abort is that of the route",
     "D1": "no proxy sends a request where nobody answers",
     "D2": "nothing is removed before the longest request that it got has ended",
     "X1": "no exception that nobody foresaw",
@@ -203,6 +204,7 @@ class Watcher:
             if not same or labels[0] != labels[1]:
                 self.broken("S9", "the operator wrote more of the service than its status")
             return
+        self._first_the_route(kind, live)
         if change.old is not None:
             self._foreign(kind, change.old)
             if (change.new or change.old).get("status") != change.old.get("status"):
@@ -211,6 +213,18 @@ class Watcher:
             self._deployment(change, live)
         if change.new is None:
             self._removed(kind, live)
+
+    def _first_the_route(self, kind: str, live: Json) -> None:
+        """While an accepted abort has yet to take the weight away, nothing else is written."""
+        service, life = self._service_of(live), self._lives.get(str(_owner(live)))
+        status = (service or {}).get("status") or {}
+        id_ = (status.get("canary") or {}).get("id")
+        if kind == "HTTPRoute" or service is None or life is None or life.drifted:
+            return
+        if life.written.get(id_, 0) > 0 and _commanded(status, "Abort", id_):
+            self.broken(
+                "O4", f"{kind} {live['metadata']['name']} was written while {id_} still had its weight"
+            )
 
     def _foreign(self, kind: str, old: Json) -> None:
         metadata = old["metadata"]

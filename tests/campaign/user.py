@@ -38,7 +38,7 @@ def manifest(image: str = "a", **spec: Any) -> Json:
             "container": {"image": image, "env": [secret]},
             "minReplicas": 1,
             "maxReplicas": 4,
-            "timeout": 8,
+            "timeout": 12,
         },
         "objective": {"indicator": "RequestLatency", "thresholdMilliseconds": 300, "percent": 99},
         "scaling": {"class": "Auto"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import random
 import signal
 from collections.abc import Callable, Iterable, Iterator
@@ -103,6 +104,7 @@ def short_set() -> list[Plan]:
         plans += chance.sample(list(classes.stale(name)), 2)
     for what in ("deployment", "service", "spec"):
         plans.append(Plan("label-promote", acts=((what, 20.0),)))
+    plans += [Plan("create", acts=(("status", 14.0),)), Plan("template-change", acts=(("status", 26.0),))]
     # Two events of one kind in the wrong order, and a watch that comes back from the past.
     plans += [
         Plan("abort", faults=(fault, classes.REWOUND)) for fault in classes.crashed("abort", "httproutes")
@@ -168,7 +170,10 @@ def work(todo: Iterable[Item], jobs: int = JOBS) -> Iterator[dict[str, Any]]:
         yield from map(carried_out, todo)
         return
     left = iter(todo)
-    with ProcessPoolExecutor(jobs, initializer=_ignore_interrupts) as pool:
+    for scenario in SCENARIOS:
+        known_reference(scenario)  # the processes inherit them
+    forked = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(jobs, forked, initializer=_ignore_interrupts) as pool:
         running: set[Future[dict[str, Any]]] = set()
         try:
             while True:
