@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from localcluster.paths import this_python
 from tests.campaign import work
 from tests.campaign.plan import Plan
 from tests.campaign.replay import replay
@@ -22,7 +23,7 @@ TELL_SECONDS = 10.0
 
 def main() -> int:
     """Run the command; returns its exit code: 1 if anything failed, 130 if it was interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__)
+    parser = argparse.ArgumentParser(prog=f"{this_python()} -m tests.campaign", description=__doc__)
     parser.add_argument("--only", help=f"classes, separated by commas: {', '.join(work.CLASSES)}")
     parser.add_argument(
         "--limit", type=int, help="at most so many items of each class, drawn over all scenarios"
