@@ -92,7 +92,7 @@ def report(lines: list[Line], numbers: Line) -> str:
     rows += [f"* `{key}`: {numbers[key]} ({text})" for key, text in KEYS.items()]
     failed = [line for line in lines if line.get("problems")]
     if failed:
-        rows += ["", "## What failed", "", "Again: `python -m tests.campaign --replay PLAN`.", ""]
+        rows += ["", "## What failed", "", "Again: `.venv/bin/python -m tests.campaign --replay PLAN`.", ""]
         rows += [f"* `{line['plan']}`: {'; '.join(line['problems'])}" for line in failed[:200]]
     survived = [line["item"] for line in lines if line["class"] == "mutants" and line["killed"] is None]
     rows += ["", f"## Mutants: {numbers['mutants_killed']} of {numbers['mutants']} killed", ""]
