@@ -69,6 +69,11 @@ class Tally:
                 one.points
             )
 
+    def was_scraped(self, start: float, end: float) -> bool:
+        """Whether Prometheus took any sample in a window that ends on the grid, as far as can be known."""
+        newest = self.pulse.get(end)
+        return not self.pulse or (newest is not None and newest > start)
+
     def has_series(self, backend: Backend, start: float, end: float) -> bool:
         """Whether anything is known of a backend in a window."""
         return any(

@@ -96,16 +96,17 @@ def counted(
     """The evidence with these windows counted. One that cannot be is four zeros, and the latest says what is missing."""
     bound = bounds.get(float(question.threshold_milliseconds))
     canary, stable = (question.backend(revision) for revision in (question.canary, question.stable))
-    windows, missing = list(evidence.windows), None
+    windows, missing, blind = list(evidence.windows), None, evidence.blind_windows
     for index in indices:
         start, end = question.window(index)
+        blind += not tally.was_scraped(start, end)
         missing = _missing(question, tally, bounds, start, end)
         if any(tally.lacks_bound(backend, bound, start, end) for backend in (canary, stable)):
             windows.append(Window(0, 0, 0, 0))
             continue
         ours, theirs = (tally.counts(backend, bound, start, end) for backend in (canary, stable))
         windows.append(Window(*ours, *theirs))
-    return replace(evidence, windows=tuple(windows), missing=missing)
+    return replace(evidence, windows=tuple(windows), missing=missing, blind_windows=blind)
 
 
 def _missing(

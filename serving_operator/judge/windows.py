@@ -48,6 +48,8 @@ class Evidence:
     source: str
     windows: tuple[Window, ...] = ()
     missing: Missing | None = None
+    blind_windows: int = 0
+    """Those of the windows in which Prometheus scraped nothing: they say nothing, and their time is nobody's."""
     limits: Limits | None = None
     """What the judge goes by, for those who show what it makes of the windows."""
 

@@ -89,6 +89,14 @@ def _overlaps(span: Span, begins: datetime, ends: datetime) -> bool:
     return moment_of(span.since) < ends and (span.until is None or moment_of(span.until) > begins)
 
 
+def blind(observed: Observed, canary: CanaryStatus) -> timedelta:
+    """Return for how long of the present step Prometheus has scraped nothing, by the windows read since."""
+    analysis, found = analysis_of(observed, canary), counted(observed, canary)
+    if analysis is None or found is None:
+        return timedelta()
+    return found.blind_windows * timedelta(seconds=analysis.window_seconds)
+
+
 def noted(observed: Observed, state: State) -> State:
     """Note when the canary begins and ceases to lack replicas for the weight that it has."""
     canary = state.canary

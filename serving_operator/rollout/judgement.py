@@ -191,5 +191,7 @@ def _deadline(observed: Observed, state: State, analysis: Analysis) -> datetime:
     canary = state.canary
     assert canary is not None
     counted = timedelta(seconds=analysis.step_deadline_seconds)
-    lost = deadlines.lost(canary, observed.now) + evidence.lacking(canary, observed.now)
+    # An outage of Prometheus is noticed later than it begins: of the hold and the windows the longer one is its time.
+    held = max(deadlines.lost(canary, observed.now), evidence.blind(observed, canary))
+    lost = held + evidence.lacking(canary, observed.now)
     return _pause_ends(observed, state) + counted + lost

@@ -26,6 +26,7 @@ class Scene:
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self._begun = loop.time()
+        self.scraping = True
         self.prometheus = FakePrometheus()
         self.changed: list[tuple[float, ServiceKey]] = []
         self.reader = EvidenceReader(
@@ -42,7 +43,8 @@ class Scene:
         while True:
             count += 1
             exposed = Backend(STABLE, good=4 * count).exposed | Backend(CANARY, good=count).exposed
-            self.prometheus.scrape(self.now(), exposed, ENVOY_TARGET)
+            if self.scraping:
+                self.prometheus.scrape(self.now(), exposed, ENVOY_TARGET)
             await asyncio.sleep(5)
 
 
@@ -124,6 +126,22 @@ async def test_without_prometheus_it_says_so() -> None:
     assert evidence.missing is not None
     assert evidence.missing.reason == "PrometheusNotConfigured"
     assert "prometheusUrl" in evidence.missing.message
+
+
+async def test_windows_without_a_scrape_are_told_apart() -> None:
+    """Of four minutes two had no scrape: their windows are blind, and the next one has what they missed."""
+    async with scene() as play:
+        play.reader.track(KEY, QUESTION)
+        await asyncio.sleep(61)
+        play.scraping = False
+        await asyncio.sleep(121)
+        play.scraping = True
+        await asyncio.sleep(after(4) - T0 - 182 + 6)
+        evidence = play.reader.evidence(KEY)
+
+    assert evidence is not None
+    assert (len(evidence.windows), evidence.blind_windows) == (4, 2)
+    assert [window.requests for window in evidence.windows][1:] == [0, 0, 36]
 
 
 async def test_metrics_grow_with_the_windows() -> None:

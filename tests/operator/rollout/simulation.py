@@ -100,6 +100,8 @@ class Simulation:
         self.pods: dict[str, Manifest] = {}
         self.now = START
         self.demand = demand
+        self.blind_windows = 0
+        """Windows of the step in which nothing was scraped."""
         self.arrivals_per_minute: int | None = None
         """What the autoscaler says of each revision's arrivals, if anything."""
         self.routes_served = routes_served
@@ -193,7 +195,9 @@ class Simulation:
                 fair.append(window)
         if self.source_missing is None and judge(fair, limits_of(99, None)).verdict == "Good":
             self.passed.add((canary["id"], canary["weight"]))
-        return Evidence(canary["id"], begins, "runtime", tuple(windows), self.source_missing)
+        return Evidence(
+            canary["id"], begins, "runtime", tuple(windows), self.source_missing, self.blind_windows
+        )
 
     def _rollout_of(self, revision: str) -> Manifest:
         """Return the rollout that was recorded when the attempt at a revision began."""

@@ -196,6 +196,16 @@ def test_lost_time_moves_the_deadline() -> None:
     assert timedelta(seconds=155) <= cluster.now - begins <= timedelta(seconds=165)
 
 
+def test_an_outage_counts_from_its_beginning() -> None:
+    """It is noticed once windows are due; those found to be blind later move the deadline by all of their time."""
+    cluster = quiet_at(30)
+    begins = cluster.now
+    cluster.blind_windows = 10
+    while canary(cluster)["verdict"] != "Inconclusive":
+        cluster.round()
+    assert timedelta(seconds=155) <= cluster.now - begins <= timedelta(seconds=165)
+
+
 def test_a_good_step_waits_for_its_pause() -> None:
     """pauseSeconds is the least time at the weight; the evidence is good long before."""
     steps = [{"weight": 10, "pauseSeconds": 200}, {"weight": 30}]
