@@ -42,8 +42,9 @@ STATUS_WRITES = 11
 CONFLICT = 409
 """Of a write that changed nothing: somebody else, the gateway say, has changed the object meanwhile."""
 SCRAPE_SECONDS = 5.0
-DEADLINE_SECONDS = 60
-"""Of a step that is judged in an outage: longer than a verdict takes, shorter than the outage."""
+DEADLINE_SECONDS = 90
+"""Of a step that is judged in an outage: shorter than the outage, and twice what the first window takes to be read. The
+hold begins only where that window is missed, and ends before the first one after the outage is read."""
 MARGIN_SECONDS = 1.0
 """For which a scrape may be late, or Envoy take until it has counted what a client has seen."""
 
