@@ -83,8 +83,8 @@ class Analysis(Model):
     model_config = Model.model_config | {
         "json_schema_extra": rules(
             rule(
-                "self.stepDeadlineSeconds >= self.windowSeconds",
-                "rollout.analysis.stepDeadlineSeconds must be at least windowSeconds: no evidence comes earlier",
+                "self.stepDeadlineSeconds >= self.windowSeconds + 30",
+                "rollout.analysis.stepDeadlineSeconds must be at least windowSeconds + 30: a window is read twenty seconds after its end",
                 path=".stepDeadlineSeconds",
             )
         )

@@ -127,7 +127,7 @@ REFUSED = [
     Refused("an analysis without an objective", {**_EXTERNAL, "spec.rollout": {"analysis": {}}}, "rollout.analysis", "remove the analysis"),
     Refused("an unknown source of evidence", {"spec.rollout": {"analysis": {"source": "logs"}}}, "analysis.source", "runtime"),
     Refused("windows shorter than a scrape", {"spec.rollout": {"analysis": {"windowSeconds": 5}}}, "analysis.windowSeconds", "greater than or equal to 10"),
-    Refused("a step that ends before its first window", {"spec.rollout": {"analysis": {"windowSeconds": 600, "stepDeadlineSeconds": 300}}}, "analysis.stepDeadlineSeconds", "at least windowSeconds"),
+    Refused("a step that ends before its first window", {"spec.rollout": {"analysis": {"windowSeconds": 600, "stepDeadlineSeconds": 610}}}, "analysis.stepDeadlineSeconds", "at least windowSeconds + 30"),
     Refused("unacceptable what the objective allows", {"spec.objective.percent": 90, "spec.rollout": {"analysis": {"unacceptablePercent": 10}}}, "analysis.unacceptablePercent", "more than 100 - objective.percent"),
     Refused("an unknown way out", {"spec.rollout": {"analysis": {"onInconclusive": "Promote"}}}, "analysis.onInconclusive", "Pause"),
     Refused("a step of 100 percent", {"spec.rollout": {"steps": [{"weight": 100}]}}, "rollout.steps[0].weight", "less than or equal to 99"),
