@@ -43,7 +43,7 @@ contract: $(VENV)/installed ## the same questions to the fake and to the real AP
 	@$(BIN)/python -m tests.ladder --only contract
 
 system: $(VENV)/installed ## on the local cluster
-	@$(BIN)/python -m tests.ladder --only system
+	@$(BIN)/python -m tests.ladder --only live
 
 flake: $(VENV)/installed ## the system tests until they have run N times at this commit (N=20)
 	@$(BIN)/python -m tests.flake --runs $(N)

@@ -18,7 +18,7 @@ from localcluster.paths import this_python
 from tests.ladder import ALIASES, OUT, ROOT, Result, counts, python
 
 FLAKE = ROOT / "out" / "flake"
-RUNGS = ALIASES["system"]
+RUNGS = ALIASES["live"]
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ PATIENCE_SECONDS = 60.0
 SIDE_BY_SIDE = 8  # system tests mostly wait: for probes, leases, soaks
 KERNEL_FORBIDS = "without CPU limits"
 """The one reason to skip a test that counts where CI is set: the kernel does not let us write cgroups."""
-ALIASES = {"check": ("lint", "types", "unit"), "system": ("outages", "system", "disruptive")}
+ALIASES = {"check": ("lint", "types", "unit"), "live": ("outages", "system", "disruptive")}
 
 
 @dataclass

@@ -43,8 +43,8 @@ class Tally:
     """All answers of one source for a range of time, found by backend."""
 
     source: Source
-    pulse: Mapping[float, float] = field(default_factory=dict)
-    """Newest sample of anything, by point of the grid."""
+    pulse: Mapping[float, float] | None = None
+    """Newest sample of anything, by point of the grid; None if that was not asked."""
     failing: Mapping[Exporter, Sequence[float]] = field(default_factory=dict)
     """Points of the grid at which scrapes of an exporter were failing."""
     _series: dict[Backend, dict[Exporter, dict[Replica, dict[tuple[str, str], Points]]]] = field(
@@ -71,8 +71,10 @@ class Tally:
 
     def was_scraped(self, start: float, end: float) -> bool:
         """Whether Prometheus took any sample in a window that ends on the grid, as far as can be known."""
+        if self.pulse is None:
+            return True
         newest = self.pulse.get(end)
-        return not self.pulse or (newest is not None and newest > start)
+        return newest is not None and newest > start
 
     def has_series(self, backend: Backend, start: float, end: float) -> bool:
         """Whether anything is known of a backend in a window."""
