@@ -48,12 +48,15 @@ def finding(observed: Observed, canary: CanaryStatus) -> Finding | None:
 
 
 def outlook(observed: Observed, state: State) -> Plan | None:
-    """Return what the present step takes at the rate that the autoscaler last measured; None while it knows none."""
+    """Return what the present step takes at the rate that the autoscaler last measured; None while it knows none.
+
+    No arrivals are no rate: until its first samples the autoscaler says the same.
+    """
     canary = state.canary
     assert canary is not None
     analysis, objective = analysis_of(observed, canary), observed.objective_of(canary.revision)
     rates = [_arrivals_per_minute(observed.revision(name)) for name in capacity.live_revisions(state)]
-    known = [rate for rate in rates if rate is not None]
+    known = [rate for rate in rates if rate]
     if analysis is None or objective is None or not known:
         return None
     step = capacity.current_step(observed, canary)
