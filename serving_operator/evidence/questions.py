@@ -12,11 +12,10 @@ from serving_api.names import ServiceKey, revision_name
 from serving_operator.children.revision import attempt_is_ours, attempt_of
 from serving_operator.evidence.sources import RUNTIME
 from serving_operator.judge.verdict import limits_of
-from serving_operator.judge.windows import Limits
+from serving_operator.judge.windows import GRID_SECONDS, Limits
 from serving_operator.rollout.state import moment_of
 from serving_operator.world import Manifest, ObjectId, World
 
-GRID_SECONDS = 5
 DEFAULT_WINDOW_SECONDS = 60
 
 

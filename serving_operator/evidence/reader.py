@@ -14,7 +14,7 @@ from serving_io.errors import SignalUnavailable
 from serving_io.prometheus import Answer, RangeAnswer
 from serving_operator.evidence import queries
 from serving_operator.evidence.counting import Tally
-from serving_operator.evidence.questions import GRID_SECONDS, Question
+from serving_operator.evidence.questions import Question
 from serving_operator.evidence.reading import (
     NOT_YET_READ,
     Reading,
@@ -26,7 +26,7 @@ from serving_operator.evidence.reading import (
     stale,
 )
 from serving_operator.evidence.sources import Source, source_of
-from serving_operator.judge.windows import Evidence, Missing
+from serving_operator.judge.windows import GRID_SECONDS, Evidence, Missing
 
 RETRY_SECONDS: Final = 10.0
 SPACING_SECONDS: Final = float(GRID_SECONDS)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from serving_operator.evidence.counting import HISTORY_SECONDS, Tally
-from serving_operator.evidence.questions import GRID_SECONDS, Question
+from serving_operator.evidence.questions import Question
 from serving_operator.evidence.sources import Source
-from serving_operator.judge.windows import Evidence, Missing, Window
+from serving_operator.judge.windows import GRID_SECONDS, Evidence, Missing, Window
 
 SETTLE_SECONDS: Final = 20
 """How long after its end a window is read. What a scrape began before the end may arrive until its time-out (10 s unless

@@ -9,6 +9,9 @@ from typing import Literal, NamedTuple
 
 Verdict = Literal["Good", "Bad", "Inconclusive"]
 
+GRID_SECONDS = 5
+"""Windows begin at a multiple of this at or after the start of the step."""
+
 
 class Window(NamedTuple):
     """Requests and bad ones (late or failed) of canary and stable in one window."""

@@ -9,13 +9,12 @@ from serving_api.service import Analysis
 from serving_api.status import CanaryStatus, EvidenceStatus, Span
 from serving_operator.judge.planner import Plan, plan
 from serving_operator.judge.verdict import judge, limits_of
-from serving_operator.judge.windows import Evidence, Finding, Window
+from serving_operator.judge.windows import GRID_SECONDS, Evidence, Finding, Window
 from serving_operator.rollout import capacity
 from serving_operator.rollout.observed import Observed, Revision
 from serving_operator.rollout.state import State, moment_of, text_of
 
-GRID = timedelta(seconds=5)
-"""Windows begin at a multiple of this at or after the start of the step."""
+GRID = timedelta(seconds=GRID_SECONDS)
 SPANS = 10
 
 
