@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 KEEP ?=
+BY ?=
 N ?= 20
 RUNS ?=
 export PYTHONUNBUFFERED := 1
@@ -21,8 +22,8 @@ $(VENV)/installed: requirements/dev.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(VENV)/installed ## the main job, live: serve, scale, roll out, abort (KEEP=1 leaves it up)
-	@$(BIN)/python -m loadtests.demo $(if $(KEEP),--keep)
+demo: $(VENV)/installed ## the main job, live: serve, scale, roll out, abort (BY=labels, KEEP=1 leaves it up)
+	@$(BIN)/python -m loadtests.demo $(if $(BY),--by $(BY)) $(if $(KEEP),--keep)
 
 test: $(VENV)/installed ## everything but the long campaigns: check, contract, system
 	@$(BIN)/python -m tests.ladder

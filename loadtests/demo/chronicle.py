@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from loadtests.demo.evidence import ABORTS, ADVANCES, Counts, Tally, in_words, lines
-from loadtests.demo.figures import Run
+from loadtests.demo.figures import DECISIONS, By, Run
 from loadtests.demo.history import Samples, series
 from loadtests.demo.observation import Snapshot
-from loadtests.demo.story import Told
+from loadtests.demo.stage import Told
 from loadtests.figures import intervals
 from loadtests.load_report import late_plot, latency_plot, rate_plot
 from loadtests.plot import Axis, Plot, Series, Threshold
@@ -31,9 +31,9 @@ def chronicle(
     rows = intervals(run.records, _INTERVAL_SECONDS, end, objective_seconds)
     return Report(
         "An InferenceService, live",
-        "Scaled by its latency objective; one version promoted by evidence, a broken one aborted by it, one promoted "
-        "by a label; under a load that waits for no answer and retries nothing.",
-        _facts(summary),
+        f"Scaled by its latency objective; {', '.join(DECISIONS[run.by])}; under a load that waits for no answer and "
+        "retries nothing.",
+        _facts(summary, run.by),
         Axis(0.0, end, tuple(told.events)),
         (
             rate_plot(rows),
@@ -50,7 +50,7 @@ def chronicle(
     )
 
 
-def _facts(summary: Mapping[str, object]) -> list[Fact]:
+def _facts(summary: Mapping[str, object], by: By) -> list[Fact]:
     ours, settled = summary["not_2xx_ours"], float(str(summary["late_fraction_settled"]))
     bounds = summary["not_2xx_version_3_bounds"]
     assert isinstance(bounds, list)
@@ -75,7 +75,7 @@ def _facts(summary: Mapping[str, object]) -> list[Fact]:
             summary["scaled_up"] is True and summary["scaled_down"] is True,
             f"3 or more for {summary['seconds_at_3_or_more']} s",
         ),
-        *_rollouts(summary),
+        *_rollouts(summary, by),
         Fact("Measured start time", f"{summary['start_time_seconds']} s", explanation="scale write to ready"),
         Fact(
             "Dashboard panels without data",
@@ -89,7 +89,7 @@ def _facts(summary: Mapping[str, object]) -> list[Fact]:
     ]
 
 
-def _rollouts(summary: Mapping[str, object]) -> list[Fact]:
+def _rollouts(summary: Mapping[str, object], by: By) -> list[Fact]:
     evidence = summary["evidence"]
     assert isinstance(evidence, Mapping)
 
@@ -100,19 +100,13 @@ def _rollouts(summary: Mapping[str, object]) -> list[Fact]:
             f"in {sum(step['windows'] for step in steps)} windows"
         )
 
-    return [
-        Fact(
-            name,
-            f"{done} {by}" if summary[key] else f"not {done} {by}",
-            summary[key] is True,
-            counted(version),
-        )
-        for name, version, done, by, key in (
-            ("Version 2", "version_2", "promoted", "by evidence", "promoted_by_evidence"),
-            ("Version 3", "version_3", "aborted", "by the judge", "aborted_by_judge"),
-            ("Version 4", "version_4", "promoted", "by label", "promoted_by_label"),
-        )
-    ]
+    facts = []
+    for sentence, key in DECISIONS[by].items():
+        name, number, decision = sentence.split(" ", 2)
+        is_shown = summary[key] is True
+        value = decision if is_shown else f"not {decision}"
+        facts.append(Fact(f"{name.title()} {number}", value, is_shown, counted(f"{name}_{number}")))
+    return facts
 
 
 def _evidence_plot(run: Run, counts: Counts) -> Plot:

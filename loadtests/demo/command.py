@@ -21,8 +21,9 @@ from loadtests.demo.commands import REPOSITORY, CommandError, Commands, kubectl_
 from loadtests.demo.counting import Counter
 from loadtests.demo.display import Display, View
 from loadtests.demo.evidence import evidence
-from loadtests.demo.figures import Run, shortcomings, summarise
-from loadtests.demo.story import SceneError, Story
+from loadtests.demo.figures import RUN_SECONDS, By, Run, shortcomings, summarise
+from loadtests.demo.stage import SceneError
+from loadtests.demo.story import Story
 from loadtests.demo.watch import Watcher
 from loadtests.generator import LoadGenerator, Request
 from loadtests.record import write_csv
@@ -42,6 +43,7 @@ _TIMEOUT_SECONDS = 10.0
 class Options:
     """What the command was asked."""
 
+    by: By
     keep: bool
     run_dir: Path
     out: Path
@@ -51,12 +53,19 @@ def main(argv: list[str] | None = None) -> int:
     """Run the demo; exit status 0 if everything was shown, 1 if something was not, 130 after SIGINT or SIGTERM."""
     parser = argparse.ArgumentParser(prog=f"{this_python()} -m loadtests.demo", description=__doc__)
     parser.add_argument(
+        "--by",
+        choices=tuple(RUN_SECONDS),
+        default="evidence",
+        help="who decides the rollouts: the judge, in eight minutes, or a person by labels, in five "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
         "--keep", action="store_true", help="leave the cluster up at the end, and say what to try"
     )
     parser.add_argument("--run-dir", type=Path, default=Path("out/cluster"), help="the cluster's files")
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="where summary and report go")
     given = parser.parse_args(argv)
-    options = Options(given.keep, given.run_dir.resolve(), given.out.resolve())
+    options = Options(given.by, given.keep, given.run_dir.resolve(), given.out.resolve())
     display = Display()
     with first_only():
         try:
@@ -137,7 +146,7 @@ async def _play(
             tally = next((one for _, one in reversed(known) if one.attempt == attempt), None)
             return View(watcher.now, load.records, load.rate_per_second, load.now_seconds, tally)
 
-        story = Story(commands, load, watcher, shown.say)
+        story = Story(options.by, commands, load, watcher, shown.say)
         try:
             await story.play()
         except (SceneError, CommandError) as error:
@@ -147,6 +156,7 @@ async def _play(
         )
         await load.stop(grace_seconds=_TIMEOUT_SECONDS + 1)
         run = Run(
+            by=options.by,
             records=load.records,
             requests=load.sent,
             samples=watcher.samples,
@@ -170,7 +180,7 @@ async def _play(
         display.say(f"The story broke off: {failure}")
     if blank := [title for title, has_data in panels.items() if not has_data]:
         display.say(f"Without data on the dashboard: {', '.join(blank)}.")
-    missing = shortcomings(summary)
+    missing = shortcomings(summary, options.by)
     display.say("Not shown: " + "; ".join(missing) if missing else "Everything was shown.")
     return 1 if failure or missing else 0
 

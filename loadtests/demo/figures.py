@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, lgamma, log
+from typing import Literal
 
 from loadtests.demo.evidence import Tally, of_steps
 from loadtests.demo.history import (
     Exposure,
     Samples,
     exposure,
+    rejected_because,
     seconds_while,
     start_time_seconds,
     was_committed,
     was_good_enough,
-    was_rejected,
     was_scaled,
 )
 from loadtests.figures import late_fraction, not_2xx_by_revision
@@ -25,6 +26,10 @@ WATCH_DELAY_SECONDS = 1.0
 """How much later than it happened a change may have been seen."""
 CONFIDENCE = 0.999
 PEAK_REPLICAS = 3
+By = Literal["evidence", "labels"]
+"""Who decides the demo's rollouts: the judge on evidence, or a person by labels."""
+RUN_SECONDS: Mapping[By, float] = {"evidence": 480.0, "labels": 300.0}
+"""What a run with its summary takes at most."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +54,14 @@ class Attribution:
 class Run:
     """All that the summary is made of. Times are seconds since the start of the load."""
 
+    by: By
     records: Sequence[Record]
     requests: int
     samples: Samples
     load_changes: Sequence[float]
     objective_seconds: float
     revisions: Sequence[str]
-    """Revisions of version 1, 2, 3 and 4, as far as the run came."""
+    """Revisions of version 1, 2, 3 and 4, as far as the run came; labels decide up to version 3."""
     attempts: Sequence[str]
     """Attempts of version 2, 3 and 4, as far as the run came."""
     evidence: Sequence[tuple[float, Tally]]
@@ -130,8 +136,9 @@ def summarise(run: Run) -> dict[str, object]:
     last = run.samples[-1][1] if run.samples else None
     commands = {command for _, snapshot in run.samples for command in snapshot.commands}
     promoted = was_committed(run.samples, second)
-    aborted = was_rejected(run.samples, third_id, third, second)
+    because = rejected_because(run.samples, third_id, third, second)
     return {
+        "by": run.by,
         "requests": run.requests,
         "not_2xx": len(bad),
         "not_2xx_by_revision": not_2xx_by_revision(run.records),
@@ -158,11 +165,15 @@ def summarise(run: Run) -> dict[str, object]:
         "promoted_by_evidence": promoted
         and was_good_enough(run.samples, second_id)
         and ("Promote", second_id) not in commands,
-        "aborted": aborted,
-        "aborted_by_judge": aborted and ("Abort", third_id) not in commands,
-        "promoted_by_label": was_committed(run.samples, fourth)
-        and ("Promote", fourth_id) in commands
-        and not was_good_enough(run.samples, fourth_id),
+        "aborted": because in ("WorseThanStable", "AbortedByLabel"),
+        "aborted_by_judge": because == "WorseThanStable" and ("Abort", third_id) not in commands,
+        "aborted_by_label": because == "AbortedByLabel" and ("Abort", third_id) in commands,
+        "promoted_by_label": any(
+            was_committed(run.samples, revision)
+            and ("Promote", attempt) in commands
+            and not was_good_enough(run.samples, attempt)
+            for revision, attempt in ((second, second_id), (fourth, fourth_id))
+        ),
         "evidence": {
             f"version_{number}": [_step(tally) for tally in of_steps(run.evidence, attempt)]
             for number, attempt in enumerate((second_id, third_id, fourth_id), start=2)
@@ -189,7 +200,21 @@ def _step(tally: Tally) -> dict[str, object]:
     }
 
 
-def shortcomings(summary: dict[str, object]) -> list[str]:
+DECISIONS: Mapping[By, Mapping[str, str]] = {
+    "evidence": {
+        "version 2 promoted by the evidence": "promoted_by_evidence",
+        "version 3 aborted by the judge": "aborted_by_judge",
+        "version 4 promoted by its label": "promoted_by_label",
+    },
+    "labels": {
+        "version 2 promoted by its label": "promoted_by_label",
+        "version 3 aborted by its label": "aborted_by_label",
+    },
+}
+"""What must be true of the rollouts, and the key of the summary that says so."""
+
+
+def shortcomings(summary: Mapping[str, object], by: By) -> list[str]:
     """Return what a run failed to show, in sentences; empty if it showed everything."""
     wanted = {
         "at least 1,000 requests are sent": int(str(summary["requests"])) >= 1000,
@@ -199,12 +224,11 @@ def shortcomings(summary: dict[str, object]) -> list[str]:
         "scaled up": summary["scaled_up"] is True,
         "scaled down": summary["scaled_down"] is True,
         "version 2 promoted": summary["promoted"] is True,
-        "version 2 promoted by the evidence": summary["promoted_by_evidence"] is True,
         "version 3 aborted": summary["aborted"] is True,
-        "version 3 aborted by the judge": summary["aborted_by_judge"] is True,
-        "version 4 promoted by its label": summary["promoted_by_label"] is True,
+        **{sentence: summary[key] is True for sentence, key in DECISIONS[by].items()},
         "the set-up takes at most 720 s": float(str(summary["seconds_setup"])) <= 720,
-        "the run takes at most 480 s": float(str(summary["seconds_run"])) <= 480,
+        f"the run takes at most {RUN_SECONDS[by]:.0f} s": float(str(summary["seconds_run"]))
+        <= RUN_SECONDS[by],
         "every panel of the dashboard has data": summary["panels"] != 0
         and summary["panels_without_data"] == 0,
     }

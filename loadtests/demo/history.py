@@ -120,15 +120,16 @@ def was_good_enough(samples: Samples, attempt: str) -> bool:
     )
 
 
-def was_rejected(samples: Samples, attempt: str, revision: str, stable: str) -> bool:
-    """Return whether an attempt was rejected as worse than stable while `stable` stayed, and has no weight."""
+def rejected_because(samples: Samples, attempt: str, revision: str, stable: str) -> str:
+    """Return why an attempt was rejected while `stable` stayed; empty if it was not, or has had weight since."""
     rejected = [snapshot for _, snapshot in samples if attempt and attempt in snapshot.rejected]
-    return (
-        bool(rejected)
-        and rejected[0].stable == stable
-        and samples[-1][1].reasons.get(attempt) == "WorseThanStable"
-        and all(snapshot.weights.get(revision, 0.0) == 0.0 for snapshot in rejected)
-    )
+    if (
+        not rejected
+        or rejected[0].stable != stable
+        or any(snapshot.weights.get(revision, 0.0) for snapshot in rejected)
+    ):
+        return ""
+    return samples[-1][1].reasons.get(attempt, "")
 
 
 def series(samples: Samples, value: Callable[[Snapshot], float | None], end_seconds: float) -> list[Point]:

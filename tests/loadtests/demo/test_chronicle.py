@@ -7,7 +7,7 @@ from dataclasses import replace
 from loadtests.demo.chronicle import _story_with_evidence
 from loadtests.demo.evidence import Tally
 from loadtests.demo.observation import Snapshot
-from loadtests.demo.story import Told
+from loadtests.demo.stage import Told
 
 
 def test_a_decision_is_told_once_and_when_it_is_known() -> None:

@@ -57,6 +57,7 @@ SAMPLES = [
 ]
 GOOD = Tally(f"{V2}-2", 0, 4, 120, 0, 360, 1, 0.2, 23.26, "Good")
 RUN = Run(
+    by="evidence",
     records=traffic(),
     requests=1500,
     samples=SAMPLES,
@@ -132,8 +133,9 @@ def test_settled_leaves_out_one_start_time_after_each_change() -> None:
 def test_a_good_run_shows_everything() -> None:
     """The summary of a run in which all went well has no shortcoming."""
     summary = summarise(RUN)
-    assert shortcomings(summary) == []
+    assert shortcomings(summary, "evidence") == []
     assert summary == {
+        "by": "evidence",
         "requests": 1500,
         "not_2xx": 20,
         "not_2xx_by_revision": {V3: 20},
@@ -151,6 +153,7 @@ def test_a_good_run_shows_everything() -> None:
         "promoted_by_evidence": True,
         "aborted": True,
         "aborted_by_judge": True,
+        "aborted_by_label": False,
         "promoted_by_label": True,
         "evidence": {
             "version_2": [
@@ -189,7 +192,8 @@ def test_a_good_run_shows_everything() -> None:
         ({"samples": SAMPLES[:3] + SAMPLES[4:]}, "version 2 promoted by the evidence"),
         ({"samples": changed(commands=(("Promote", f"{V2}-2"),))}, "version 2 promoted by the evidence"),
         ({"samples": SAMPLES[:8]}, "version 3 aborted"),
-        ({"samples": changed(reasons={f"{V3}-3": "AbortedByLabel"})}, "version 3 aborted"),
+        ({"samples": changed(reasons={f"{V3}-3": "AbortedByLabel"})}, "version 3 aborted by the judge"),
+        ({"samples": changed(reasons={f"{V3}-3": "CannotStart"})}, "version 3 aborted"),
         ({"samples": [*SAMPLES, replace_last(weights={V4: 80, V3: 20})]}, "version 3 aborted"),
         ({"samples": changed(commands=(("Abort", f"{V3}-3"),))}, "version 3 aborted by the judge"),
         ({"samples": changed(commands=())}, "version 4 promoted by its label"),
@@ -204,7 +208,48 @@ def test_a_good_run_shows_everything() -> None:
 )  # fmt: skip
 def test_what_was_not_shown_is_named(change: dict[str, object], sentence: str) -> None:
     """Each thing that a run must show is missed by name when it is not there."""
-    assert sentence in shortcomings(summarise(replace(RUN, **change)))
+    assert sentence in shortcomings(summarise(replace(RUN, **change)), "evidence")
+
+
+PROMOTE, ABORT = ("Promote", f"{V2}-2"), ("Abort", f"{V3}-3")
+BY_LABEL = {"rejected": (f"{V3}-3",), "reasons": {f"{V3}-3": "AbortedByLabel"}}
+LABELS = replace(
+    RUN,
+    by="labels",
+    samples=[
+        *SAMPLES[:3],
+        sample(140, stable=V1, canary=Canary(f"{V2}-2", V2, 25, ""), commands=(PROMOTE,)),
+        *SAMPLES[4:8],
+        sample(225, **BY_LABEL, commands=(PROMOTE, ABORT)),
+    ],
+    revisions=[V1, V2, V3],
+    attempts=[f"{V2}-2", f"{V3}-3"],
+)
+
+
+def test_labels_decide_a_run_of_their_own() -> None:
+    """Where a person decides, what is wanted is that the labels did it, in less time and with two versions."""
+    summary = summarise(LABELS)
+    assert shortcomings(summary, "labels") == []
+    assert [summary[key] for key in ("promoted", "promoted_by_label", "aborted", "aborted_by_label")] == [
+        True
+    ] * 4
+    assert not summary["promoted_by_evidence"]
+    assert not summary["aborted_by_judge"]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"samples": LABELS.samples[:3] + LABELS.samples[4:-1]}, "version 2 promoted by its label"),
+        ({"samples": [*LABELS.samples[:-1], sample(225, **BY_LABEL)]}, "version 3 aborted by its label"),
+        ({"samples": [*LABELS.samples[:-1], sample(225, **REJECTED)]}, "version 3 aborted by its label"),
+        ({"seconds_run": 301.0}, "the run takes at most 300 s"),
+    ],
+)
+def test_what_labels_did_not_do_is_named(change: dict[str, object], sentence: str) -> None:
+    """A label that was not accepted decides nothing, whatever became of its version."""
+    assert sentence in shortcomings(summarise(replace(LABELS, **change)), "labels")
 
 
 def test_a_run_that_broke_off_is_summed_up() -> None:
@@ -213,7 +258,7 @@ def test_a_run_that_broke_off_is_summed_up() -> None:
         RUN, records=[], requests=0, samples=[], load_changes=[], revisions=[], attempts=[], evidence=[]
     )
     summary = summarise(empty)
-    assert summary.keys() == summarise(RUN).keys()
+    assert summary.keys() == summarise(RUN).keys() == summarise(LABELS).keys()
     assert not any(
         value for key, value in summary.items() if key.startswith(("scaled", "promoted", "aborted"))
     )
