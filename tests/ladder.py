@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,15 +20,18 @@ from localcluster.paths import this_python
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "out" / "test"
 RUN_DIR = ROOT / "out" / "test-cluster"
-RUNGS = ("lint", "types", "unit", "contract", "outages", "system", "disruptive")
+RUNGS = ("lint", "types", "unit", "contract", "system", "disruptive", "outages")
 BACKGROUND = "outages"
-"""Runs beside the rungs before it: it mostly waits, and those rungs neither scale nor roll out anything."""
+"""Runs beside all others: it mostly waits. On a cluster of its own, for it takes away what the others need."""
+RUN_DIR_VARIABLE = "SERVING_TEST_RUN_DIR"
+"""Tells a pytest run which cluster is its own."""
+BACKGROUND_RUN_DIR = ROOT / "out" / "test-cluster-outages"
 PATIENCE_SECONDS = 60.0
 """How long what is interrupted may tidy up."""
-SIDE_BY_SIDE = 8  # system tests mostly wait: for probes, leases, soaks
+SIDE_BY_SIDE = 12  # system tests mostly wait: for probes, leases, soaks
 KERNEL_FORBIDS = "without CPU limits"
 """The one reason to skip a test that counts where CI is set: the kernel does not let us write cgroups."""
-ALIASES = {"check": ("lint", "types", "unit"), "live": ("outages", "system", "disruptive")}
+ALIASES = {"check": ("lint", "types", "unit"), "live": ("system", "disruptive", "outages")}
 
 
 @dataclass
@@ -79,7 +84,7 @@ STEPS: dict[str, list[list[str]]] = {
     ],
     "disruptive": [pytest("disruptive", "-m", "system and disruptive", "tests")],
 }
-NEEDS_CLUSTER = ("contract", "outages", "system", "disruptive")
+NEEDS_CLUSTER = ("contract", "system", "disruptive")
 
 
 def counts(rung: str, result: Result) -> None:
@@ -135,7 +140,7 @@ def run(rung: str) -> Result:
 class Background:
     """A rung that runs while others do; its words are printed when it is waited for."""
 
-    def __init__(self, rung: str) -> None:
+    def __init__(self, rung: str, run_dir: Path) -> None:
         (OUT / f"{rung}.xml").unlink(missing_ok=True)
         self._rung = rung
         self._log = OUT / f"{rung}.log"
@@ -143,7 +148,12 @@ class Background:
         with self._log.open("wb") as log:
             (command,) = STEPS[rung]
             self._process = subprocess.Popen(
-                command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, process_group=0
+                command,
+                cwd=ROOT,
+                env={**os.environ, RUN_DIR_VARIABLE: str(run_dir)},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                process_group=0,
             )
 
     def result(self) -> Result:
@@ -161,36 +171,40 @@ class Background:
             interrupt(self._process)
 
 
-def cluster(verb: str) -> None:
-    """Start or stop the local cluster that contract and system tests share."""
-    print(f"\n=== local cluster {verb}", flush=True)
-    status = step(python("localcluster", verb, "--run-dir", str(RUN_DIR)))
-    if verb == "up" and status != 0:
-        raise SystemExit(status)
+@contextmanager
+def cluster(run_dir: Path, results: list[Result]) -> Iterator[None]:
+    """A local cluster for what is done in the block; how long it took to come up is added to the results."""
+
+    def command(verb: str) -> int:
+        print(f"\n=== local cluster {verb}: {run_dir.name}", flush=True)
+        return step(python("localcluster", verb, "--run-dir", str(run_dir)))
+
+    began = time.monotonic()
+    try:
+        if (status := command("up")) != 0:
+            raise SystemExit(status)
+        results.append(Result("cluster up", time.monotonic() - began))
+        yield
+    finally:
+        ignore()
+        command("down")
 
 
 def climb(wanted: list[str]) -> list[Result]:
-    """Run the rungs, with the local cluster up from the first that needs it to the end, however that comes."""
-    results = []
-    up = False
+    """Run the rungs, each cluster up from the first that needs it to the end, however that comes."""
+    results: list[Result] = []
     background = None
-    with first_only():
-        try:
-            for rung in wanted:
-                if not up and (rung in NEEDS_CLUSTER or BACKGROUND in wanted):
-                    began = time.monotonic()
-                    up = True
-                    cluster("up")
-                    results.append(Result("cluster up", time.monotonic() - began))
-                if background is None and BACKGROUND in wanted:
-                    background = Background(BACKGROUND)
-                results.append(background.result() if background and rung == BACKGROUND else run(rung))
-        finally:
-            ignore()
-            if background is not None:
-                background.stop()
-            if up:
-                cluster("down")
+    with first_only(), ExitStack() as up:
+        if BACKGROUND in wanted:
+            up.enter_context(cluster(BACKGROUND_RUN_DIR, results))
+            background = Background(BACKGROUND, BACKGROUND_RUN_DIR)
+            up.callback(background.stop)
+        is_up = False
+        for rung in wanted:
+            if rung in NEEDS_CLUSTER and not is_up:
+                up.enter_context(cluster(RUN_DIR, results))
+                is_up = True
+            results.append(background.result() if background and rung == BACKGROUND else run(rung))
     return results
 
 
@@ -205,7 +219,7 @@ def main() -> int:
         for rung in (ALIASES.get(name, (name,)) if options.only else (name,))
     ]
     OUT.mkdir(parents=True, exist_ok=True)
-    os.environ["SERVING_TEST_RUN_DIR"] = str(RUN_DIR)
+    os.environ[RUN_DIR_VARIABLE] = str(RUN_DIR)
     began = time.monotonic()
     try:
         results = climb(wanted)

@@ -13,7 +13,6 @@ from tests.system.load import Load
 from tests.system.services import web_service
 
 WINDOW_SECONDS = 10
-GRID_SECONDS = 5
 SIGMAS = 4.0
 """By which a share may miss its weight where few requests were sent: one run in 16,000 misses by more."""
 
@@ -42,21 +41,23 @@ def judged(
 
 def at_step(kube: Kube, namespace: str, manifest: Manifest, step: int = 0) -> Manifest:
     """Apply a changed version and wait until its canary is at a step; return the canary's status."""
-    before = (kube.status(namespace).get("canary") or kube.status(namespace)["stable"])["id"]
+    name = manifest["metadata"]["name"]
+    status = kube.status(namespace, name)
+    before = (status.get("canary") or status["stable"])["id"]
     kube.apply(namespace, manifest)
     kube.until(
         "another attempt begins",
-        lambda: (canary := kube.status(namespace).get("canary")) and canary["id"] != before,
+        lambda: (canary := kube.status(namespace, name).get("canary")) and canary["id"] != before,
     )
-    return arrived(kube, namespace, manifest["spec"]["rollout"]["steps"][step]["weight"])
+    return arrived(kube, namespace, manifest["spec"]["rollout"]["steps"][step]["weight"], name)
 
 
-def arrived(kube: Kube, namespace: str, weight: int) -> Manifest:
+def arrived(kube: Kube, namespace: str, weight: int, name: str = "digits") -> Manifest:
     """Wait until the canary has a weight; return its status."""
     canary: Manifest = kube.until(
         f"the canary has {weight}%",
         lambda: (
-            (canary := kube.status(namespace).get("canary", {})).get("weight") == weight
+            (canary := kube.status(namespace, name).get("canary", {})).get("weight") == weight
             and canary.get("stepStartedAt")
             and canary
         ),
@@ -78,9 +79,9 @@ def rejection(kube: Kube, namespace: str, attempt: str) -> Manifest:
     return entry
 
 
-def waits_for(kube: Kube, namespace: str) -> str:
+def waits_for(kube: Kube, namespace: str, name: str = "digits") -> str:
     """The reason of Reconciling."""
-    return str(condition(kube.status(namespace), "Reconciling").get("reason"))
+    return str(condition(kube.status(namespace, name), "Reconciling").get("reason"))
 
 
 def unix(timestamp: str) -> float:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from functools import partial
 
+import pytest
+
 from loadtests.demo.dashboard import DASHBOARD, filled, queries
 from localcluster.cluster import Cluster
 from tests.system.kube import Kube
@@ -20,6 +22,7 @@ def variables() -> Iterator[str]:
             yield variable["query"]
 
 
+@pytest.mark.lengthy
 def test_every_panel_has_data(kube: Kube, cluster: Cluster, namespace: str) -> None:
     """Variables list the service, and each query answers with a number, GPU utilisation included."""
     host = f"{namespace}.example.com"

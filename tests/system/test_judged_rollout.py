@@ -12,20 +12,8 @@ import pytest
 from localcluster.cluster import Cluster
 from serving_io import kinds
 from tests.system.audit import Audit
-from tests.system.failures import OPERATOR, component_halted, kill_container, program_pod
-from tests.system.judging import (
-    GRID_SECONDS,
-    WINDOW_SECONDS,
-    age_seconds,
-    arrived,
-    at_step,
-    judged,
-    rejection,
-    splits,
-    unix,
-    waits_for,
-)
-from tests.system.kube import PATIENCE_SECONDS, Kube, Manifest
+from tests.system.judging import at_step, judged, rejection, splits, waits_for
+from tests.system.kube import PATIENCE_SECONDS, Kube
 from tests.system.load import Load
 from tests.system.recording import Recording
 from tests.system.services import canary_weight, committed, first_revision
@@ -41,12 +29,6 @@ STATUS_WRITES = 11
 """The same, without those that tell another number of pods: how often that changes is the autoscaler's."""
 CONFLICT = 409
 """Of a write that changed nothing: somebody else, the gateway say, has changed the object meanwhile."""
-SCRAPE_SECONDS = 5.0
-DEADLINE_SECONDS = 90
-"""Of a step that is judged in an outage: shorter than the outage, and twice what the first window takes to be read. The
-hold begins only where that window is missed, and ends before the first one after the outage is read."""
-MARGIN_SECONDS = 1.0
-"""For which a scrape may be late, or Envoy take until it has counted what a client has seen."""
 
 
 @pytest.mark.lengthy
@@ -161,44 +143,4 @@ def test_a_slow_version_comes_back(kube: Kube, cluster: Cluster, namespace: str)
     assert rejected["reason"] == "WorseThanStable"
     assert kube.status(namespace)["stable"]["revision"] == stable
     assert min(record.response_seconds for record in late) > 0.3
-    assert load.bad() == []
-
-
-@pytest.mark.outage
-def test_evidence_outlives_the_operator_and_waits_for_prometheus(
-    kube: Kube, cluster: Cluster, namespace: str
-) -> None:
-    """The operator is killed at the first step, and counts the same windows from its start; Prometheus is gone at the
-    second for longer than the step may take: the rollout says so, is neither promoted nor rejected, and goes on."""
-    host = f"{namespace}.example.com"
-
-    def impatient(version: str) -> Manifest:
-        return judged(host, version, 20, 60, stepDeadlineSeconds=DEADLINE_SECONDS, onInconclusive="Abort")
-
-    first_revision(kube, namespace, impatient("1"))
-    with Load(cluster, host, rate=40) as load:
-        first = at_step(kube, namespace, impatient("2"))
-        kube.until("a window has ended", lambda: age_seconds(first) > GRID_SECONDS + WINDOW_SECONDS)
-        load.set_rate(4)  # so that a count that began anew would be far too small
-        kill_container(kube, program_pod(kube, OPERATOR))
-        second = arrived(kube, namespace, 60)
-        with component_halted(cluster, "prometheus"):
-            kube.until("the rollout says why", lambda: waits_for(kube, namespace) == "PrometheusUnreachable")
-            kube.until("the step's time is over", lambda: age_seconds(second) > DEADLINE_SECONDS + 5)
-            held = kube.status(namespace)
-        status = committed(kube, namespace, first["id"])
-    counted = second["evidence"]
-    start = math.ceil(unix(first["stepStartedAt"]) / GRID_SECONDS) * GRID_SECONDS
-    end = start + counted["windows"] * WINDOW_SECONDS
-    uncertain = SCRAPE_SECONDS + MARGIN_SECONDS
-
-    assert second["id"] == first["id"]
-    assert (counted["verdict"], counted["step"]) == ("Good", 0)
-    least = len(load.ended(first["revision"], start + MARGIN_SECONDS, end - uncertain))
-    most = len(load.ended(first["revision"], start - uncertain, end + MARGIN_SECONDS))
-    assert least <= counted["requests"] <= most
-    assert held["canary"]["hold"]["reason"] == "PrometheusUnreachable"
-    assert (held["canary"]["id"], held["canary"]["weight"]) == (first["id"], 60)
-    assert "promotion" not in held["canary"]
-    assert not status.get("rejected")
     assert load.bad() == []
