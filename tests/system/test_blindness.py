@@ -105,10 +105,10 @@ def judged_through_a_restart(kube: Kube, namespace: str, name: str, host: str) -
 
     What was counted is what its clients saw: the operator begins no count anew.
     """
-    with Load(kube.cluster, host, rate=40) as load:
+    with Load(kube.cluster, host, rate=20) as load:
         first = at_step(kube, namespace, impatient(name, host, "2"))
         kube.until("a window has ended", lambda: age_seconds(first) > GRID_SECONDS + WINDOW_SECONDS)
-        load.set_rate(4)  # so that a count that began anew would be far too small
+        load.set_rate(2)  # so that a count that began anew would be far too small
         kill_container(kube, program_pod(kube, OPERATOR))
         second = arrived(kube, namespace, 60, name)
     counted = second["evidence"]

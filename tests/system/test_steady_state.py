@@ -16,7 +16,7 @@ from serving_io import kinds
 from tests.api.manifests import GONE
 from tests.system.audit import Audit, AuditedWrite
 from tests.system.failures import OPERATOR, program_pod, restart_program
-from tests.system.kube import Kube, Manifest, holds
+from tests.system.kube import PATIENCE_SECONDS, Kube, Manifest, holds
 from tests.system.load import Load
 from tests.system.phantom import NAME as PHANTOM
 from tests.system.phantom import SELECTOR, TOLERATION, phantom_node
@@ -86,8 +86,12 @@ def test_nothing_is_written_where_nothing_changes(kube: Kube, cluster: Cluster, 
     with phantom_node(kube, namespace, pods=2 * SETTLED):
         kube.kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(everything))
         with Load(cluster, f"loaded.{namespace}.example.com", rate=5) as load:
-            kube.until("all are settled", lambda: settled(kube, namespace) == len(services), within=400)
-            kube.until("what was learned is written", lambda: quiet(cluster, 20), within=400)
+            kube.until(
+                "all are settled",
+                lambda: settled(kube, namespace) == len(services),
+                within=3 * PATIENCE_SECONDS,
+            )
+            kube.until("what was learned is written", lambda: quiet(cluster, 20), within=3 * PATIENCE_SECONDS)
             audit = Audit(cluster)
             restart_program(kube, OPERATOR)
             kube.until("the new process has seen all services", lambda: runs(kube) >= len(services))
