@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from localcluster import binaries, component, controlplane, environments, prometheus
-from localcluster.cluster import Cluster, NodeCapacity
+from localcluster.cluster import DEFAULT_RUN_DIR, Cluster, NodeCapacity
 from localcluster.lock import exclusive
 from localcluster.paths import CONFIG, REPOSITORY, cache_dir
 from localcluster.ports import free_ports
@@ -101,6 +101,15 @@ def _model_server(cache: Path, base: Path | None, progress: Progress) -> Iterato
         raise failure[0]
 
 
+def preferred_ports(run_dir: Path) -> tuple[int, ...]:
+    """Return the well-known ports for the cluster that people use by hand, none for any other.
+
+    Two clusters that start at the same moment would both find a preferred port free, and Envoy would share it.
+    """
+    by_hand = run_dir == DEFAULT_RUN_DIR.resolve()
+    return (GATEWAY_HTTP_PORT, PROMETHEUS_PORT) if by_hand else ()
+
+
 def _prepare(run_dir: Path, cache: Path, node: NodeCapacity, programs: dict[str, Path]) -> Cluster:
     for entry in run_dir.iterdir():
         if entry.name == "up.lock":
@@ -109,7 +118,7 @@ def _prepare(run_dir: Path, cache: Path, node: NodeCapacity, programs: dict[str,
             shutil.rmtree(entry)
         else:
             entry.unlink()
-    ports = free_ports(9, (GATEWAY_HTTP_PORT, PROMETHEUS_PORT))
+    ports = free_ports(9, preferred_ports(run_dir))
     gateway_http, prometheus_port, api, etcd, etcd_peer, manager, scheduler, envoy_admin, dcgm = ports
     cluster = Cluster(
         run_dir=run_dir,

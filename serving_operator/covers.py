@@ -35,10 +35,38 @@ def covers(live: Manifest | None, wanted: Manifest) -> bool:
     """Whether every field that `wanted` states has the stated value, and no field of ours is there unstated."""
     if live is None:
         return False
-    metadata = {key: value for key, value in wanted["metadata"].items() if key not in _PRECONDITIONS}
-    stated = wanted | {"metadata": metadata}
+    stated = _stated(wanted)
     unstated = any(_dropped(fields, stated) for fields in _owned(live, None))
     return _same(live, stated, "") and not unstated and not _number_is_others(live, stated)
+
+
+def drops_created(live: Manifest, wanted: Manifest) -> bool:
+    """Whether a field is ours by creation and not in `wanted`: an apply alone would leave it where it is."""
+    stated = _stated(wanted)
+    return any(
+        _dropped(entry.get("fieldsV1") or {}, stated)
+        for entry in live["metadata"].get("managedFields") or ()
+        if is_by_creation(entry)
+    )
+
+
+def is_by_creation(entry: Manifest) -> bool:
+    """Whether an entry of managedFields holds what is ours since we created the object."""
+    return _is_ours(entry) and entry.get("operation") == "Update"
+
+
+def is_by_apply(entry: Manifest) -> bool:
+    """Whether an entry of managedFields holds what is ours by an apply."""
+    return _is_ours(entry) and entry.get("operation") == "Apply"
+
+
+def _is_ours(entry: Manifest) -> bool:
+    return entry.get("manager") == OPERATOR and not entry.get("subresource")
+
+
+def _stated(wanted: Manifest) -> Manifest:
+    metadata = {key: value for key, value in wanted["metadata"].items() if key not in _PRECONDITIONS}
+    return wanted | {"metadata": metadata}
 
 
 def _number_is_others(live: Manifest, stated: Manifest) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 
-from serving_api.names import API_VERSION, OPERATOR, SERVICE_KIND, ServiceKey
+from serving_api.names import API_VERSION, SERVICE_KIND, ServiceKey
 from serving_io.cluster import Cluster
 from serving_io.errors import (
     AlreadyExists,
@@ -20,7 +20,7 @@ from serving_io.errors import (
 from serving_io.events import post_event
 from serving_io.kinds import INFERENCE_SERVICE, kind_of
 from serving_operator.cache import Cache, Place, place_of, version_of
-from serving_operator.covers import covers_status
+from serving_operator.covers import covers_status, drops_created, is_by_apply, is_by_creation
 from serving_operator.ownership import Ownership, classify
 from serving_operator.world import EventNote, Manifest, ObjectId, Plan, Write
 
@@ -159,13 +159,13 @@ class Executor:
             return await self._cluster.apply_status(body)
         if write.verb == "patch":
             return await self._cluster.patch(kind_of(manifest), place.name, place.namespace, body)
-        if known is not None and created_by_us(known):
+        if known is not None and drops_created(known, manifest):
             version = await self._take_ownership(manifest, uid, version)
             body = with_preconditions(manifest, uid, version)
         return await self._cluster.apply(body)
 
     async def _take_ownership(self, manifest: Manifest, uid: str, version: str | None) -> str | None:
-        """Turn our ownership by creation into one by apply, or a field once created could never be dropped.
+        """Turn our ownership by creation into one by apply, or the apply could not drop what was created.
 
         Creation is no apply, because only a creation fails where the name is taken. Returns the resourceVersion to
         apply on, if `version` asked for one.
@@ -232,29 +232,16 @@ def with_preconditions(manifest: Manifest, uid: str | None, resource_version: st
     return manifest | {"metadata": manifest["metadata"] | found}
 
 
-def created_by_us(manifest: Manifest) -> bool:
-    """Whether fields are ours by creation, which an apply cannot drop."""
-    return any(map(_by_creation, manifest["metadata"].get("managedFields") or ()))
-
-
 def applied(entries: list[Manifest]) -> list[Manifest]:
     """Return managedFields with what is ours by creation made ours by apply.
 
     Where both exist the one by apply stands: it states all that is wanted.
     """
-    ours = [entry for entry in entries if _by_creation(entry)]
-    others = [entry for entry in entries if not _by_creation(entry)]
-    if any(_is_ours(entry) and entry.get("operation") == "Apply" for entry in others):
+    ours = [entry for entry in entries if is_by_creation(entry)]
+    others = [entry for entry in entries if not is_by_creation(entry)]
+    if any(map(is_by_apply, others)):
         return others
     return [*others, *(entry | {"operation": "Apply"} for entry in ours[:1])]
-
-
-def _by_creation(entry: Manifest) -> bool:
-    return _is_ours(entry) and entry.get("operation") == "Update"
-
-
-def _is_ours(entry: Manifest) -> bool:
-    return entry.get("manager") == OPERATOR and not entry.get("subresource")
 
 
 def _now() -> str:

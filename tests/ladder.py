@@ -171,23 +171,25 @@ class Background:
             interrupt(self._process)
 
 
+def cluster(verb: str, run_dir: Path) -> None:
+    """Start or stop a local cluster."""
+    print(f"\n=== local cluster {verb}: {run_dir.name}", flush=True)
+    status = step(python("localcluster", verb, "--run-dir", str(run_dir)))
+    if verb == "up" and status != 0:
+        raise SystemExit(status)
+
+
 @contextmanager
-def cluster(run_dir: Path, results: list[Result]) -> Iterator[None]:
+def cluster_up(run_dir: Path, results: list[Result]) -> Iterator[None]:
     """A local cluster for what is done in the block; how long it took to come up is added to the results."""
-
-    def command(verb: str) -> int:
-        print(f"\n=== local cluster {verb}: {run_dir.name}", flush=True)
-        return step(python("localcluster", verb, "--run-dir", str(run_dir)))
-
     began = time.monotonic()
     try:
-        if (status := command("up")) != 0:
-            raise SystemExit(status)
+        cluster("up", run_dir)
         results.append(Result("cluster up", time.monotonic() - began))
         yield
     finally:
         ignore()
-        command("down")
+        cluster("down", run_dir)
 
 
 def climb(wanted: list[str]) -> list[Result]:
@@ -196,13 +198,13 @@ def climb(wanted: list[str]) -> list[Result]:
     background = None
     with first_only(), ExitStack() as up:
         if BACKGROUND in wanted:
-            up.enter_context(cluster(BACKGROUND_RUN_DIR, results))
+            up.enter_context(cluster_up(BACKGROUND_RUN_DIR, results))
             background = Background(BACKGROUND, BACKGROUND_RUN_DIR)
             up.callback(background.stop)
         is_up = False
         for rung in wanted:
             if rung in NEEDS_CLUSTER and not is_up:
-                up.enter_context(cluster(RUN_DIR, results))
+                up.enter_context(cluster_up(RUN_DIR, results))
                 is_up = True
             results.append(background.result() if background and rung == BACKGROUND else run(rung))
     return results

@@ -140,7 +140,7 @@ mutant("no-preconditions", "serving_operator.executor:with_preconditions")(
 )
 mutant("parent-not-checked", EXECUTOR + "._check_service")(lambda old: _nothing)
 mutant("conflict-not-read-again", EXECUTOR + "._read_again")(lambda old: _nothing)
-mutant("ownership-not-taken", "serving_operator.executor:created_by_us")(always(False))
+mutant("ownership-not-taken", "serving_operator.executor:drops_created")(always(False))
 mutant("creates-by-apply", "serving_io.cluster:Cluster.create")(
     lambda old: (
         lambda self, manifest: self.apply(manifest) if manifest["kind"] != "Event" else old(self, manifest)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from localcluster import binaries, environments, gobuild, versions
-from localcluster.cluster import NodeCapacity
+from localcluster.cluster import DEFAULT_RUN_DIR, NodeCapacity
 from localcluster.lock import exclusive, is_held
 from localcluster.ports import free_ports
 from localcluster.progress import Progress
-from localcluster.up import StartError, start
+from localcluster.up import GATEWAY_HTTP_PORT, PROMETHEUS_PORT, StartError, preferred_ports, start
 from localcluster.versions import Version, version_of
 
 
@@ -180,6 +180,12 @@ def test_ports_are_distinct_and_prefer_what_is_asked_for() -> None:
     ports = free_ports(9, (free, free))
     assert ports[0] == free
     assert len(set(ports)) == 9
+
+
+def test_only_the_cluster_for_people_has_well_known_ports(tmp_path: Path) -> None:
+    """Others, which programs start, may start at the same moment and would then share a port."""
+    assert preferred_ports(DEFAULT_RUN_DIR.resolve()) == (GATEWAY_HTTP_PORT, PROMETHEUS_PORT)
+    assert preferred_ports(tmp_path) == ()
 
 
 def test_a_folder_with_other_files_is_refused_as_run_directory(tmp_path: Path) -> None:

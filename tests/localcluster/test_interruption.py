@@ -41,7 +41,7 @@ sys.exit(command.main(["--run-dir", str(here / "run"), "--out", str(here / "demo
 """
 LADDER = """
 from tests import ladder
-def cluster(verb):
+def cluster(verb, _):
     if verb == "down": tidy_up()
 busy = "import pathlib, sys, time; pathlib.Path(sys.argv[1], 'ready').touch(); time.sleep(600)"
 ladder.OUT, ladder.cluster = here, cluster

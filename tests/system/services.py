@@ -51,7 +51,11 @@ def web_service(
                         "requests": {"cpu": "20m", "memory": "32Mi"},  # many tests share one node
                         "limits": {"cpu": "200m", "memory": "128Mi"},
                     },
-                    "readinessProbe": {"httpGet": {"path": "/ready", "port": "http"}, "periodSeconds": 1},
+                    "readinessProbe": {
+                        "httpGet": {"path": "/ready", "port": "http"},
+                        "periodSeconds": 1,
+                        "timeoutSeconds": 10,  # a machine that others use as well makes nobody unready
+                    },
                 },
                 "minReplicas": 1,
                 "maxReplicas": 4,

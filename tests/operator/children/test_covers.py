@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from serving_api.names import AUTOSCALER, OPERATOR
 from serving_operator.children.deployment import deployment
 from serving_operator.children.route import route
-from serving_operator.covers import covers, covers_status
+from serving_operator.covers import covers, covers_status, drops_created
 from serving_operator.world import Manifest
 from tests.operator.children.services import MODEL, recorded, service
 
@@ -118,6 +118,24 @@ def test_a_dropped_item_of_ours_is_drift() -> None:
 
     assert not covers(live, {"metadata": {"ownerReferences": [new]}})
     assert covers(live, {"metadata": {"ownerReferences": [old]}})
+
+
+@pytest.mark.parametrize(
+    ("why", "entry", "drops"),
+    [
+        ("created and not stated any more", {"operation": "Update"}, True),
+        ("an apply drops what is ours by apply", {"operation": "Apply"}, False),
+        ("what others created is theirs", {"operation": "Update", "manager": "kubectl"}, False),
+        ("a status is another resource", {"operation": "Update", "subresource": "status"}, False),
+    ],
+)
+def test_what_an_apply_alone_would_leave(why: str, entry: dict[str, str], drops: bool) -> None:
+    """Only a field that is ours by creation needs its ownership changed before an apply drops it."""
+    fields = {"f:metadata": {"f:labels": {"f:a": {}, "f:old": {}}}}
+    live = {"metadata": {"labels": {"a": "1", "old": "1"}, "managedFields": [owned(fields) | entry]}}
+
+    assert drops_created(live, {"metadata": {"labels": {"a": "2"}, "uid": "1"}}) is drops, why
+    assert not drops_created(live, {"metadata": {"labels": {"a": "2", "old": "1"}, "uid": "1"}})
 
 
 def test_preconditions_are_no_content() -> None:

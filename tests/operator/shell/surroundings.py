@@ -19,7 +19,7 @@ from serving_operator.world import Manifest
 from tests.fakes.kube import FakeKube
 from tests.operator.children.services import raw
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 120.0
 NAMESPACE = "team"
 FLAGS = [
     "--listen=127.0.0.1:0",
