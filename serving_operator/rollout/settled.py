@@ -5,6 +5,7 @@ from __future__ import annotations
 from serving_operator.rollout import attempts, capacity
 from serving_operator.rollout.commands import label_command
 from serving_operator.rollout.observed import Observed
+from serving_operator.rollout.previous import ROLLED_BACK
 from serving_operator.rollout.state import Move, State
 from serving_operator.status.quota import refusal
 
@@ -24,7 +25,8 @@ def begin_if_asked(observed: Observed, state: State) -> Move:
             f"{rejection.message or rejection.reason} Change the spec, or try the same again: "
             f"{label_command(observed, 'Retry', rejection.id)}"
         )
-        return Move(state, REJECTED, message, stalled=True, cause=rejection.reason)
+        reason = ROLLED_BACK if rejection.reason == ROLLED_BACK else REJECTED
+        return Move(state, reason, message, stalled=True, cause=rejection.reason)
     if not observed.world.routes_served:
         message = (
             "A new revision gets its traffic by weights, which need the CustomResourceDefinition "

@@ -537,6 +537,9 @@ class Simulation:
         """A canary that has traffic gets more by its label, or after good evidence at the weight that it has."""
         id_ = canary["id"]
         labelled = ("Promote", id_) in self.given_labels
+        if (canary.get("promotion") or {}).get("reason") == "Rollback":
+            assert has == 100, f"{has} is not all of the traffic"
+            return  # asked for when it began: see _check_promotion
         rolls_forward = (canary.get("promotion") or {}).get("reason") == "RollForward"
         if has < 100:
             weights_of_steps = [step["weight"] for step in self._rollout_of(canary["revision"])["steps"]]
@@ -572,9 +575,18 @@ class Simulation:
         revision = key.name.removeprefix(f"{KEY.name}-")
         if key.kind in ("Deployment", "Service") and self.route is not None:
             assert revision not in weights(self.route), f"S3: {key} is still in the route"
+        assert key.kind != "Deployment" or revision != self._kept_warm(), f"{key} is kept warm"
         assert revision != (self.status.get("stable") or {}).get("revision") or key.kind == AUTOSCALER_KIND, (
             "S3"
         )
+
+    def _kept_warm(self) -> str | None:
+        """Return the former revision while its pods are to stay; a canary ends that."""
+        stable, rollout = self.status.get("stable") or {}, self.service["spec"]["rollout"]
+        if "previous" not in stable or "canary" in self.status:
+            return None
+        until = moment_of(stable["committedAt"]) + timedelta(seconds=rollout.get("keepWarmSeconds", 0))
+        return str(stable["previous"]["revision"]) if self.now < until else None
 
     def _check_bounds(self) -> None:
         status = self.status
@@ -594,7 +606,7 @@ class Simulation:
         was, is_ = before.get("stable") or {}, after.get("stable") or {}
         decided = (after.get("canary") or {}).get("promotion")
         if decided and decided != (before.get("canary") or {}).get("promotion"):
-            self._check_promotion(after["canary"], was)
+            self._check_promotion(after["canary"], was or is_)
         if was and is_ != was:
             assert is_, "the stable revision was forgotten"
             by_itself = (before.get("canary") or {}).get("promotion")
@@ -614,6 +626,10 @@ class Simulation:
             assert entry["message"], entry
 
     def _check_promotion(self, canary: Manifest, stable: Manifest) -> None:
+        if canary["promotion"]["reason"] == "Rollback":
+            assert ("Abort", stable["id"]) in self.given_labels, "S5: rolled back unasked"
+            assert canary["revision"] == stable["previous"]["revision"], "rolled back to another revision"
+            return
         rollout = self._rollout_of(canary["revision"])
         assert rollout["promotion"] == "Automatic", "S5: nobody asked for promotion without a label"
         if canary["promotion"]["reason"] == "GoodEnough":
