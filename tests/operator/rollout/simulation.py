@@ -29,7 +29,7 @@ from serving_operator.judge.verdict import judge, limits_of
 from serving_operator.judge.windows import Evidence, Missing, Window
 from serving_operator.ownership import controller_of
 from serving_operator.rollout import facts
-from serving_operator.rollout.state import moment_of
+from serving_operator.rollout.state import moment_of, text_of
 from serving_operator.world import EventNote, Manifest, ObjectId, Plan, Settings, World, Write
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -100,6 +100,8 @@ class Simulation:
         self.pods: dict[str, Manifest] = {}
         self.now = START
         self.demand = demand
+        self.load_seconds = 0.0
+        """Seconds that the pods of image `loading` take until they are ready."""
         self.blind_windows = 0
         """Windows of the step in which nothing was scraped."""
         self.arrivals_per_minute: int | None = None
@@ -334,7 +336,9 @@ class Simulation:
             image = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
             mine = sorted(pod for pod in self.pods if pod.startswith(f"{name}-pod"))
             for pod in mine:
-                if image not in NEVER_READY and not self.pods[pod].get("killed"):
+                if image == "loading":
+                    self.pods[pod]["status"] = self._loading(self.pods[pod], deployment)
+                elif image not in NEVER_READY and not self.pods[pod].get("killed"):
                     self.pods[pod]["status"] = _pod_status(ready=True)
                 elif image in NEVER_READY:
                     self.pods[pod]["status"] = _pod_status(ready=False, image=image)
@@ -346,10 +350,27 @@ class Simulation:
                         "labels": deployment["metadata"]["labels"],
                     },
                     "status": _pod_status(ready=False, image=image),
+                    "started": self.now,
                 }
             for pod in mine[deployment["spec"]["replicas"] :]:
                 del self.pods[pod]
             self._count(name)
+
+    def _loading(self, pod: Manifest, deployment: Manifest) -> Manifest:
+        """A container that is ready after `load_seconds`, or is restarted at the end of its startup probe."""
+        started, age = pod["started"], (self.now - pod["started"]).total_seconds()
+        made = _pod_status(ready=age >= self.load_seconds)
+        made["conditions"][0]["lastTransitionTime"] = text_of(started)
+        container: Manifest = {"name": "model", "restartCount": 0, "ready": age >= self.load_seconds}
+        container["state"] = {"running": {"startedAt": text_of(started)}}
+        probe = deployment["spec"]["template"]["spec"]["containers"][0].get("startupProbe")
+        limit = probe["periodSeconds"] * probe["failureThreshold"] if probe else float("inf")
+        if limit <= min(age, self.load_seconds):
+            ended = started + timedelta(seconds=limit)
+            last = {"startedAt": text_of(started), "finishedAt": text_of(ended), "exitCode": 137}
+            container |= {"restartCount": 1, "lastState": {"terminated": last}}
+        made["containerStatuses"] = [container]
+        return made
 
     def _count(self, name: str) -> None:
         mine = [pod for pod in self.pods if pod.startswith(f"{name}-pod")]
