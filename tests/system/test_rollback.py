@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from localcluster.cluster import Cluster
-from serving_api.names import OPERATOR
+from serving_api.names import OPERATOR, REVISION_LABEL
 from serving_io import kinds
-from tests.system.audit import Audit
+from tests.system.audit import Audit, AuditedWrite
 from tests.system.kube import Kube, Manifest, condition
 from tests.system.load import Load
 from tests.system.recording import Recording
@@ -50,8 +50,8 @@ def rolled_back(kube: Kube, namespace: str, revision: str) -> Manifest:
 
 
 def pods_of(kube: Kube, namespace: str, revision: str) -> set[str]:
-    """Names of the pods of a revision."""
-    found = kube.list(kinds.POD, namespace, f"serving-operator.dev/revision={revision}")
+    """Uids of the pods of a revision."""
+    found = kube.list(kinds.POD, namespace, f"{REVISION_LABEL}={revision}")
     return {pod["metadata"]["uid"] for pod in found}
 
 
@@ -75,7 +75,7 @@ def test_warm_rollback_under_load(kube: Kube, cluster: Cluster, namespace: str) 
     first = first_revision(kube, namespace, kept("1", host, KEEP_WARM_SECONDS))
     with Load(cluster, host, rate=8) as load:
         attempt = second_committed(kube, namespace, host, KEEP_WARM_SECONDS)
-        kube.until("the service is at rest", lambda: not condition(kube.status(namespace), "Reconciling"))
+        kube.until("the stable Service follows", lambda: _selected(kube, namespace) == attempt.split("-")[0])
         pods, audit = pods_of(kube, namespace, first), Audit(cluster)
         with Recording(kube, kinds.HTTP_ROUTE, namespace) as recording:
             kube.label(namespace, "digits", abort=attempt)
@@ -83,10 +83,15 @@ def test_warm_rollback_under_load(kube: Kube, cluster: Cluster, namespace: str) 
             same = pods_of(kube, namespace, first)
             status = rolled_back(kube, namespace, first)
     weights = [canary_weight(route, f"{first}-1") for route in recording.versions()]
+    writes = [write for write in audit.writes() if write.namespace == namespace]
+    labelled = next(index for index, write in enumerate(writes) if _is_of_service(write, ""))
+    recorded = next(
+        index for index in range(labelled, len(writes)) if _is_of_service(writes[index], "status")
+    )
     written = [
         write.resource
-        for write in audit.writes(OPERATOR)
-        if write.namespace == namespace and write.resource not in ("events", "inferenceservices")
+        for write in writes[recorded:]
+        if OPERATOR in write.user and write.resource not in ("events", "inferenceservices")
     ]
 
     assert load.bad() == []
@@ -119,6 +124,16 @@ def test_cold_rollback_under_load(kube: Kube, cluster: Cluster, namespace: str) 
     check_end(status, attempt)
     assert again.split("-")[0] == attempt.split("-")[0]
     assert again != attempt
+
+
+def _is_of_service(write: AuditedWrite, subresource: str) -> bool:
+    return (write.resource, write.subresource) == ("inferenceservices", subresource)
+
+
+def _selected(kube: Kube, namespace: str) -> str:
+    service = kube.get(kinds.SERVICE, namespace, "digits")
+    assert service is not None
+    return str(service["spec"]["selector"][REVISION_LABEL])
 
 
 def _weight(kube: Kube, namespace: str, revision: str) -> int:
