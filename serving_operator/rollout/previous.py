@@ -32,9 +32,14 @@ def committed(observed: Observed, state: State, attempt: Attempt) -> State:
     if former is None or not state.rolls_back:
         previous = PreviousStatus(id=former.id, revision=former.revision) if former else None
         return made.with_stable(committed_at=at, previous=previous)
-    message = f"Attempt {former.id} was committed, and rolled back by its abort label."
-    rejection = Rejected(id=former.id, revision=former.revision, reason=ROLLED_BACK, message=message, time=at)
+    rejection = rejected(Attempt.parse(former.id) or Attempt(former.revision, 1), at)
     return made.with_stable(committed_at=at).without_canary(rejection)
+
+
+def rejected(attempt: Attempt, at: str) -> Rejected:
+    """Return why an attempt that was rolled back is not tried again."""
+    message = f"Attempt {attempt} was committed, and rolled back by its abort label."
+    return Rejected(id=str(attempt), revision=attempt.revision, reason=ROLLED_BACK, message=message, time=at)
 
 
 def standing(observed: Observed, state: State) -> list[str]:
@@ -44,12 +49,18 @@ def standing(observed: Observed, state: State) -> list[str]:
 
 
 def kept_warm(observed: Observed, state: State) -> str | None:
-    """Return the former revision while its pods are kept; a canary ends that, and pods that are gone stay gone."""
+    """Return the former revision while its pods are kept; what is gone of them stays gone.
+
+    A canary ends that, and a spec that asks for one: it may wait for the room that these pods take.
+    """
     until = warm_until(observed, state)
     if until is None or observed.now >= until or state.canary is not None:
         return None
     assert state.stable is not None
     assert state.stable.previous is not None
+    standing_for = (state.stable.revision, state.stable.previous.revision)
+    if observed.wanted not in standing_for and state.rejection_of(observed.wanted) is None:
+        return None
     seen = observed.revision(state.stable.previous.revision)
     return None if seen.deployment is None or is_leaving(seen.deployment) else seen.revision
 

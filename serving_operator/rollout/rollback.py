@@ -10,7 +10,7 @@ from dataclasses import replace
 from serving_api.names import Attempt
 from serving_api.status import CanaryStatus, Command, Promotion
 from serving_operator.children.revision import attempt_of
-from serving_operator.rollout import abort, attempts, promote
+from serving_operator.rollout import abort, attempts, previous, promote
 from serving_operator.rollout.commands import label_command
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.rollforward import ROLL_FORWARD
@@ -69,17 +69,20 @@ def described(observed: Observed, state: State, attempt: Attempt) -> Manifest:
 
 
 def recovered(observed: Observed, state: State) -> State:
-    """Return the state with the rollback that was under way when the status was lost, from the latest record."""
+    """Return the state with the rollback that a lost status told of: one under way, or what the last one rejects."""
     live = observed.world.service.get("status") or {}
-    if live.get("stable") or live.get("canary") or state.stable is None or not observed.records:
+    if live.get("stable") or live.get("canary") or state.stable is None:
         return state
+    at = text_of(observed.now)
+    undone = Attempt.parse(attempt_of(observed.records[state.stable.revision]).get("rollsBack"))
+    if undone is not None:
+        state = replace(state, rejected=(*state.rejected, previous.rejected(undone, at)))
     record = max(observed.records.values(), key=lambda found: int(found.get("revision", 0)))
-    said = attempt_of(record)
-    attempt = Attempt.parse(said.get("id"))
-    if attempt is None or said.get("rollsBack") != state.stable.id:
+    attempt = Attempt.parse(attempt_of(record).get("id"))
+    assert state.stable is not None
+    if attempt is None or attempt_of(record).get("rollsBack") != state.stable.id:
         return state
-    weight = observed.weights.get(attempt.revision, 0)
-    return replace(state, canary=_attempt(attempt, text_of(observed.now), weight))
+    return replace(state, canary=_attempt(attempt, at, observed.weights.get(attempt.revision, 0)))
 
 
 def _attempt(attempt: Attempt, at: str, weight: int) -> CanaryStatus:

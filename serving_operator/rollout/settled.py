@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from serving_operator.rollout import attempts, capacity
+from serving_operator.rollout import attempts, capacity, previous
 from serving_operator.rollout.commands import label_command
 from serving_operator.rollout.observed import Observed
-from serving_operator.rollout.previous import ROLLED_BACK
 from serving_operator.rollout.state import Move, State
 from serving_operator.status.quota import refusal
 
@@ -25,7 +24,7 @@ def begin_if_asked(observed: Observed, state: State) -> Move:
             f"{rejection.message or rejection.reason} Change the spec, or try the same again: "
             f"{label_command(observed, 'Retry', rejection.id)}"
         )
-        reason = ROLLED_BACK if rejection.reason == ROLLED_BACK else REJECTED
+        reason = previous.ROLLED_BACK if rejection.reason == previous.ROLLED_BACK else REJECTED
         return Move(state, reason, message, stalled=True, cause=rejection.reason)
     if not observed.world.routes_served:
         message = (
@@ -33,7 +32,8 @@ def begin_if_asked(observed: Observed, state: State) -> Move:
             "httproutes.gateway.networking.k8s.io; install the Gateway API and a Gateway."
         )
         return Move(state, GATEWAY_API_MISSING, message, stalled=True)
-    refused = refusal(observed)
+    has_pods = previous.kept_warm(observed, state) == observed.wanted
+    refused = None if has_pods else refusal(observed)
     if refused is not None:
         return Move(state, "QuotaExceeded", refused, stalled=True)
     return attempts.begin(

@@ -52,7 +52,7 @@ NAMES = {
     "O4": "the first write of an abort is that of the route",
     "D1": "no proxy sends a request where nobody answers",
     "D2": "nothing is removed before the longest request that it got has ended",
-    "K1": "pods that are kept warm stay until their time is over or a canary begins",
+    "K1": "pods that are kept warm stay until their time is over or another revision is asked for",
     "X1": "no exception that nobody foresaw",
 }
 SECRET = "s3cr3t-t0ken"
@@ -293,7 +293,8 @@ class Watcher:
             self.broken(
                 "D2", f"{kind} {name} was deleted {_now() - self._used[name]:.1f} s after its last request"
             )
-        if kind == "Deployment" and service is not None and _is_kept_warm(service, name):
+        life = self._lives.get(str(_owner(live)))
+        if kind == "Deployment" and service and life and _is_kept_warm(life, service, name):
             self.broken("K1", f"{kind} {name} was deleted while it was kept warm")
         stable = (((service or {}).get("status") or {}).get("stable") or {}).get("revision")
         if service is not None and name in (
@@ -528,7 +529,8 @@ def _rolls_back(life: Life, stable: Json, attempt: Json) -> bool:
     return ("Abort", stable.get("id")) in life.given and attempt.get("revision") == former
 
 
-def _is_kept_warm(service: Json, name: str) -> bool:
+def _is_kept_warm(life: Life, service: Json, name: str) -> bool:
+    """Whether nobody has asked for another revision since the commit, and its time is not over."""
     status = service.get("status") or {}
     stable, canary = status.get("stable") or {}, status.get("canary")
     former = (stable.get("previous") or {}).get("revision")
@@ -536,7 +538,10 @@ def _is_kept_warm(service: Json, name: str) -> bool:
         return False
     seconds = service["spec"]["rollout"].get("keepWarmSeconds", 0)
     committed = datetime.fromisoformat(stable["committedAt"])
-    return clock.now() < committed + timedelta(seconds=seconds)
+    since = (committed - clock.START).total_seconds()
+    before = [revision for at, revision in life.wanted if at < since][-1:]
+    asked = {*before, *(revision for at, revision in life.wanted if at >= since)}
+    return asked <= {stable["revision"], former} and clock.now() < committed + timedelta(seconds=seconds)
 
 
 def _own_replicas(managers: Managers) -> set[str]:

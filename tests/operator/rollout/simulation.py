@@ -602,9 +602,13 @@ class Simulation:
         )
 
     def _kept_warm(self) -> str | None:
-        """Return the former revision while its pods are to stay; a canary ends that."""
+        """Return the former revision while its pods are to stay; a canary ends that, and a spec that asks for one."""
         stable, rollout = self.status.get("stable") or {}, self.service["spec"]["rollout"]
         if "previous" not in stable or "canary" in self.status:
+            return None
+        known = [stable, stable["previous"], *self.status.get("rejected", ())]
+        wanted = revision_of(InferenceService.parse(self.service).spec.predictor)
+        if wanted not in [entry["revision"] for entry in known]:
             return None
         until = moment_of(stable["committedAt"]) + timedelta(seconds=rollout.get("keepWarmSeconds", 0))
         return str(stable["previous"]["revision"]) if self.now < until else None

@@ -106,6 +106,24 @@ def test_a_new_canary_ends_it() -> None:
     assert cluster.status["stable"]["revision"] == A, "a cold rollback is left"
 
 
+def test_a_canary_that_waits_for_room_gets_that_of_the_kept_pods() -> None:
+    """A quota that the kept pods fill does not keep the next revision out, nor these pods their own return."""
+    full = ({"metadata": {"name": "team"}, "status": {"hard": {"pods": "6"}, "used": {"pods": "6"}}},)
+    cluster = committed()
+    cluster.quotas = full
+    cluster.apply(service("c"))
+    cluster.run(20)
+    up_to_date = cluster.condition("UpToDate")
+    assert up_to_date is not None
+    assert up_to_date["reason"] == "QuotaExceeded"
+    assert deployment(cluster, A) is None
+    cluster = committed()
+    cluster.quotas = full
+    cluster.apply(service("a"))
+    cluster.run(5)
+    assert cluster.status["canary"]["id"] == f"{A}-3"
+
+
 def test_the_former_revision_as_a_canary_takes_the_kept_pods() -> None:
     """A spec that goes back needs no new pods either; it is tried step by step, as any spec."""
     cluster = committed()

@@ -261,6 +261,17 @@ def test_a_lost_status_loses_no_rollback(at: int, rollout: dict[str, Any]) -> No
     assert is_rolled_back(cluster)
 
 
+def test_a_lost_status_restarts_nothing_that_was_rolled_back() -> None:
+    """The record of the revision that came back tells which attempt it undid."""
+    cluster = abort(committed())
+    cluster.run(100)
+    del cluster.service["status"]
+    cluster.restart()
+    cluster.run(60)
+    assert is_rolled_back(cluster)
+    assert "canary" not in cluster.status
+
+
 def test_the_shares_of_a_rollback_are_those_of_the_kept_pods() -> None:
     """Nothing has to be asked of the autoscaler: what was kept warm was asked for all of the demand already."""
     cluster = committed()
