@@ -146,6 +146,16 @@ class ContainerSource(Model):
 class Predictor(Model):
     """What is run, how much of it, and how its pods look."""
 
+    model_config = Model.model_config | {
+        "json_schema_extra": rules(
+            rule(
+                "!has(self.modelLoadSeconds) || !has(self.container) || !has(self.container.startupProbe)",
+                "predictor.modelLoadSeconds makes the startup probe; remove container.startupProbe, or modelLoadSeconds",
+                path=".modelLoadSeconds",
+            )
+        )
+    }
+
     model: ModelSource | None = None
     """A stored model, served by a built-in runtime."""
     container: ContainerSource | None = None
@@ -156,6 +166,8 @@ class Predictor(Model):
     """Most replicas; required with scaling class Auto."""
     timeout: Annotated[int, Field(ge=1, le=3600)] = 60
     """Seconds that a request may take; the gateway ends it then, and a leaving pod is given so long to finish."""
+    model_load_seconds: Annotated[int, Field(ge=10, le=86400)] | None = None
+    """Seconds that a pod may load, from its container's start, before it is restarted; if absent 600 with a model, no limit with a container."""
     node_selector: (
         Annotated[
             dict[LabelKey, LabelValue], Field(max_length=32, json_schema_extra=rules(KEYS_ARE_LABEL_KEYS))

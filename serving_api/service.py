@@ -127,6 +127,11 @@ class Rollout(Model):
                 )
                 for field in ("pauseSeconds", "minimumRequests")
             ),
+            rule(
+                "self.keepWarmSeconds <= self.rollbackWindowSeconds",
+                "rollout.keepWarmSeconds must be at most rollbackWindowSeconds: pods that are kept for longer are of no use",
+                path=".keepWarmSeconds",
+            ),
         )
     }
 
@@ -155,6 +160,10 @@ class Rollout(Model):
     """Seconds for which pods may be pending for want of nodes before the rollout is called stalled."""
     soak_seconds: Annotated[int, Field(ge=0, le=86400)] = 60
     """Seconds at 100 percent before a promoted revision is committed."""
+    keep_warm_seconds: Annotated[int, Field(ge=0, le=86400)] = 0
+    """Seconds after a commit for which the former revision keeps its pods, so that a rollback starts none; a new canary ends it."""
+    rollback_window_seconds: Annotated[int, Field(ge=0, le=604800)] = 3600
+    """Seconds after a commit in which the committed attempt's abort label goes back to the former revision; 0 is never."""
 
 
 class ParentReference(Model):

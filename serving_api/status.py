@@ -10,13 +10,26 @@ from serving_api.autoscaler import Conditions
 from serving_api.schema import Model
 
 
-class StableStatus(Model):
-    """The committed revision."""
+class PreviousStatus(Model):
+    """The revision that was committed before."""
 
     id: str
     """The attempt that was committed."""
     revision: str
     """Hash of the revision."""
+
+
+class StableStatus(Model):
+    """The committed revision."""
+
+    id: str
+    """The attempt that was committed; within its rollback window the abort label may name it."""
+    revision: str
+    """Hash of the revision."""
+    committed_at: str | None = None
+    """When it was committed."""
+    previous: PreviousStatus | None = None
+    """What a rollback goes back to; absent after a first commit, and after a rollback."""
 
 
 class Hold(Model):
@@ -51,8 +64,8 @@ class Span(Model):
 class Promotion(Model):
     """A promotion that no label asked for."""
 
-    reason: Literal["GoodEnough", "RollForward", "Restored"]
-    """GoodEnough: every step was good. RollForward: stable was broken and the canary ready. Restored: found under way without a status."""
+    reason: Literal["GoodEnough", "RollForward", "Restored", "Rollback"]
+    """GoodEnough: every step was good. RollForward: stable was broken. Restored: found without a status. Rollback: back from an aborted commit."""
     time: str
     """When it was decided."""
 

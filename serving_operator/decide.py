@@ -19,6 +19,7 @@ from serving_operator.rollout import (
     deadlines,
     first,
     promote,
+    rollback,
     routing,
     settled,
     steps,
@@ -50,7 +51,8 @@ def decide(world: World, settings: Settings, now: datetime) -> Plan:
     except ValidationError as error:
         return _plan(world, (), invalid.status(world, error, now))
     observed = Observed(replace(world, since=facts(world, now)), settings, now, service)
-    state = attempts.recovered(observed, State.of(world.service.get("status") or {}))
+    recorded = State.of(world.service.get("status") or {})
+    state = rollback.recovered(observed, attempts.recovered(observed, recorded))
     heard = commands.hear(observed, state)
     drift = _settle(list(repair(observed, state)))
     move = _move(observed, heard, state, drift.conflicts)
@@ -78,6 +80,8 @@ def _move(observed: Observed, heard: Heard, state: State, conflicts: tuple[str, 
         # Recorded first, in a write of its own: what follows can neither be lost nor happen twice.
         reasons = {"Promote": promote.PROMOTING, "Abort": abort.BY_LABEL, "Retry": steps.PREPARING}
         command = heard.accepted[0]
+        if rollback.is_asked(state, command):
+            return rollback.begin(observed, heard.state)
         message = f"{command.kind} {command.id} is accepted."
         if command.kind == "Promote" and state.canary is not None:
             message = capacity.preparing(state.canary.revision, 100)
@@ -99,12 +103,15 @@ def _move(observed: Observed, heard: Heard, state: State, conflicts: tuple[str, 
     if conflicts:
         return deadlines.waiting(observed, state, _in_the_way(conflicts), steps.PREPARING)
     advance = promote.promote if state.promoted() else steps.advance
+    if state.rolls_back:
+        advance = rollback.advance
     move = advance(observed, state)
     if move.overdue:
         return abort.carry_out(observed, state, abort.overdue(observed, state))
     if move.abort is not None:
         return abort.carry_out(observed, move.state, move.abort)
-    if observed.wanted != state.canary.revision:
+    is_rolled_back = state.rolls_back and observed.wanted == state.stable.revision
+    if observed.wanted != state.canary.revision and not is_rolled_back:
         way_out = commands.label_command(observed, "Abort", state.canary.id)
         message = (
             f"{move.message} Revision {observed.wanted} follows after it; or give this one up: {way_out}"

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from serving_api.names import Attempt
+from serving_api.names import STABLE_LABEL, Attempt
 from serving_operator.children.autoscaler import inference_autoscaler
 from serving_operator.children.deployment import deployment
 from serving_operator.children.disruption import disruption_budget
 from serving_operator.children.revision import attempt_of, controller_revision, recovered, restated
 from serving_operator.children.services import revision_service, stable_service
 from serving_operator.ensure import Ensured, ensure
-from serving_operator.rollout import capacity, replicas, routing
+from serving_operator.rollout import capacity, previous, replicas, rollback, routing
 from serving_operator.rollout.observed import Observed, Revision
 from serving_operator.rollout.state import State
 from serving_operator.world import Manifest, Write
 
 
 def repair(observed: Observed, state: State) -> Iterator[Ensured]:
-    """Yield what puts the children of all live revisions back; a revision without a record has to get that first."""
-    for revision in capacity.live_revisions(state):
+    """Yield what puts the children of all live and kept revisions back; one without a record has to get that first."""
+    for revision in previous.standing(observed, state):
         seen = observed.revision(revision)
         wanted = record(observed, state, seen)
         if wanted is None:
@@ -39,18 +39,23 @@ def is_lost(observed: Observed, state: State, revision: str) -> bool:
 
 def record(observed: Observed, state: State, seen: Revision) -> Manifest | None:
     """Return the ControllerRevision that ought to be: the live one, a remembered one, or one from the Deployment."""
-    stable = state.stable is not None and state.stable.revision == seen.revision
     kept = seen.record or observed.last_record(seen.revision)
     recorded = observed.recorded_attempt(seen.revision)
+    stable = state.stable is not None and state.stable.revision == seen.revision
+    commit = previous.described(state.stable) if stable and state.stable is not None else {}
+    if kept is not None and seen.revision not in capacity.live_revisions(state):
+        # A former revision keeps its mark: see Observed.marked_stable.
+        stable = (kept["metadata"].get("labels") or {}).get(STABLE_LABEL) == "true"
+    begun = rollback.unrecorded(observed, state, seen.revision)
+    if kept is not None and begun is not None:
+        described = rollback.described(observed, state, begun)
+        return restated(observed.service, kept, begun.number, described, False)
     if kept is not None and recorded is not None:
-        return restated(observed.service, kept, recorded.number, attempt_of(kept), stable)
-    entry = next(
-        entry
-        for entry in (state.stable, state.canary)
-        if entry is not None and entry.revision == seen.revision
-    )
+        return restated(observed.service, kept, recorded.number, attempt_of(kept) | commit, stable)
+    entries = (state.stable, state.canary, state.stable.previous if state.stable else None)
+    entry = next(entry for entry in entries if entry is not None and entry.revision == seen.revision)
     attempt = Attempt.parse(entry.id) or Attempt(seen.revision, 1)
-    described: Manifest = {"id": str(attempt), "rollout": observed.service.spec.rollout.wire()}
+    described = commit | {"id": str(attempt), "rollout": observed.service.spec.rollout.wire()}
     if observed.service.spec.objective is not None:
         described["objective"] = observed.service.spec.objective.wire()
     if kept is not None:
@@ -96,12 +101,15 @@ def _children(observed: Observed, state: State, seen: Revision, recorded: Manife
 
 
 def autoscaler(observed: Observed, state: State, revision: str, recorded: Manifest) -> Manifest | None:
-    """Return the InferenceAutoscaler of a live revision; None while it must not change (a canary being aborted)."""
+    """Return the InferenceAutoscaler of a live or kept revision; None while it must not change (a canary being aborted)."""
     canary = state.canary
     if canary is not None and canary.abort is not None and revision == canary.revision:
         return None
     in_rollout = canary is not None and state.stable is not None
-    governing = canary.revision if canary is not None else None
+    is_alone = not in_rollout and revision in capacity.live_revisions(state)
+    # A rollback is governed by the spec as it is; its record says so a write later.
+    unrecorded = rollback.unrecorded(observed, state, canary.revision) if canary is not None else None
+    governing = canary.revision if canary is not None and unrecorded is None else None
     objective = observed.objective_of(governing) if governing else observed.service.spec.objective
     assert objective is not None
     least, most = capacity.bounds(observed, state, revision)
@@ -113,11 +121,11 @@ def autoscaler(observed: Observed, state: State, revision: str, recorded: Manife
         min_replicas=min(least, most),
         max_replicas=most,
         share={
-            "of": [observed.revision(name).name for name in capacity.live_revisions(state)],
+            "of": [observed.revision(name).name for name in previous.standing(observed, state)],
             "reservePercent": share.reserve_percent,
         }
         | ({} if share.weight_percent is None else {"weightPercent": share.weight_percent}),
-        scale_down="Frozen" if in_rollout else "Allowed",
+        scale_down="Allowed" if is_alone else "Frozen",
         revision_object=recorded,
     )
 

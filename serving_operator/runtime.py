@@ -20,6 +20,8 @@ MLSERVER = "mlserver"
 MLSERVER_VERSION = "1.7.1"
 MLSERVER_IMPLEMENTATIONS = {"sklearn": "mlserver_sklearn.SKLearnModel"}
 MLSERVER_METRICS_PORT = 8082
+MODEL_LOAD_SECONDS = 600
+_ASKING = ("httpGet", "tcpSocket", "exec", "timeoutSeconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +71,13 @@ class Runtime:
 def resolve(predictor: Predictor, service: str) -> Runtime:
     """Return what the predictor runs. Raises ValueError unless exactly one of model and container is set."""
     if predictor.model is not None and predictor.container is None:
-        return _mlserver(predictor.model, service)
+        return _mlserver(predictor.model, service, predictor.model_load_seconds or MODEL_LOAD_SECONDS)
     if predictor.container is not None and predictor.model is None:
-        return _container(predictor.container)
+        return _container(predictor.container, predictor.model_load_seconds)
     raise ValueError("spec.predictor: set exactly one of model and container")
 
 
-def _mlserver(model: ModelSource, service: str) -> Runtime:
+def _mlserver(model: ModelSource, service: str, load_seconds: int) -> Runtime:
     settings = {
         "MLSERVER_HTTP_PORT": str(DEFAULT_HTTP_PORT),
         "MLSERVER_METRICS_PORT": str(MLSERVER_METRICS_PORT),
@@ -101,8 +103,8 @@ def _mlserver(model: ModelSource, service: str) -> Runtime:
         command=("mlserver", "start", MODEL_PATH),
         env=_merged(settings, [variable.wire() for variable in model.env or ()]),
         probes={
-            # Ten minutes to load; asked often, because its success is what the measured start time ends with.
-            "startupProbe": ready | {"periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 300},
+            # Asked often, because its success is what the measured start time ends with.
+            "startupProbe": ready | {"timeoutSeconds": 5} | _within(load_seconds, period_seconds=2),
             # The model computes in the server's own loop: a busy pod answers late, and that is no reason to
             # take it away from the others.
             "readinessProbe": ready | {"periodSeconds": 5, "timeoutSeconds": 10, "failureThreshold": 6},
@@ -113,7 +115,7 @@ def _mlserver(model: ModelSource, service: str) -> Runtime:
     )
 
 
-def _container(container: ContainerSource) -> Runtime:
+def _container(container: ContainerSource, load_seconds: int | None) -> Runtime:
     stated = {
         "readinessProbe": container.readiness_probe,
         "livenessProbe": container.liveness_probe,
@@ -121,6 +123,10 @@ def _container(container: ContainerSource) -> Runtime:
     }
     probes = {name: probe.wire() for name, probe in stated.items() if probe is not None}
     connects = {"tcpSocket": {"port": HTTP_PORT_NAME}, "periodSeconds": 5, "failureThreshold": 3}
+    probes = {"readinessProbe": connects} | probes
+    if load_seconds is not None:
+        asks = {key: value for key, value in probes["readinessProbe"].items() if key in _ASKING}
+        probes["startupProbe"] = asks | _within(load_seconds, period_seconds=5)
     return Runtime(
         name="container",
         image=container.image,
@@ -130,9 +136,14 @@ def _container(container: ContainerSource) -> Runtime:
         command=tuple(container.command) if container.command else None,
         args=tuple(container.args) if container.args else None,
         env=tuple(variable.wire() for variable in container.env or ()),
-        probes={"readinessProbe": connects} | probes,
+        probes=probes,
         resources=container.resources.wire() if container.resources else None,
     )
+
+
+def _within(load_seconds: int, *, period_seconds: int) -> Manifest:
+    """Let a startup probe fail for so long before the container is restarted."""
+    return {"periodSeconds": period_seconds, "failureThreshold": -(-load_seconds // period_seconds)}
 
 
 def _merged(settings: Mapping[str, str], stated: list[Manifest]) -> tuple[Manifest, ...]:

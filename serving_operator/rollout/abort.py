@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from serving_api.status import Abort, Rejected
 from serving_operator.rollout import acknowledge, deadlines, routing
 from serving_operator.rollout.commands import label_command
@@ -89,3 +91,11 @@ def overdue(observed: Observed, state: State) -> Abort:
     if found is None:
         return Abort(reason="ProgressDeadlineExceeded", message=late, rejects=True)
     return Abort(reason=found.reason, message=f"{late} {found.message}", rejects=True)
+
+
+def not_rejected(observed: Observed, waiting: Move) -> Move:
+    """Let an attempt whose time is up wait on, and say that it will not get well by itself."""
+    late = overdue(observed, waiting.state)
+    return replace(
+        waiting, reason=late.reason, message=late.message, stalled=True, overdue=False, look_again=()
+    )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from serving_api.names import ABORT_LABEL, PROMOTE_LABEL, RETRY_LABEL, Attempt
-from serving_api.status import CanaryStatus, Promotion, StableStatus
+from serving_api.status import CanaryStatus, Promotion
 from serving_operator.children.revision import attempt_of, controller_revision, restated
-from serving_operator.rollout import routing
+from serving_operator.rollout import previous, routing
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import Move, State, text_of
 from serving_operator.world import Manifest, Write
@@ -27,7 +27,7 @@ def recovered(observed: Observed, state: State) -> State:
     stable = None
     if marked is not None:
         attempt = observed.recorded_attempt(marked) or Attempt(marked, 1)
-        stable = StableStatus(id=str(attempt), revision=marked)
+        stable = previous.recorded(attempt, attempt_of(observed.records[marked]))
     record = observed.records.get(observed.wanted)
     latest = Attempt.parse(attempt_of(record).get("id")) if record else None
     canary = None
@@ -70,13 +70,6 @@ def begin(observed: Observed, state: State, message: str) -> Move:
     """Begin an attempt at the revision that the spec asks for: record it, then everything else follows."""
     revision = observed.wanted
     attempt = Attempt(revision, next_number(observed, state))
-    described = {
-        "id": str(attempt),
-        "startedAt": text_of(observed.now),
-        "rollout": observed.service.spec.rollout.wire(),
-    }
-    if observed.service.spec.objective is not None:
-        described["objective"] = observed.service.spec.objective.wire()
     canary = CanaryStatus(
         id=str(attempt),
         revision=revision,
@@ -88,8 +81,15 @@ def begin(observed: Observed, state: State, message: str) -> Move:
         state=replace(state, canary=canary),
         reason="Preparing",
         message=message,
-        writes=(_record(observed, attempt, described),),
+        writes=(_record(observed, attempt, described(observed, attempt, text_of(observed.now))),),
     )
+
+
+def described(observed: Observed, attempt: Attempt, started_at: str) -> Manifest:
+    """Return what the record of an attempt that begins now says of it: the rollout and objective in force."""
+    spec = observed.service.spec
+    found: Manifest = {"id": str(attempt), "startedAt": started_at, "rollout": spec.rollout.wire()}
+    return found | ({"objective": spec.objective.wire()} if spec.objective is not None else {})
 
 
 def _record(observed: Observed, attempt: Attempt, described: Manifest) -> Write:

@@ -52,6 +52,8 @@ def share(observed: Observed, state: State, revision: str) -> Share:
     Stable states no weight, so that nothing of it changes from step to step. A canary that has traffic states the
     weight that it prepares for: one write a step, and a forecast that knows of the step before it comes.
     """
+    if revision not in live_revisions(state):
+        return Share(0, 100)  # kept warm: ready for everything, and gets nothing
     if state.canary is None or state.stable is None or revision != state.canary.revision:
         return Share(None, 100)
     target = next_weight(observed, state)
@@ -123,6 +125,20 @@ def capacity_gate(observed: Observed, state: State, revision: str, percent: int)
             return Gate(False, RESERVE_LIMITED, reserve_limited_message(observed, seen), Wait.LOST)
         need = min(need, observed.max_replicas)
     return _ready_gate(seen, need, percent)
+
+
+def is_warm(observed: Observed, revision: str) -> bool:
+    """Whether a revision has the replicas ready that by the last answer all of the demand takes.
+
+    The answer may be old: a rollback to kept pods waits for no autoscaler.
+    """
+    seen, need = observed.revision(revision), observed.external_replicas
+    if observed.automatic:
+        said = last_answer(seen)
+        if said is None or said.reserve_percent != 100:
+            return False
+        need = min(said.replicas, observed.max_replicas)
+    return seen.available >= need and seen.endpoints >= need
 
 
 def stable_gate(observed: Observed, state: State, percent: int) -> Gate:

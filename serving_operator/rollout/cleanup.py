@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from serving_api.names import revision_name
 from serving_operator.repair import delete
-from serving_operator.rollout import capacity, routing
+from serving_operator.rollout import previous, routing
 from serving_operator.rollout.first_seen import is_unused, unused
 from serving_operator.rollout.observed import REVISION_KINDS, Observed
 from serving_operator.rollout.state import State
@@ -25,10 +25,11 @@ class Cleanup:
 
 
 def clean_up(observed: Observed, state: State) -> Cleanup:
-    """Drop revisions that are live no more from the route, then delete their children, then the oldest records."""
-    live = set(capacity.live_revisions(state))
-    leaving = tuple(revision for revision in observed.populated if revision not in live)
-    look_again: list[datetime] = []
+    """Drop revisions that are neither live nor kept warm from the route, then delete their children, then the oldest records."""
+    kept = set(previous.standing(observed, state))
+    leaving = tuple(revision for revision in observed.populated if revision not in kept)
+    ends = previous.warm_until(observed, state) if previous.kept_warm(observed, state) else None
+    look_again: list[datetime] = [] if ends is None else [ends]
     dropped: list[str] = []
     writes: list[Write] = []
     for revision in leaving:
@@ -42,10 +43,11 @@ def clean_up(observed: Observed, state: State) -> Cleanup:
         else:
             writes += _deletions(observed, revision)
     if dropped:
-        kept = {revision: weight for revision, weight in observed.weights.items() if revision not in dropped}
-        writes.insert(0, routing.write(observed, kept, f"revision {', '.join(dropped)} has left"))
+        left = {revision: weight for revision, weight in observed.weights.items() if revision not in dropped}
+        writes.insert(0, routing.write(observed, left, f"revision {', '.join(dropped)} has left"))
     if not leaving:
-        writes += _old_records(observed, live)
+        former = previous.within_window(observed, state)
+        writes += _old_records(observed, kept | ({former} if former else set()))
     return Cleanup(tuple(writes), leaving, tuple(look_again))
 
 
@@ -64,11 +66,11 @@ def _deletions(observed: Observed, revision: str) -> Iterator[Write]:
             yield delete(live, f"revision {revision} serves no more")
 
 
-def _old_records(observed: Observed, live: set[str]) -> Iterator[Write]:
+def _old_records(observed: Observed, kept: set[str]) -> Iterator[Write]:
     by_age = sorted(
         (int(record.get("revision", 0)), revision)
         for revision, record in observed.records.items()
-        if revision not in live and revision != observed.wanted
+        if revision not in kept and revision != observed.wanted
     )
     surplus = len(observed.records) - observed.settings.revision_history_limit
     for _, revision in by_age[: max(0, surplus)]:

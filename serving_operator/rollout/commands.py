@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from serving_api.names import ABORT_LABEL, PROMOTE_LABEL, RETRY_LABEL, USER_SUFFIX
 from serving_api.status import Command
+from serving_operator.rollout import previous
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import State, text_of
 from serving_operator.world import Manifest
@@ -80,8 +81,12 @@ def _refusal(observed: Observed, state: State, kind: Kind, value: str) -> Ignore
     current = canary.id if canary is not None and state.stable is not None else None
     if kind == "Retry":
         return _refused_retry(observed, state, value)
-    if state.commanded(kind, value) is not None and current in (None, value):
+    names_stable = kind == "Abort" and state.stable is not None and value == state.stable.id
+    being_rolled_back = names_stable and state.rolls_back
+    if being_rolled_back or (state.commanded(kind, value) is not None and current in (None, value)):
         return None  # done, or being done
+    if names_stable:
+        return _refused_rollback(observed, state, value)
     label = dict(LABELS)[kind]
     if value != current:
         return Ignored(
@@ -91,6 +96,18 @@ def _refusal(observed: Observed, state: State, kind: Kind, value: str) -> Ignore
     if kind == "Promote" and (state.commanded("Abort", value) or canary is None or canary.abort):
         return Ignored("Aborting", f"Label {label}={value} comes too late: this attempt is being aborted.")
     return None
+
+
+def _refused_rollback(observed: Observed, state: State, value: str) -> Ignored | None:
+    said = f"Label {ABORT_LABEL}={value} names the stable revision"
+    if state.canary is not None:
+        canary, former = state.canary, previous.within_window(observed, state)
+        kind: Kind = "Promote" if canary.revision == former else "Abort"
+        way_out = label_command(observed, kind, canary.id)
+        message = f"{said} while attempt {canary.id} is under way; end that one first: {way_out}"
+        return Ignored("AttemptUnderWay", message)
+    refused = previous.no_way_back(observed, state)
+    return None if refused is None else Ignored(refused.reason, f"{said}; {refused.words}.")
 
 
 def _refused_retry(observed: Observed, state: State, value: str) -> Ignored | None:

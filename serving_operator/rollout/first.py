@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from serving_api.names import Attempt
 from serving_operator.children.services import stable_service
-from serving_operator.rollout import abort, attempts, capacity, deadlines, promote, routing, steps
+from serving_operator.rollout import abort, attempts, capacity, deadlines, previous, promote, routing, steps
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import Move, State
 from serving_operator.world import Write
@@ -21,7 +19,9 @@ def serve(observed: Observed, state: State) -> Move:
         return attempts.begin(observed, state, capacity.preparing(observed.wanted, 100))
     gate = capacity.capacity_gate(observed, state, canary.revision, 100)
     if not gate.open:
-        return _waiting(observed, deadlines.waiting(observed, state, gate, steps.PREPARING))
+        # A late first revision is not rejected: a new spec, or its pods getting well, is all that helps.
+        waiting = deadlines.waiting(observed, state, gate, steps.PREPARING)
+        return abort.not_rejected(observed, waiting) if waiting.overdue else waiting
     writes = _opening(observed, canary.revision)
     if writes:
         ready = deadlines.accounted(state, None, observed.now)
@@ -32,19 +32,8 @@ def serve(observed: Observed, state: State) -> Move:
             return deadlines.waiting(observed, state, gate, OPENING)
     attempt = Attempt.parse(canary.id)
     assert attempt is not None
-    return Move(
-        state.committed(attempt), promote.COMMITTED, f"Revision {attempt.revision} is the stable revision."
-    )
-
-
-def _waiting(observed: Observed, waiting: Move) -> Move:
-    """A late first revision is not rejected: a new spec, or its pods getting well, is all that helps."""
-    if not waiting.overdue:
-        return waiting
-    late = abort.overdue(observed, waiting.state)
-    return replace(
-        waiting, reason=late.reason, message=late.message, stalled=True, overdue=False, look_again=()
-    )
+    committed = previous.committed(observed, state, attempt)
+    return Move(committed, promote.COMMITTED, f"Revision {attempt.revision} is the stable revision.")
 
 
 def _opening(observed: Observed, revision: str) -> tuple[Write, ...]:

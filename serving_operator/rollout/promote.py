@@ -5,9 +5,18 @@ from __future__ import annotations
 from datetime import timedelta
 
 from serving_api.names import Attempt
-from serving_operator.rollout import capacity, deadlines, evidence, judgement, rollforward, routing, steps
+from serving_operator.rollout import (
+    capacity,
+    deadlines,
+    evidence,
+    judgement,
+    previous,
+    rollforward,
+    routing,
+    steps,
+)
 from serving_operator.rollout.observed import Observed
-from serving_operator.rollout.state import Move, State, moment_of
+from serving_operator.rollout.state import OPEN, Move, State, moment_of
 
 PROMOTING = deadlines.PROMOTING
 COMMITTED = "Committed"
@@ -30,7 +39,9 @@ def promote(observed: Observed, state: State) -> Move:
         bad = judgement.turned_bad(observed, state)
         if bad is not None and state.commanded("Promote", canary.id) is None:
             return bad
-    gate = capacity.capacity_gate(observed, state, canary.revision, 100)
+    gate = OPEN
+    if not (state.rolls_back and capacity.is_warm(observed, canary.revision)):
+        gate = capacity.capacity_gate(observed, state, canary.revision, 100)
     if gate.open:
         gate = steps.route_gate(observed)
     if not gate.open:
@@ -61,4 +72,5 @@ def _soak(observed: Observed, state: State) -> Move:
         return Move(state, "Soaking", message, look_again=(ends,))
     attempt = Attempt.parse(state.canary.id)
     assert attempt is not None
-    return Move(state.committed(attempt), COMMITTED, f"Revision {attempt.revision} is the stable revision.")
+    committed = previous.committed(observed, state, attempt)
+    return Move(committed, COMMITTED, f"Revision {attempt.revision} is the stable revision.")

@@ -45,8 +45,9 @@ def _at_creation(observed: Observed, seen: Revision) -> int:
 def _external(observed: Observed, state: State, seen: Revision) -> int:
     total = observed.external_replicas
     in_rollout = state.stable is not None and state.canary is not None
-    if in_rollout:
+    if in_rollout or seen.revision not in capacity.live_revisions(state):
         # A lower number takes effect after the commit: until then nobody may lose what the split gave it.
+        # A revision that is kept warm keeps what it had.
         had = seen.asked if seen.asked is not None else observed.world.last_replicas.get(seen.name, 0)
         percent = capacity.share(observed, state, seen.revision).reserve_percent
         return max(had, capacity.percent_of(total, percent))

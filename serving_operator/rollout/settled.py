@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from serving_operator.rollout import attempts, capacity
+from serving_operator.rollout import attempts, capacity, previous
 from serving_operator.rollout.commands import label_command
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import Move, State
@@ -24,14 +24,16 @@ def begin_if_asked(observed: Observed, state: State) -> Move:
             f"{rejection.message or rejection.reason} Change the spec, or try the same again: "
             f"{label_command(observed, 'Retry', rejection.id)}"
         )
-        return Move(state, REJECTED, message, stalled=True, cause=rejection.reason)
+        reason = previous.ROLLED_BACK if rejection.reason == previous.ROLLED_BACK else REJECTED
+        return Move(state, reason, message, stalled=True, cause=rejection.reason)
     if not observed.world.routes_served:
         message = (
             "A new revision gets its traffic by weights, which need the CustomResourceDefinition "
             "httproutes.gateway.networking.k8s.io; install the Gateway API and a Gateway."
         )
         return Move(state, GATEWAY_API_MISSING, message, stalled=True)
-    refused = refusal(observed)
+    has_pods = previous.kept_warm(observed, state) == observed.wanted
+    refused = None if has_pods else refusal(observed)
     if refused is not None:
         return Move(state, "QuotaExceeded", refused, stalled=True)
     return attempts.begin(

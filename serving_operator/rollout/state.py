@@ -56,6 +56,12 @@ class State:
             return None
         return self.commanded("Promote", self.canary.id) or self.canary.promotion
 
+    @property
+    def rolls_back(self) -> bool:
+        """Whether the attempt under way brings the former revision back."""
+        promotion = self.canary.promotion if self.canary is not None else None
+        return promotion is not None and promotion.reason == "Rollback"
+
     def rejection_of(self, revision: str) -> Rejected | None:
         """Return why a revision is not tried, unless a retry of that attempt was accepted."""
         found = [entry for entry in self.rejected if entry.revision == revision]
@@ -68,6 +74,12 @@ class State:
         if self.canary is None:
             return self
         return replace(self, canary=self.canary.model_copy(update=changes))
+
+    def with_stable(self, **changes: object) -> State:
+        """Return the state with some of the committed revision's fields changed."""
+        if self.stable is None:
+            return self
+        return replace(self, stable=self.stable.model_copy(update=changes))
 
     def without_canary(self, rejection: Rejected | None = None) -> State:
         """Return the state after the attempt has ended, rejected or not."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from serving_api.names import ServiceKey
-from serving_operator.rollout import acknowledge, capacity
+from serving_operator.rollout import acknowledge, capacity, previous
 from serving_operator.rollout.observed import Observed, Revision
 from serving_operator.rollout.promote import COMMITTED
 from serving_operator.rollout.settled import GATEWAY_API_MISSING, REJECTED, SETTLED
@@ -165,7 +165,7 @@ def progress(
     if move.stalled:
         return Said("Stalled", "True", move.cause or move.reason, move.message)
     if move.reason in (SETTLED, COMMITTED) and state.stable is not None:
-        leaving = [entry for entry in observed.populated if entry not in capacity.live_revisions(state)]
+        leaving = [entry for entry in observed.populated if entry not in previous.standing(observed, state)]
         seen = observed.revision(state.stable.revision)
         cause = diagnose(seen.pods, seen.deployment)
         if cause is not None and cause.final and not seen.has_ready_pod:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from serving_operator.world import Manifest
 
@@ -26,7 +27,8 @@ class Cause:
 def diagnose(pods: Sequence[Manifest], deployment: Manifest | None) -> Cause | None:
     """Return the gravest cause that is seen, or None if nothing is wrong that would show."""
     staying = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
-    causes = [*_of_deployment(deployment), *(cause for pod in staying for cause in _of_pod(pod))]
+    limit = _load_seconds(deployment)
+    causes = [*_of_deployment(deployment), *(cause for pod in staying for cause in _of_pod(pod, limit))]
     return min(causes, key=lambda cause: (_GRAVITY.index(cause.reason), cause.message)) if causes else None
 
 
@@ -37,6 +39,7 @@ _GRAVITY = (
     "ConfigError",
     "ImagePullFailed",
     "OutOfMemory",
+    "LoadDeadlineExceeded",
     "CrashLoop",
     "Unschedulable",
     "NeverReady",
@@ -54,7 +57,7 @@ def _of_deployment(deployment: Manifest | None) -> Iterator[Cause]:
                 yield Cause("PodsRefused", f"The API server refuses pods; change what it names. {said}")
 
 
-def _of_pod(pod: Manifest) -> Iterator[Cause]:
+def _of_pod(pod: Manifest, limit: int | None) -> Iterator[Cause]:
     status, name = pod.get("status") or {}, pod["metadata"]["name"]
     see = f"See: kubectl -n {pod['metadata'].get('namespace', 'default')} describe pod {name}"
     conditions = {entry["type"]: entry for entry in status.get("conditions") or ()}
@@ -72,7 +75,35 @@ def _of_pod(pod: Manifest) -> Iterator[Cause]:
         if ended.get("exitCode"):
             what = f"init container {container['name']} ended with code {ended['exitCode']}"
             yield Cause("InitFailed", f"Pod {name}: {what}. {see}")
-    yield from _of_containers(name, see, status.get("containerStatuses") or ())
+    containers = status.get("containerStatuses") or ()
+    slow = [entry for entry in containers if limit is not None and _has_loaded_for(entry, limit, conditions)]
+    for container in slow:
+        what = f"container {container['name']} was not ready within {limit} s of its start and is restarted"
+        remedy = "raise predictor.modelLoadSeconds if it only needs longer"
+        yield Cause("LoadDeadlineExceeded", f"Pod {name}: {what}; {remedy}. {see}")
+    yield from _of_containers(name, see, [entry for entry in containers if entry not in slow])
+
+
+def _load_seconds(deployment: Manifest | None) -> int | None:
+    """Return for how long the startup probe lets a container load; None without one."""
+    template = ((deployment or {}).get("spec") or {}).get("template") or {"spec": {"containers": [{}]}}
+    probe = template["spec"]["containers"][0].get("startupProbe")
+    if not probe:
+        return None
+    asked = int(probe.get("periodSeconds", 10)) * int(probe.get("failureThreshold", 3))
+    return int(probe.get("initialDelaySeconds", 0)) + asked
+
+
+def _has_loaded_for(container: Manifest, limit: int, conditions: dict[str, Manifest]) -> bool:
+    """Whether a container was ended after so long without having been ready once, as the startup probe ends it."""
+    ended = (container.get("lastState") or {}).get("terminated") or {}
+    unready = conditions.get("Ready", {}).get("lastTransitionTime")
+    if ended.get("reason") == "OOMKilled" or not (
+        ended.get("startedAt") and ended.get("finishedAt") and unready
+    ):
+        return False
+    started, finished = (datetime.fromisoformat(ended[key]) for key in ("startedAt", "finishedAt"))
+    return datetime.fromisoformat(unready) <= started and (finished - started).total_seconds() >= limit
 
 
 def _of_containers(pod: str, see: str, containers: Iterable[Manifest]) -> Iterator[Cause]:

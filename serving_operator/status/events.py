@@ -16,6 +16,7 @@ _FOUND = {"Good": "good enough", "Bad": "worse than stable", "Inconclusive": "ne
 _WHY = {
     "GoodEnough": "every step was good",
     "RollForward": "stable has no ready pod, and the canary is ready",
+    "Rollback": "the attempt that was committed after it is rolled back",
     "Restored": "its promotion was under way when the status was lost",
 }
 

@@ -68,6 +68,7 @@ def _present(objects: dict[str, Json]) -> dict[str, Json]:
     for key, found in objects.items():
         if key.startswith(kinds.INFERENCE_SERVICE.name):
             status = {k: v for k, v in found["status"].items() if k not in ("commands", "rejected")}
+            status["stable"] = {k: v for k, v in (status.get("stable") or {}).items() if k != "previous"}
             conditions = [c for c in status["conditions"] if c["type"] != "CommandIgnored"]
             found = {**found, "status": {**status, "conditions": conditions}}
             found["metadata"] = {k: v for k, v in found["metadata"].items() if k != "labels"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from serving_api.names import (
     ABORT_LABEL,
@@ -21,6 +22,7 @@ from serving_api.names import (
     SYSTEM_NAMESPACE,
 )
 from serving_io import kinds
+from tests.campaign import clock
 from tests.campaign.api import Api, Call, Observer
 from tests.campaign.cluster import Surroundings, backends, is_ready
 from tests.fakes.kube.ownership import Managers
@@ -32,7 +34,7 @@ NAMES = {
     "S2": "capacity before weight, for the canary and for what stays with stable",
     "S3": "nothing that a route or a proxy refers to is removed",
     "S4": "weights sum to 100 and move one way until an abort, the other way after",
-    "S5": "promoted only by a label that names the attempt",
+    "S5": "promoted only by a label that names the attempt, or rolled back by one that names what was committed after it",
     "S6": "one canary at a time, and no pods for anything but stable, canary and what the spec asks for",
     "S7": "a revision's pods stay what was recorded of them",
     "S8": "nothing foreign is written",
@@ -50,6 +52,7 @@ NAMES = {
     "O4": "the first write of an abort is that of the route",
     "D1": "no proxy sends a request where nobody answers",
     "D2": "nothing is removed before the longest request that it got has ended",
+    "K1": "pods that are kept warm stay until their time is over or another revision is asked for",
     "X1": "no exception that nobody foresaw",
 }
 SECRET = "s3cr3t-t0ken"
@@ -290,6 +293,9 @@ class Watcher:
             self.broken(
                 "D2", f"{kind} {name} was deleted {_now() - self._used[name]:.1f} s after its last request"
             )
+        life = self._lives.get(str(_owner(live)))
+        if kind == "Deployment" and service and life and _is_kept_warm(life, service, name):
+            self.broken("K1", f"{kind} {name} was deleted while it was kept warm")
         stable = (((service or {}).get("status") or {}).get("stable") or {}).get("revision")
         if service is not None and name in (
             f"{service['metadata']['name']}-{stable}",
@@ -327,7 +333,7 @@ class Watcher:
                 self.broken("S5", f"{command['kind']} {command['id']} was accepted and never given")
         was, is_ = before.get("stable") or {}, status.get("stable") or {}
         if was and is_ != was:
-            if ("Promote", is_.get("id")) not in life.given:
+            if ("Promote", is_.get("id")) not in life.given and not _rolls_back(life, was, is_):
                 self.broken("S5", f"{is_.get('id')} was committed without its label")
             if _commanded(before, "Abort", is_.get("id")):
                 self.broken("S14", f"{is_.get('id')} was committed after its abort")
@@ -422,7 +428,8 @@ class Watcher:
             self.broken("S4", f"{id_} was raised to {weight}% after it had been aborted")
         if _commanded(status, "Abort", id_):
             self.broken("S14", f"{id_} was raised to {weight}% after its abort was accepted")
-        if weight == 100 and ("Promote", id_) not in life.given:
+        rolls_back = _rolls_back(life, stable, canary)
+        if weight == 100 and ("Promote", id_) not in life.given and not rolls_back:
             self.broken("S5", f"{id_} got all of the traffic without its label")
         if life.drifted and weight <= int(canary.get("weight") or 0):
             return  # what was acknowledged is put back
@@ -430,7 +437,9 @@ class Watcher:
             before = change.old or {"metadata": {"uid": "", "generation": 0}}
             if life.acknowledged[:2] != (before["metadata"]["uid"], before["metadata"]["generation"]):
                 self.broken("O1", f"{id_} was raised to {weight}% on a route that was not acknowledged")
-        self._enough(service, canary["revision"], weight, "the canary")
+        if not rolls_back or self._world.autoscaler_is_alive:
+            # Without an autoscaler a rollback to kept pods goes by the last answer, as an abort does.
+            self._enough(service, canary["revision"], weight, "the canary")
         if weight < 100 and self._unready_seconds(stable["revision"]) < BROKEN_SECONDS:
             self._enough(service, stable["revision"], 100 - weight, "stable")
 
@@ -512,6 +521,27 @@ def _owner(manifest: Json) -> str | None:
 
 def _commanded(status: Json, kind: str, id_: str | None) -> bool:
     return any((c["kind"], c["id"]) == (kind, id_) for c in status.get("commands") or ())
+
+
+def _rolls_back(life: Life, stable: Json, attempt: Json) -> bool:
+    """Whether an attempt at the revision before stable was asked for by the abort label of stable."""
+    former = (stable.get("previous") or {}).get("revision")
+    return ("Abort", stable.get("id")) in life.given and attempt.get("revision") == former
+
+
+def _is_kept_warm(life: Life, service: Json, name: str) -> bool:
+    """Whether nobody has asked for another revision since the commit, and its time is not over."""
+    status = service.get("status") or {}
+    stable, canary = status.get("stable") or {}, status.get("canary")
+    former = (stable.get("previous") or {}).get("revision")
+    if canary or name != f"{service['metadata']['name']}-{former}":
+        return False
+    seconds = service["spec"]["rollout"].get("keepWarmSeconds", 0)
+    committed = datetime.fromisoformat(stable["committedAt"])
+    since = (committed - clock.START).total_seconds()
+    before = [revision for at, revision in life.wanted if at < since][-1:]
+    asked = {*before, *(revision for at, revision in life.wanted if at >= since)}
+    return asked <= {stable["revision"], former} and clock.now() < committed + timedelta(seconds=seconds)
 
 
 def _own_replicas(managers: Managers) -> set[str]:

@@ -198,6 +198,12 @@ mutant("deadline-never", f"{ROLLOUT}.deadlines:deadline")(
     always(datetime.fromisoformat("2099-01-01T00:00:00+00:00"))
 )
 mutant("lost-time-counts", f"{ROLLOUT}.deadlines:lost")(always(timedelta()))
+mutant("kept-warm-not-kept", f"{ROLLOUT}.previous:kept_warm")(always(None))
+mutant("kept-warm-for-ever", f"{ROLLOUT}.cleanup:_deletions")(lambda old: _but_the_former(old))
+mutant("rollback-without-capacity", f"{ROLLOUT}.capacity:is_warm")(always(True))
+mutant("rollback-forgets-rejection", f"{ROLLOUT}.previous:committed")(
+    lambda old: lambda observed, state, attempt: state.committed(attempt)
+)
 mutant("lease-not-checked", "serving_io.lease:Lease.check")(always(None))
 mutant("two-leaders", "serving_io.lease:Lease.held")(lambda old: _unheld)
 EXPECTED_TO_SURVIVE: dict[str, str] = {
@@ -241,6 +247,15 @@ def _early(plan: Plan, world: Any, kind: str) -> Plan:
         if found is not None and not found["metadata"].get("deletionTimestamp"):
             return dataclasses.replace(plan, writes=(delete(found, "too early"),))
     return plan
+
+
+def _but_the_former(old: Any) -> Any:
+    def deletions(observed: Observed, revision: str) -> Any:
+        stable = State.of(observed.world.service.get("status") or {}).stable
+        former = stable.previous.revision if stable and stable.previous else None
+        return () if revision == former else old(observed, revision)
+
+    return deletions
 
 
 def _not_while_running(old: Any) -> Any:

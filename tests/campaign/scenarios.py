@@ -75,6 +75,53 @@ async def abort(user: User) -> None:
     await user.rejected("b")
 
 
+async def second_committed(user: User, keep_warm_seconds: int) -> None:
+    """A second revision has replaced the first one, whose pods are kept for so long."""
+    rollout = manifest()["spec"]["rollout"] | {"keepWarmSeconds": keep_warm_seconds}
+    user.apply(manifest("a", rollout=rollout))
+    await user.committed("a")
+    user.apply(manifest("b", rollout=rollout))
+    await user.at_step("b")
+    user.command("Promote")
+    await user.committed("b")
+
+
+@scenario("rollback-warm")
+async def rollback_warm(user: User) -> None:
+    """The committed attempt is aborted while the pods of the one before are kept."""
+    await second_committed(user, 900)
+    await user.rest(30)
+    user.label("Abort", user.status["stable"]["id"])
+    await user.rejected("b")
+    await user.committed("a")
+
+
+@scenario("rollback-cold")
+async def rollback_cold(user: User) -> None:
+    """The committed attempt is aborted when nothing but the record is left of the one before."""
+    await second_committed(user, 0)
+    await user.left("a")
+    user.label("Abort", user.status["stable"]["id"])
+    await user.rejected("b")
+    await user.committed("a")
+
+
+@scenario("keep-warm-ends")
+async def keep_warm_ends(user: User) -> None:
+    """A new canary ends the time of pods that are kept, and is aborted; the rollback after that is a cold one."""
+    await second_committed(user, 900)
+    user.apply(manifest("c", rollout=user.service["spec"]["rollout"]))
+    await user.at_step("c")
+    await user.left("a")
+    user.command("Abort")
+    await user.rejected("c")
+    user.label("Abort", user.status["stable"]["id"])
+    await user.until(
+        lambda: (user.status.get("stable") or {}).get("revision") == user.revision("a"), "a is back"
+    )
+    await user.left("b")
+
+
 @scenario("v3-during-v2")
 async def v3_during_v2(user: User) -> None:
     """A third version comes while the second is at its step."""

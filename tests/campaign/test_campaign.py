@@ -15,7 +15,7 @@ from tests.campaign.rig import Outcome, known_reference, quiet, run
 from tests.campaign.scenarios import SCENARIOS
 from tests.campaign.shrink import shrunk
 
-SHORT = ("create", "label-promote", "abort", "v3-during-v2")
+SHORT = ("create", "label-promote", "abort", "v3-during-v2", "rollback-warm", "rollback-cold")
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +75,9 @@ def test_a_run_reproduces_from_its_plan() -> None:
         ("template-rendered-anew", "template-change", "S7"),
         ("finalizer-added", "create", "S10"),
         ("never-deletes", "abort-while-preparing", "L"),
+        ("kept-warm-not-kept", "rollback-warm", "K1"),
+        ("rollback-without-capacity", "rollback-cold", "S1"),
+        ("rollback-forgets-rejection", "rollback-warm", "L1"),
     ],
 )
 def test_wrong_operators_are_seen(name: str, scenario: str, said: str) -> None:

@@ -257,3 +257,30 @@ def test_other_storage_schemes_are_refused() -> None:
     """A scheme that nothing here can fetch is an error that names the form."""
     with pytest.raises(ValueError, match="expected pvc://CLAIM/PATH"):
         StoredModel.parse("s3://bucket/model")
+
+
+@pytest.mark.parametrize(
+    ("predictor", "threshold", "asks"),
+    [
+        (MODEL, 300, "httpGet"),
+        (MODEL | {"modelLoadSeconds": 1801}, 901, "httpGet"),
+        (CONTAINER, None, ""),
+        (CONTAINER | {"modelLoadSeconds": 1801}, 361, "tcpSocket"),
+    ],
+    ids=["model", "slow model", "container", "slow container"],
+)
+def test_a_model_has_its_time_to_load(predictor: dict[str, Any], threshold: int | None, asks: str) -> None:
+    """The startup probe asks what the readiness probe asks, and fails for as long as the model may load."""
+    made = container(predictor)
+    probe = made.get("startupProbe")
+    assert (probe or {}).get("failureThreshold") == threshold
+    assert probe is None or probe[asks] == made["readinessProbe"][asks]
+
+
+def test_a_container_loads_by_its_own_readiness() -> None:
+    """Its address, command and time-out are taken over; how often and for how long follows from the time to load."""
+    ready = {"httpGet": {"path": "/ready", "port": 8080}, "timeoutSeconds": 3, "periodSeconds": 60}
+    stated = {"container": CONTAINER["container"] | {"readinessProbe": ready}, "modelLoadSeconds": 60}
+    probe = container(stated)["startupProbe"]
+    assert (probe["httpGet"], probe["timeoutSeconds"]) == (ready["httpGet"], 3)
+    assert probe["periodSeconds"] * probe["failureThreshold"] == 60

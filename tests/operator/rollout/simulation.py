@@ -29,7 +29,7 @@ from serving_operator.judge.verdict import judge, limits_of
 from serving_operator.judge.windows import Evidence, Missing, Window
 from serving_operator.ownership import controller_of
 from serving_operator.rollout import facts
-from serving_operator.rollout.state import moment_of
+from serving_operator.rollout.state import moment_of, text_of
 from serving_operator.world import EventNote, Manifest, ObjectId, Plan, Settings, World, Write
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -100,6 +100,8 @@ class Simulation:
         self.pods: dict[str, Manifest] = {}
         self.now = START
         self.demand = demand
+        self.load_seconds = 0.0
+        """Seconds that the pods of image `loading` take until they are ready."""
         self.blind_windows = 0
         """Windows of the step in which nothing was scraped."""
         self.arrivals_per_minute: int | None = None
@@ -334,7 +336,9 @@ class Simulation:
             image = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
             mine = sorted(pod for pod in self.pods if pod.startswith(f"{name}-pod"))
             for pod in mine:
-                if image not in NEVER_READY and not self.pods[pod].get("killed"):
+                if image == "loading":
+                    self.pods[pod]["status"] = self._loading(self.pods[pod], deployment)
+                elif image not in NEVER_READY and not self.pods[pod].get("killed"):
                     self.pods[pod]["status"] = _pod_status(ready=True)
                 elif image in NEVER_READY:
                     self.pods[pod]["status"] = _pod_status(ready=False, image=image)
@@ -346,10 +350,27 @@ class Simulation:
                         "labels": deployment["metadata"]["labels"],
                     },
                     "status": _pod_status(ready=False, image=image),
+                    "started": self.now,
                 }
             for pod in mine[deployment["spec"]["replicas"] :]:
                 del self.pods[pod]
             self._count(name)
+
+    def _loading(self, pod: Manifest, deployment: Manifest) -> Manifest:
+        """A container that is ready after `load_seconds`, or is restarted at the end of its startup probe."""
+        started, age = pod["started"], (self.now - pod["started"]).total_seconds()
+        made = _pod_status(ready=age >= self.load_seconds)
+        made["conditions"][0]["lastTransitionTime"] = text_of(started)
+        container: Manifest = {"name": "model", "restartCount": 0, "ready": age >= self.load_seconds}
+        container["state"] = {"running": {"startedAt": text_of(started)}}
+        probe = deployment["spec"]["template"]["spec"]["containers"][0].get("startupProbe")
+        limit = probe["periodSeconds"] * probe["failureThreshold"] if probe else float("inf")
+        if limit <= min(age, self.load_seconds):
+            ended = started + timedelta(seconds=limit)
+            last = {"startedAt": text_of(started), "finishedAt": text_of(ended), "exitCode": 137}
+            container |= {"restartCount": 1, "lastState": {"terminated": last}}
+        made["containerStatuses"] = [container]
+        return made
 
     def _count(self, name: str) -> None:
         mine = [pod for pod in self.pods if pod.startswith(f"{name}-pod")]
@@ -537,6 +558,9 @@ class Simulation:
         """A canary that has traffic gets more by its label, or after good evidence at the weight that it has."""
         id_ = canary["id"]
         labelled = ("Promote", id_) in self.given_labels
+        if (canary.get("promotion") or {}).get("reason") == "Rollback":
+            assert has == 100, f"{has} is not all of the traffic"
+            return  # asked for when it began: see _check_promotion
         rolls_forward = (canary.get("promotion") or {}).get("reason") == "RollForward"
         if has < 100:
             weights_of_steps = [step["weight"] for step in self._rollout_of(canary["revision"])["steps"]]
@@ -572,9 +596,22 @@ class Simulation:
         revision = key.name.removeprefix(f"{KEY.name}-")
         if key.kind in ("Deployment", "Service") and self.route is not None:
             assert revision not in weights(self.route), f"S3: {key} is still in the route"
+        assert key.kind != "Deployment" or revision != self._kept_warm(), f"{key} is kept warm"
         assert revision != (self.status.get("stable") or {}).get("revision") or key.kind == AUTOSCALER_KIND, (
             "S3"
         )
+
+    def _kept_warm(self) -> str | None:
+        """Return the former revision while its pods are to stay; a canary ends that, and a spec that asks for one."""
+        stable, rollout = self.status.get("stable") or {}, self.service["spec"]["rollout"]
+        if "previous" not in stable or "canary" in self.status:
+            return None
+        known = [stable, stable["previous"], *self.status.get("rejected", ())]
+        wanted = revision_of(InferenceService.parse(self.service).spec.predictor)
+        if wanted not in [entry["revision"] for entry in known]:
+            return None
+        until = moment_of(stable["committedAt"]) + timedelta(seconds=rollout.get("keepWarmSeconds", 0))
+        return str(stable["previous"]["revision"]) if self.now < until else None
 
     def _check_bounds(self) -> None:
         status = self.status
@@ -594,7 +631,7 @@ class Simulation:
         was, is_ = before.get("stable") or {}, after.get("stable") or {}
         decided = (after.get("canary") or {}).get("promotion")
         if decided and decided != (before.get("canary") or {}).get("promotion"):
-            self._check_promotion(after["canary"], was)
+            self._check_promotion(after["canary"], was or is_)
         if was and is_ != was:
             assert is_, "the stable revision was forgotten"
             by_itself = (before.get("canary") or {}).get("promotion")
@@ -614,6 +651,10 @@ class Simulation:
             assert entry["message"], entry
 
     def _check_promotion(self, canary: Manifest, stable: Manifest) -> None:
+        if canary["promotion"]["reason"] == "Rollback":
+            assert ("Abort", stable["id"]) in self.given_labels, "S5: rolled back unasked"
+            assert canary["revision"] == stable["previous"]["revision"], "rolled back to another revision"
+            return
         rollout = self._rollout_of(canary["revision"])
         assert rollout["promotion"] == "Automatic", "S5: nobody asked for promotion without a label"
         if canary["promotion"]["reason"] == "GoodEnough":

@@ -71,7 +71,9 @@ def test_is_promoted_by_its_label_and_the_old_one_goes() -> None:
     cluster = at_step()
     cluster.label("Promote", f"{B}-2")
     cluster.run(60)
-    assert cluster.status["stable"] == {"id": f"{B}-2", "revision": B}
+    stable = cluster.status["stable"]
+    assert (stable["id"], stable["revision"]) == (f"{B}-2", B)
+    assert stable["previous"] == {"id": f"{A}-1", "revision": A}
     assert weights(cluster.route or {}) == {B: 100}
     service = cluster.objects[ObjectId("Service", KEY.name)]
     assert service["spec"]["selector"]["serving-operator.dev/revision"] == B

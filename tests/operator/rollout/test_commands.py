@@ -25,7 +25,7 @@ ROWS = [
     Row("a typing error names the right id", "Promote", f"{B}-9", "UnknownAttempt", f"promote={B}-2"),
     Row("a value that is no id", "Abort", "yes", "UnknownAttempt", f"abort={B}-2"),
     Row("the id of the stable revision is over", "Promote", f"{A}-1", "StaleLabel", f"promote={B}-2"),
-    Row("the committed one cannot be aborted", "Abort", f"{A}-1", "StaleLabel", f"abort={B}-2"),
+    Row("one attempt is ended at a time", "Abort", f"{A}-1", "AttemptUnderWay", f"abort={B}-2"),
     Row(
         "nothing is rejected, so nothing is retried", "Retry", f"{B}-2", "UnknownAttempt", "nothing to retry"
     ),

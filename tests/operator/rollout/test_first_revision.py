@@ -8,7 +8,9 @@ from tests.operator.rollout.simulation import KEY, Simulation, inference_service
 def test_becomes_stable_without_a_canary() -> None:
     """A first revision gets its need, then the route and the stable Service, then is committed."""
     cluster = settled()
-    assert cluster.status["stable"] == {"id": f"{revision('a')}-1", "revision": revision("a")}
+    stable = cluster.status["stable"]
+    assert (stable["id"], stable["revision"]) == (f"{revision('a')}-1", revision("a"))
+    assert "previous" not in stable
     assert "canary" not in cluster.status
     assert weights(cluster.route or {}) == {revision("a"): 100}
 

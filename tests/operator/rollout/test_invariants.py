@@ -34,7 +34,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("apply"), st.sampled_from(IMAGES)),
     st.tuples(
         st.sampled_from(("Promote", "Abort", "Retry")),
-        st.sampled_from(("current", "rejected", "old", "none")),
+        st.sampled_from(("current", "stable", "rejected", "old", "none")),
     ),
     st.tuples(st.just("break"), st.sampled_from(("stable", "canary"))),
     st.tuples(st.just("heal"), st.none()),
@@ -68,6 +68,7 @@ def act(cluster: Simulation, action: str, value: Any) -> None:
         ids = {
             "current": (status.get("canary") or {}).get("id", "00000000-7"),
             "rejected": rejected[-1]["id"],
+            "stable": (status.get("stable") or {}).get("id", "00000000-8"),
             "old": f"{revision('b')}-2",
             "none": None,
         }
@@ -98,6 +99,10 @@ def act(cluster: Simulation, action: str, value: Any) -> None:
 
 def in_mode(mode: str, image: str) -> Manifest:
     """Return a service whose replicas are set by the autoscaler, by the operator, or by somebody else."""
+    if mode == "Kept warm":
+        made = inference_service(image)
+        made["spec"]["rollout"] |= {"keepWarmSeconds": 90, "rollbackWindowSeconds": 300}
+        return made
     if mode == "Auto":
         return inference_service(image)
     if mode == "Judged":
@@ -121,7 +126,9 @@ def heal(cluster: Simulation) -> None:
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    st.sampled_from(("Auto", "Advise", "External", "Judged", "Judged", "Judged by hand")),
+    st.sampled_from(
+        ("Auto", "Advise", "External", "Judged", "Judged", "Judged by hand", "Kept warm", "Kept warm")
+    ),
     st.lists(ACTIONS, max_size=25),
 )
 def test_no_order_of_events_breaks_an_invariant(mode: str, actions: list[tuple[str, Any]]) -> None:

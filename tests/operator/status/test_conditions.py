@@ -10,6 +10,7 @@ import pytest
 
 from serving_operator.judge.windows import Window
 from serving_operator.world import ObjectId
+from tests.operator.rollout import rolling_back as rolling
 from tests.operator.rollout.simulation import (
     BAD,
     KEY,
@@ -245,6 +246,31 @@ def lost() -> Simulation:
     return cluster
 
 
+def rolling_back(**rollout: int) -> Simulation:
+    cluster = rolling.abort(rolling.committed(**rollout))
+    cluster.run(2)
+    return cluster
+
+
+def late_rollback() -> Simulation:
+    cluster = after(rolling_back(keepWarmSeconds=0), 1)
+    for _ in range(150):
+        cluster.break_pods(A)
+        cluster.tick()
+        cluster.autoscaler()
+        cluster.reconcile()
+    return cluster
+
+
+def slow_to_load() -> Simulation:
+    cluster = settled()
+    service = inference_service("loading")
+    service["spec"]["predictor"]["modelLoadSeconds"] = 60
+    cluster.load_seconds = 1000
+    cluster.apply(service)
+    return after(cluster, 200)
+
+
 def unreadable() -> Simulation:
     cluster = settled()
     cluster.service["spec"]["predictor"]["minReplicas"] = 0
@@ -288,12 +314,19 @@ STATES: dict[str, Callable[[], Simulation]] = {
     "canary is promoted": lambda: labelled(at_step(), "Promote", 1),
     "canary soaks at 100 percent": lambda: until(labelled(at_step(), "Promote"), "Soaking"),
     "committed, the old one leaves": lambda: labelled(at_step(), "Promote", 20),
+    "committed, the old one is kept warm": rolling.committed,
+    "rollback gets its capacity": lambda: rolling_back(keepWarmSeconds=0),
+    "rollback to kept pods": rolling_back,
+    "rollback soaks": lambda: until(rolling_back(), "Soaking"),
+    "rollback finds its pods crashing, too late": late_rollback,
+    "rolled back": lambda: after(rolling_back(), 100),
     "canary is aborted by its label": lambda: labelled(at_step(), "Abort", 2),
     "spec is back at stable": lambda: with_spec(at_step(), "a", 2),
     "spec changes during a canary": lambda: with_spec(at_step(), "c", 2),
     "abort would leave nobody to answer": abort_in_the_dark,
     "rejected by its label": lambda: labelled(at_step(), "Abort", 60),
     "rejected past its deadline": lambda: with_spec(settled(), "unpullable", 200),
+    "rejected for loading too long": slow_to_load,
     "rejected for being worse than stable": lambda: with_traffic(BAD, 90),
     "rejected for want of evidence": lambda: with_traffic(
         QUIET, 120, analysis={"windowSeconds": 10, "stepDeadlineSeconds": 60, "onInconclusive": "Abort"}

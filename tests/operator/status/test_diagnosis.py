@@ -1,5 +1,6 @@
 """Why pods are not ready, as the kubelet, the scheduler and the API server say it."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
@@ -126,6 +127,42 @@ def test_reads_the_cause_from_a_deployment(message: str, reason: str) -> None:
     assert cause is not None
     assert cause.reason == reason
     assert message in cause.message
+
+
+@pytest.mark.parametrize(
+    ("why", "unready", "lasted", "ended", "reason"),
+    [
+        ("its time to load is over", 0, 60, {}, "LoadDeadlineExceeded"),
+        ("it ended by itself before", 0, 59, {}, "CrashLoop"),
+        ("it had been ready before it ended", 30, 600, {}, "CrashLoop"),
+        ("it ran out of memory as it loaded", 0, 60, {"reason": "OOMKilled"}, "OutOfMemory"),
+    ],
+)
+def test_reads_a_load_that_takes_too_long(
+    why: str, unready: int, lasted: int, ended: dict[str, Any], reason: str
+) -> None:
+    """A container that its startup probe ends was never ready, and lasted for as long as the probe allows."""
+    started = datetime(2026, 1, 1, tzinfo=UTC)
+    times = {
+        name: (started + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
+        for name, seconds in (("startedAt", 0), ("finishedAt", lasted), ("unready", unready))
+    }
+    last = {"startedAt": times["startedAt"], "finishedAt": times["finishedAt"], "exitCode": 137} | ended
+    container = {
+        "name": "model",
+        "restartCount": 1,
+        "state": {"running": {}},
+        "lastState": {"terminated": last},
+    }
+    ready = {"type": "Ready", "status": "False", "lastTransitionTime": times["unready"]}
+    pod = {"metadata": {"name": "p"}, "status": {"conditions": [ready], "containerStatuses": [container]}}
+    probe = {"periodSeconds": 5, "failureThreshold": 10, "initialDelaySeconds": 10}
+    deployment = {"spec": {"template": {"spec": {"containers": [{"startupProbe": probe}]}}}}
+
+    cause = diagnose([pod], deployment)
+
+    assert cause is not None
+    assert cause.reason == reason
 
 
 def test_a_leaving_pod_is_no_evidence() -> None:
