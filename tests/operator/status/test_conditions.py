@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from serving_operator.judge.windows import Window
-from serving_operator.world import ObjectId
+from serving_operator.world import Manifest, ObjectId
 from tests.operator.rollout.simulation import (
     BAD,
     KEY,
@@ -21,6 +21,7 @@ from tests.operator.rollout.simulation import (
     judged,
     revision,
     settled,
+    unrouted,
 )
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "conditions.md"
@@ -227,10 +228,35 @@ def refused() -> Simulation:
     return cluster
 
 
-def without_gateway_api(image: str) -> Simulation:
+def without_gateway_api(wanted: str | Manifest, seconds: int = 10) -> Simulation:
     cluster = Simulation(routes_served=False)
     cluster.run(20)
-    return with_spec(cluster, image, 10)
+    cluster.apply(inference_service(wanted) if isinstance(wanted, str) else wanted)
+    return after(cluster, seconds)
+
+
+def endpoints_do_not_follow() -> Simulation:
+    cluster = without_gateway_api("b")
+    cluster.held_slices = tuple(cluster.slices())
+    return labelled(cluster, "Promote", 10)
+
+
+def without_gateway_api_all_crash() -> Simulation:
+    cluster = without_gateway_api("a")
+    cluster.break_pods(A)
+    return after(cluster, 1)
+
+
+def gateway_api_goes() -> Simulation:
+    cluster = at_step()
+    cluster.serve_routes(False)
+    return after(cluster, 10)
+
+
+def unrouted_canary() -> Simulation:
+    cluster = after(Simulation(unrouted()), 20)
+    cluster.apply(unrouted("b"))
+    return after(cluster, 10)
 
 
 def lost() -> Simulation:
@@ -301,7 +327,17 @@ STATES: dict[str, Callable[[], Simulation]] = {
     "quota without room": without_room,
     "refused by the API server": refused,
     "without the Gateway API": lambda: without_gateway_api("a"),
-    "without the Gateway API, new revision": lambda: without_gateway_api("b"),
+    "without the Gateway API, canary gets its capacity": lambda: without_gateway_api("b", 1),
+    "without the Gateway API, canary waits for its label": lambda: without_gateway_api("b"),
+    "without the Gateway API, canary was to be judged": lambda: without_gateway_api(judged("b")),
+    "without the Gateway API, endpoints do not follow": endpoints_do_not_follow,
+    "without the Gateway API, canary soaks": lambda: until(
+        labelled(without_gateway_api("b"), "Promote"), "Soaking"
+    ),
+    "without the Gateway API, all pods crash": without_gateway_api_all_crash,
+    "the Gateway API goes during a canary": gateway_api_goes,
+    "no route asked for": lambda: after(Simulation(unrouted()), 20),
+    "no route asked for, canary waits for its label": unrouted_canary,
     "record and Deployment lost": lost,
     "spec that cannot be read": unreadable,
 }
