@@ -15,7 +15,7 @@ from tests.campaign.rig import Outcome, known_reference, quiet, run
 from tests.campaign.scenarios import SCENARIOS
 from tests.campaign.shrink import shrunk
 
-SHORT = ("create", "label-promote", "abort", "v3-during-v2")
+SHORT = ("create", "label-promote", "abort", "v3-during-v2", "no-gateway-api")
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +75,9 @@ def test_a_run_reproduces_from_its_plan() -> None:
         ("template-rendered-anew", "template-change", "S7"),
         ("finalizer-added", "create", "S10"),
         ("never-deletes", "abort-while-preparing", "L"),
+        ("switched-unasked", "no-gateway-api", "S2"),
+        ("switch-forgotten", "no-gateway-api", "S4"),
+        ("switch-at-once", "no-gateway-api", "S5"),
     ],
 )
 def test_wrong_operators_are_seen(name: str, scenario: str, said: str) -> None:
