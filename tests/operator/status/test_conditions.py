@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from serving_operator.judge.windows import Window
+from serving_operator.judge.windows import Missing, Window
 from serving_operator.world import Manifest, ObjectId
 from tests.operator.rollout.simulation import (
     BAD,
@@ -160,9 +160,9 @@ def at_judged_step(**rollout: object) -> Simulation:
     raise AssertionError(cluster.status)
 
 
-def without_source() -> Simulation:
+def without_source(missing: Missing = SOURCE_AWAY) -> Simulation:
     cluster = at_judged_step()
-    cluster.source_missing = SOURCE_AWAY
+    cluster.source_missing = missing
     return after(cluster, 2)
 
 
@@ -300,6 +300,9 @@ STATES: dict[str, Callable[[], Simulation]] = {
     "canary's requests are too few to judge it in time": too_few_requests,
     "canary's evidence is collected": lambda: with_traffic(QUIET, 5),
     "canary's evidence has no source": without_source,
+    "canary's requests are counted together with stable's": lambda: without_source(
+        Missing("SplitNotVisible", "Envoy counts both together; set analysis.source.", needs_person=True)
+    ),
     "canary lacks replicas at its step": below_need_at_step,
     "canary is good, the next weight is prepared": lambda: until(at_judged_step(), "Advancing"),
     "canary is neither good nor bad in time": lambda: with_traffic(QUIET, 80),
