@@ -62,7 +62,8 @@ def fact(observed: Observed, purpose: str) -> str | None:
 def settled_at(observed: Observed, *, draining: bool = False) -> datetime:
     """Return when the present generation, acknowledged by now, has also reached every proxy."""
     found = fact(observed, "drained" if draining else "acknowledged")
-    assert found is not None
+    if found is None:
+        return observed.now  # nothing carries any traffic, so that there is nothing to be told
     return observed.first_seen(found) + timedelta(seconds=observed.settings.propagation_delay_seconds)
 
 

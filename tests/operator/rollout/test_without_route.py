@@ -141,6 +141,19 @@ def test_abort_after_the_switch_switches_back_first() -> None:
     assert switches(cluster) == [A, B, A]
 
 
+def test_abort_ends_although_somebody_else_has_the_services_name() -> None:
+    """Nothing of ours sends any requests then; the conflict is told, and the attempt is over."""
+    cluster = waiting()
+    service = cluster.objects[STABLE_SERVICE]
+    metadata = {"name": KEY.name, "namespace": KEY.namespace, "uid": "theirs", "resourceVersion": "1"}
+    cluster.objects[STABLE_SERVICE] = service | {"metadata": metadata}
+    cluster.label("Abort", cluster.status["canary"]["id"])
+    cluster.run(40)
+    assert cluster.status["rejected"][-1]["revision"] == B
+    assert cluster.condition("NameConflict") is not None
+    assert cluster.objects[STABLE_SERVICE]["metadata"] == metadata
+
+
 def test_spec_back_at_stable_ends_the_attempt_without_rejection() -> None:
     """As with a route; the Service is not touched."""
     cluster = waiting()
