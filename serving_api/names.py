@@ -31,6 +31,7 @@ MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 
 ATTEMPT_ANNOTATION = f"{GROUP}/attempt"
 ABORTING_ANNOTATION = f"{GROUP}/aborting"
+WEIGHTS_ANNOTATION = f"{GROUP}/weights"
 
 CONTAINER = "model"
 HTTP_PORT_NAME = "http"

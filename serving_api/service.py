@@ -279,6 +279,18 @@ class InferenceServiceSpec(Model):
                 path=".rollout.analysis",
             ),
             rule(
+                "has(self.route) || !has(self.rollout.analysis)",
+                "rollout.analysis compares revisions that share the traffic by weight, which takes a route; add route, or "
+                "remove the analysis",
+                path=".rollout.analysis",
+            ),
+            rule(
+                "has(self.route) || self.rollout.steps.all(step, step.weight == 10)",
+                "rollout.steps has no effect without route: a new revision gets all of the traffic at once, by its label; "
+                "add route, or remove the steps",
+                path=".rollout.steps",
+            ),
+            rule(
                 "!has(self.rollout.analysis) || !has(self.rollout.analysis.unacceptablePercent) || !has(self.objective) || "
                 "self.rollout.analysis.unacceptablePercent > 100 - self.objective.percent",
                 "rollout.analysis.unacceptablePercent must be more than the objective allows: more than 100 - objective.percent",
@@ -319,8 +331,8 @@ class InferenceServiceSpec(Model):
     """Who sets the number of replicas, and how."""
     rollout: Rollout = Rollout()
     """How a new revision takes over."""
-    route: Route
-    """How requests reach the service from outside."""
+    route: Route | None = None
+    """How requests reach the service from outside; if absent it is reached inside the cluster only, and no weights are to be had."""
 
 
 class InferenceService(Model):

@@ -13,6 +13,7 @@ from serving_operator.repair import is_lost, repair
 from serving_operator.rollout import (
     abort,
     attempts,
+    bluegreen,
     capacity,
     cleanup,
     commands,
@@ -53,6 +54,7 @@ def decide(world: World, settings: Settings, now: datetime) -> Plan:
     observed = Observed(replace(world, since=facts(world, now)), settings, now, service)
     recorded = State.of(world.service.get("status") or {})
     state = rollback.recovered(observed, attempts.recovered(observed, recorded))
+    state = bluegreen.adapted(observed, state)
     heard = commands.hear(observed, state)
     drift = _settle(list(repair(observed, state)))
     move = _move(observed, heard, state, drift.conflicts)
@@ -93,12 +95,10 @@ def _move(observed: Observed, heard: Heard, state: State, conflicts: tuple[str, 
         return first.serve(observed, state)
     if state.canary is None:
         return settled.begin_if_asked(observed, state)
-    if not observed.world.routes_served:
-        return deadlines.waiting(observed, state, steps.no_route(observed), steps.PREPARING)
     why = abort.cause(observed, state)
     if why is not None:
         return abort.carry_out(observed, state, why)
-    if observed.route is None or routing.is_drifted(observed, state):
+    if (observed.routed and observed.route is None) or routing.is_drifted(observed, state):
         return deadlines.waiting(observed, state, steps.no_route(observed), steps.PREPARING)
     if conflicts:
         return deadlines.waiting(observed, state, _in_the_way(conflicts), steps.PREPARING)

@@ -9,12 +9,12 @@ from serving_operator.children.autoscaler import inference_autoscaler
 from serving_operator.children.deployment import deployment
 from serving_operator.children.disruption import disruption_budget
 from serving_operator.children.revision import attempt_of, controller_revision, recovered, restated
-from serving_operator.children.services import revision_service, stable_service
+from serving_operator.children.services import revision_service
 from serving_operator.ensure import Ensured, ensure
-from serving_operator.rollout import capacity, previous, replicas, rollback, routing
-from serving_operator.rollout.observed import Observed, Revision
+from serving_operator.rollout import capacity, previous, replicas, rollback, routing, selection
+from serving_operator.rollout.observed import Observed, Revision, is_leaving
 from serving_operator.rollout.state import State
-from serving_operator.world import Manifest, Write
+from serving_operator.world import Manifest, ObjectId, Write
 
 
 def repair(observed: Observed, state: State) -> Iterator[Ensured]:
@@ -28,7 +28,7 @@ def repair(observed: Observed, state: State) -> Iterator[Ensured]:
         if seen.record is not None:
             yield from _children(observed, state, seen, seen.record)
     if state.stable is not None:
-        yield from _stable_service(observed, state.stable.revision)
+        yield from _stable_service(observed, state)
         yield from route(observed, state)
 
 
@@ -71,7 +71,11 @@ def record(observed: Observed, state: State, seen: Revision) -> Manifest | None:
 
 def route(observed: Observed, state: State) -> Iterator[Ensured]:
     """Yield what puts the route back: what the user edits at once, the weights as they were acknowledged."""
-    if not observed.world.routes_served:
+    if not observed.routed:
+        # The stable Service carries the traffic now. Without the Gateway API there is nothing to be seen, or deleted.
+        unasked = observed.world.objects.get(ObjectId("HTTPRoute", observed.name))
+        if unasked is not None and not is_leaving(unasked):
+            yield Ensured(delete(unasked, "the service asks for no route"))
         return
     weights = routing.backends(observed, state)
     if weights:
@@ -130,12 +134,11 @@ def autoscaler(observed: Observed, state: State, revision: str, recorded: Manife
     )
 
 
-def _stable_service(observed: Observed, revision: str) -> Iterator[Ensured]:
-    recorded = observed.records.get(revision)
-    if recorded is not None:
-        yield ensure(
-            observed, stable_service(observed.service, recorded), f"the stable Service selects {revision}"
-        )
+def _stable_service(observed: Observed, state: State) -> Iterator[Ensured]:
+    revision = selection.wanted(observed, state)
+    if revision is not None and revision in observed.records:
+        wanted = selection.manifest(observed, revision)
+        yield ensure(observed, wanted, f"the stable Service selects {revision}")
 
 
 def delete(live: Manifest, why: str) -> Write:

@@ -16,15 +16,14 @@ from localcluster.cluster import Cluster, ClusterNotFoundError
 from localcluster.gateway.admin import EnvoyAdmin
 from localcluster.gateway.controller import Controller
 from localcluster.gateway.envoy import layout_of
-from localcluster.gateway.translate import ClusterNaming
 from localcluster.gateway.xds_files import XdsFiles
 from localcluster.lock import exclusive
 from localcluster.paths import this_python
 
 
-async def _run(cluster: Cluster, kubeconfig: Path, naming: ClusterNaming) -> None:
+async def _run(cluster: Cluster, kubeconfig: Path) -> None:
     envoy = EnvoyAdmin(cluster.envoy_admin_host, cluster.envoy_admin_port, cluster.log_dir / "envoy.log")
-    files = XdsFiles(layout_of(cluster, naming))
+    files = XdsFiles(layout_of(cluster))
     async with connect(kubeconfig) as api:
         try:
             await Controller(api, envoy, files, cluster.gateway_http_port).run()
@@ -36,13 +35,6 @@ def main() -> int:
     """Run the gateway's controller until it is stopped."""
     parser = argparse.ArgumentParser(prog=f"{this_python()} -m localcluster.gateway", description=__doc__)
     parser.add_argument("--run-dir", type=Path, required=True, help="run directory of the cluster")
-    parser.add_argument(
-        "--cluster-naming",
-        type=ClusterNaming,
-        choices=list(ClusterNaming),
-        default=ClusterNaming.PER_BACKEND,
-        help="one Envoy cluster per backend, or one per rule with weighted localities (default: %(default)s)",
-    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -57,7 +49,7 @@ def main() -> int:
     taken = f"a gateway controller runs already for {cluster.run_dir}; stop it first"
     with exclusive(layout_of(cluster).directory / "controller.lock", lambda: parser.error(taken)):
         try:
-            asyncio.run(_run(cluster, kubeconfig, arguments.cluster_naming))
+            asyncio.run(_run(cluster, kubeconfig))
         except KubeconfigError as error:
             parser.error(str(error))
         except KeyboardInterrupt:

@@ -20,14 +20,14 @@ from localcluster.cluster import Cluster, ClusterNotFoundError
 from localcluster.files import replace_file
 from localcluster.gateway.buckets import buckets, objectives_milliseconds
 from localcluster.gateway.resources import file_source
-from localcluster.gateway.translate import ClusterNaming, Layout
+from localcluster.gateway.translate import Layout
 from localcluster.gateway.xds_files import XdsFiles
 from localcluster.paths import this_python
 
 
-def layout_of(cluster: Cluster, naming: ClusterNaming = ClusterNaming.PER_BACKEND) -> Layout:
+def layout_of(cluster: Cluster) -> Layout:
     """Where the gateway's files of a cluster lie."""
-    return Layout(cluster.run_dir / "gateway", cluster.log_dir / "envoy-access.log", naming)
+    return Layout(cluster.run_dir / "gateway", cluster.log_dir / "envoy-access.log")
 
 
 def bootstrap(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +14,9 @@ from localcluster.gateway.backends import RuleBackends, SliceIndex, rule_backend
 from localcluster.gateway.resources import Resource
 from localcluster.gateway.world import Key, Verdict, World, generation_of
 from localcluster.objects import Object
+
+NAMING_ANNOTATION = "serving-operator.dev/cluster-naming"
+"""On a Gateway: how clusters of the routes that attach to it are named."""
 
 
 class ClusterNaming(StrEnum):
@@ -27,11 +30,10 @@ class ClusterNaming(StrEnum):
 
 @dataclass(frozen=True)
 class Layout:
-    """Where Envoy finds its files, and how clusters are named."""
+    """Where Envoy finds its files."""
 
     directory: Path
     access_log: Path
-    naming: ClusterNaming = ClusterNaming.PER_BACKEND
 
     def endpoints_file(self, cluster: str) -> Path:
         """The endpoints of one cluster (Envoy takes one assignment per file)."""
@@ -100,13 +102,14 @@ def translate(world: World, layout: Layout) -> Translation:
         if complaint is not None:
             answers.append(_refused(key, route, attached, complaint))
             continue
+        naming = _naming(attached, gateways)
         problems: list[Verdict] = []
         route_clusters: dict[str, Resource] = {}
         for index, rule in enumerate(route.get("spec", {}).get("rules", [])):
             found = rule_backends(key.namespace, f"spec.rules[{index}]", rule, slices, world)
             problems += found.problems
             shares = []
-            for name, weight, assignment in _clusters(key, index, found, layout.naming):
+            for name, weight, assignment in _clusters(key, index, found, naming):
                 shares.append((name, weight))
                 route_clusters[name] = assignment
             shares.append((resources.MISSING_CLUSTER, found.unresolved_weight))
@@ -122,7 +125,7 @@ def translate(world: World, layout: Layout) -> Translation:
             endpoints |= route_clusters
             for name in route_clusters:
                 clusters[name] = resources.cluster(
-                    name, layout.endpoints_file(name), layout.naming is ClusterNaming.MERGED
+                    name, layout.endpoints_file(name), naming is ClusterNaming.MERGED
                 )
         answers.append(
             RouteAnswer(key, generation_of(route), attached, _resolved(problems), frozenset(route_clusters))
@@ -144,6 +147,16 @@ def translate(world: World, layout: Layout) -> Translation:
         route_answers=tuple(answers),
         gateway_answers=tuple(_gateway_answer(key, item, answers) for key, item in sorted(gateways.items())),
     )
+
+
+def _naming(attached: tuple[Attachment, ...], gateways: Mapping[Key, Object]) -> ClusterNaming:
+    """What any Gateway of a route asks for: a route has its clusters once, whichever Gateways it attaches to."""
+    asked = {
+        (gateways[listener.gateway]["metadata"].get("annotations") or {}).get(NAMING_ANNOTATION)
+        for attachment in attached
+        for listener in attachment.listeners
+    }
+    return ClusterNaming.MERGED if ClusterNaming.MERGED in asked else ClusterNaming.PER_BACKEND
 
 
 def _clusters(

@@ -18,9 +18,10 @@ def route(
 ) -> Manifest:
     """Return the route that gives each `(revision, weight percent)` its share.
 
-    Whatever the API server would fill in is stated, so that an edit of it is seen.
+    Whatever the API server would fill in is stated, so that an edit of it is seen. The service must have a route.
     """
     spec = service.spec
+    assert spec.route is not None
     return {
         "apiVersion": f"{GATEWAY_GROUP}/v1",
         "kind": "HTTPRoute",

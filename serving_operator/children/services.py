@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from serving_api.names import HTTP_PORT_NAME, revision_name, selector_labels
 from serving_api.service import InferenceService
 from serving_operator.children.metadata import metadata, revision_in
@@ -18,9 +20,11 @@ def revision_service(service: InferenceService, revision_object: Manifest) -> Ma
     )
 
 
-def stable_service(service: InferenceService, revision_object: Manifest) -> Manifest:
+def stable_service(
+    service: InferenceService, revision: str, annotations: Mapping[str, str] | None = None
+) -> Manifest:
     """Return the Service named like the InferenceService; it selects this revision and no other."""
-    return _service(service, metadata(service, service.key.name), revision_in(revision_object))
+    return _service(service, metadata(service, service.key.name, annotations=annotations), revision)
 
 
 def _service(service: InferenceService, described: Manifest, revision: str) -> Manifest:

@@ -48,6 +48,7 @@ NOT_CONFIGURED: Final = Missing(
     "PrometheusNotConfigured",
     "The operator was not told where Prometheus is; set prometheusUrl in the ConfigMap serving-config (or "
     "--prometheus-url) and restart it.",
+    needs_person=True,
 )
 
 

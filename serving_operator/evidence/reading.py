@@ -117,7 +117,9 @@ def _missing(
     canary, stable = (question.backend(revision) for revision in (question.canary, question.stable))
     for backend in (canary, stable):
         if tally.lacks_bound(backend, bound, start, end):
-            return Missing("ObjectiveNotMeasurable", _nearest(question, source, bounds, backend))
+            return Missing(
+                "ObjectiveNotMeasurable", _nearest(question, source, bounds, backend), needs_person=True
+            )
     if tally.has_series(stable, start, end):
         return None  # a canary without series where stable has some got no request
     if (question.key.namespace, question.key.name) in tally.routes:
@@ -125,6 +127,7 @@ def _missing(
             "SplitNotVisible",
             "The gateway's Envoy counts all backends of the route together; set analysis.source to runtime, or use a "
             "gateway that makes a cluster named after each backend (httproute/…/backend/<service>).",
+            needs_person=True,
         )
     if tally.not_finite:
         return Missing(

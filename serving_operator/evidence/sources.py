@@ -149,7 +149,9 @@ def source_of(name: str, profiles: tuple[str, ...]) -> Source | Missing:
     """The source that an analysis names, for revisions whose runtimes have these signal profiles."""
     if name != RUNTIME:
         return SOURCES.get(name) or Missing(
-            "SourceUnknown", f"analysis.source {name!r} is not known; set runtime, envoy-gateway or istio."
+            "SourceUnknown",
+            f"analysis.source {name!r} is not known; set runtime, envoy-gateway or istio.",
+            needs_person=True,
         )
     for profile in profiles:
         if f"{RUNTIME}/{profile}" not in SOURCES:
@@ -157,11 +159,13 @@ def source_of(name: str, profiles: tuple[str, ...]) -> Source | Missing:
                 "SourceNotMeasurable",
                 "The metrics of a container are its own, and analysis.source runtime reads none of them; set "
                 "analysis.source to envoy-gateway or istio, whichever serves the route.",
+                needs_person=True,
             )
     if len(set(profiles)) != 1:
         return Missing(
             "SourceNotMeasurable",
             f"Canary and stable are counted by different metrics ({', '.join(profiles)}); set analysis.source to "
             "envoy-gateway or istio, which count both alike.",
+            needs_person=True,
         )
     return SOURCES[f"{RUNTIME}/{profiles[0]}"]

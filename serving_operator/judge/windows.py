@@ -38,6 +38,8 @@ class Missing:
 
     reason: str
     message: str
+    needs_person: bool = False
+    """Whether it stays so until somebody changes something; the others pass by themselves."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,8 @@ def carry_out(observed: Observed, state: State, why: Abort) -> Move:
             observed, routing.with_leaving(observed, weights), f"attempt {canary.id} is aborted", carried
         )
         return Move(begun, why.reason, why.message, writes=(write,))
-    if canary.revision in observed.weights and not acknowledge.settled(observed, draining=True):
+    may_get_requests = canary.revision in observed.weights or not observed.routed
+    if may_get_requests and not acknowledge.settled(observed, draining=True):
         answer = acknowledge.drained(observed)
         moments = (acknowledge.settled_at(observed, draining=True),) if answer.given else ()
         return Move(begun, why.reason, f"{why.message} {answer.message}", look_again=moments)

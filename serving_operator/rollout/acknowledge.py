@@ -1,4 +1,4 @@
-"""Whether the gateway carries out our route: what each parent says of which generation."""
+"""Whether our route is carried out: what each parent says of which generation; or the stable Service's endpoints."""
 
 from __future__ import annotations
 
@@ -49,17 +49,28 @@ def drained(observed: Observed) -> Answer:
     return _answer(observed, draining=True)
 
 
+def fact(observed: Observed, purpose: str) -> str | None:
+    """Name the fact about what carries the traffic as it is now; None if nothing does."""
+    if observed.routed:
+        return generation_fact(observed.route, purpose) if observed.route is not None else None
+    service = observed.stable_service
+    return (
+        f"{purpose}:{service['metadata'].get('uid', '')}:{observed.selected}" if service is not None else None
+    )
+
+
 def settled_at(observed: Observed, *, draining: bool = False) -> datetime:
     """Return when the present generation, acknowledged by now, has also reached every proxy."""
-    assert observed.route is not None
-    fact = generation_fact(observed.route, "drained" if draining else "acknowledged")
-    return observed.first_seen(fact) + timedelta(seconds=observed.settings.propagation_delay_seconds)
+    found = fact(observed, "drained" if draining else "acknowledged")
+    if found is None:
+        return observed.now  # nothing carries any traffic, so that there is nothing to be told
+    return observed.first_seen(found) + timedelta(seconds=observed.settings.propagation_delay_seconds)
 
 
 def overdue_at(observed: Observed) -> datetime:
     """Return when the present generation has been there for so long that its acknowledgement is missed."""
-    assert observed.route is not None
-    seen = observed.first_seen(generation_fact(observed.route, "generation"))
+    found = fact(observed, "generation")
+    seen = observed.first_seen(found) if found is not None else observed.now
     return seen + timedelta(seconds=observed.settings.propagation_delay_seconds)
 
 
@@ -70,6 +81,8 @@ def settled(observed: Observed, *, draining: bool = False) -> bool:
 
 
 def _answer(observed: Observed, *, draining: bool) -> Answer:
+    if not observed.routed:
+        return _followed(observed, draining=draining)
     route = observed.route
     if route is None:
         return Answer(
@@ -97,6 +110,20 @@ def _answer(observed: Observed, *, draining: bool) -> Answer:
         message = "A Gateway accepts the route but never says which generation; it is given time instead."
         return Answer(observed.now >= seen + delay, "Unconfirmed", message, confirmed=False)
     return Answer(True, "Acknowledged", "Every Gateway carries out the route as it is now.")
+
+
+def _followed(observed: Observed, *, draining: bool) -> Answer:
+    """Whether the endpoints of the stable Service are pods of the revision that it selects, and of no other."""
+    namespace, name = observed.world.key.namespace, observed.name
+    if observed.selected is None:
+        return Answer(draining, "NoService", f"There is no Service {namespace}/{name} yet.")
+    if observed.stable_service_only_selects(observed.selected):
+        return Answer(True, "Selected", "The endpoints of the stable Service are those that it selects.")
+    message = (
+        f"The EndpointSlices of Service {namespace}/{name} have yet to follow its selector; see: kubectl -n {namespace} "
+        f"get endpointslices -l kubernetes.io/service-name={name}"
+    )
+    return Answer(False, "EndpointsNotUpdated", message)
 
 
 def _conditions(entry: Manifest) -> dict[str, Manifest]:

@@ -34,7 +34,7 @@ def live_revisions(state: State) -> list[str]:
 
 def next_weight(observed: Observed, state: State) -> int:
     """Return the weight that the attempt under way prepares for, or has."""
-    if state.canary is None or state.stable is None or state.promoted():
+    if state.canary is None or state.stable is None or state.promoted() or not observed.routed:
         return 100
     step = current_step(observed, state.canary)
     return max(step.weight, routing.backends(observed, state).get(state.canary.revision, 0))

@@ -54,7 +54,7 @@ def clean_up(observed: Observed, state: State) -> Cleanup:
 def _patience(observed: Observed, revision: str) -> timedelta:
     """The longest request may still run; a revision that was never, or is no longer, routed to has none."""
     seconds = observed.settings.propagation_delay_seconds
-    if revision in observed.weights or not observed.world.routes_served:
+    if revision in observed.weights or not observed.routed:
         seconds += observed.service.spec.predictor.timeout
     return timedelta(seconds=seconds)
 

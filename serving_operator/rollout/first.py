@@ -25,8 +25,8 @@ def serve(observed: Observed, state: State) -> Move:
     writes = _opening(observed, canary.revision)
     if writes:
         ready = deadlines.accounted(state, None, observed.now)
-        return Move(ready, OPENING, steps.TRAVELLING, writes=writes)
-    if observed.world.routes_served:
+        return Move(ready, OPENING, steps.travelling(observed), writes=writes)
+    if observed.routed:
         gate = steps.route_gate(observed)
         if not gate.open:
             return deadlines.waiting(observed, state, gate, OPENING)
@@ -39,11 +39,10 @@ def serve(observed: Observed, state: State) -> Move:
 def _opening(observed: Observed, revision: str) -> tuple[Write, ...]:
     writes: list[Write] = []
     why = f"revision {revision} has its need ready"
-    if observed.world.routes_served and observed.weights.get(revision) != 100:
+    if observed.routed and observed.weights.get(revision) != 100:
         writes.append(routing.write(observed, routing.with_leaving(observed, {revision: 100}), why))
-    recorded = observed.records.get(revision)
-    if observed.selected != revision and recorded is not None:
-        wanted, live = stable_service(observed.service, recorded), observed.object("Service", observed.name)
+    if observed.selected != revision:
+        wanted, live = stable_service(observed.service, revision), observed.stable_service
         seen = (live or {}).get("metadata") or {}
         verb = Write("create", wanted, why)
         if live is not None:

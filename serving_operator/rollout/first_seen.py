@@ -42,13 +42,14 @@ def facts(world: World, now: datetime) -> dict[str, datetime]:
 
 def _holding(observed: Observed) -> Iterator[str]:
     state = State.of(observed.world.service.get("status") or {})
-    route = observed.route
-    if route is not None:
-        yield acknowledge.generation_fact(route, "generation")
-        if acknowledge.raised(observed).given:
-            yield acknowledge.generation_fact(route, "acknowledged")
-        if acknowledge.drained(observed).given:
-            yield acknowledge.generation_fact(route, "drained")
+    answers = {
+        "generation": True,
+        "acknowledged": acknowledge.raised(observed).given,
+        "drained": acknowledge.drained(observed).given,
+    }
+    for purpose, is_so in answers.items():
+        if is_so and (fact := acknowledge.fact(observed, purpose)) is not None:
+            yield fact
     if state.stable is not None and not observed.revision(state.stable.revision).has_ready_pod:
         yield STABLE_BROKEN
     yield pods_counted(sum(observed.revision(name).replicas for name in capacity.live_revisions(state)))
@@ -63,4 +64,6 @@ def is_unused(observed: Observed, revision: str) -> bool:
         return False
     if observed.selected is not None and not observed.stable_service_only_selects(observed.selected):
         return False
+    if observed.route is not None and not observed.routed:
+        return False  # a route that is no longer asked for is deleted first
     return observed.route is None or acknowledge.drained(observed).given

@@ -8,13 +8,13 @@ from typing import Final
 
 from serving_api.service import Analysis
 from serving_api.status import Abort
-from serving_operator.judge.windows import Finding
+from serving_operator.judge.windows import Finding, Missing
 from serving_operator.rollout import capacity, deadlines, evidence
 from serving_operator.rollout.commands import label_command
 from serving_operator.rollout.loading import loads_until
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.rollforward import roll_forward, stable_is_broken
-from serving_operator.rollout.state import OPEN, Gate, Move, State, Wait
+from serving_operator.rollout.state import Gate, Move, State, Wait
 
 COLLECTING = "CollectingEvidence"
 TOO_FEW_REQUESTS = "TooFewRequests"
@@ -42,9 +42,9 @@ def verdict(observed: Observed, state: State, analysis: Analysis) -> Move:
     paused = evidence.has_said(observed, noted.canary, INCONCLUSIVE) and analysis.on_inconclusive == "Pause"
     if paused:
         return _paused(observed, noted)
-    gate = _source_gate(observed, noted)
-    if not gate.open:
-        return deadlines.waiting(observed, noted, gate, COLLECTING)
+    counted = evidence.counted(observed, noted.canary)
+    if counted is not None and counted.missing is not None:
+        return _without_source(observed, noted, counted.missing)
     settled = deadlines.accounted(noted, None, observed.now)
     assert settled.canary is not None
     pause_ends = _pause_ends(observed, settled)
@@ -119,14 +119,12 @@ def _below_need(observed: Observed, state: State) -> Move:
     return Move(held, CANARY_BELOW_NEED, message, overdue=observed.now >= ends, look_again=(ends,))
 
 
-def _source_gate(observed: Observed, state: State) -> Gate:
+def _without_source(observed: Observed, state: State, missing: Missing) -> Move:
     """Hold while the source of evidence is missing: that is nobody's fault, and its time is not counted."""
     assert state.canary is not None
-    found = evidence.counted(observed, state.canary)
-    if found is None or found.missing is None:
-        return OPEN
-    message = f"{found.missing.message} {ways_out(observed, state.canary.id)}"
-    return Gate(False, found.missing.reason, message, Wait.LOST)
+    message = f"The evidence is inconclusive. {missing.message} {ways_out(observed, state.canary.id)}"
+    waiting = deadlines.waiting(observed, state, Gate(False, missing.reason, message, Wait.LOST), COLLECTING)
+    return replace(waiting, stalled=missing.needs_person)
 
 
 def _collecting(observed: Observed, state: State, analysis: Analysis, moments: tuple[datetime, ...]) -> Move:

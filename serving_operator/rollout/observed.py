@@ -118,6 +118,11 @@ class Observed:
         return self.automatic and self.service.spec.scaling.mode == "Advise"
 
     @property
+    def routed(self) -> bool:
+        """Whether a route carries the traffic; if none can, the stable Service does, to one revision at a time."""
+        return self.world.routes_served and self.service.spec.route is not None
+
+    @property
     def min_replicas(self) -> int:
         """The user's lower bound."""
         return self.service.spec.predictor.min_replicas or 1
@@ -158,14 +163,20 @@ class Observed:
 
     @cached_property
     def weights(self) -> dict[str, int]:
-        """Percent of the traffic by revision, as our route has it now."""
+        """Percent of the traffic by revision: as our route has it now, or all to what the stable Service selects."""
+        if not self.routed:
+            return {self.selected: 100} if self.selected else {}
         return routes.weights(self.route) if self.route else {}
+
+    @cached_property
+    def stable_service(self) -> Manifest | None:
+        """Our stable Service."""
+        return self.object("Service", self.name)
 
     @cached_property
     def selected(self) -> str | None:
         """The revision that the stable Service selects."""
-        service = self.object("Service", self.name)
-        selector = ((service or {}).get("spec") or {}).get("selector") or {}
+        selector = ((self.stable_service or {}).get("spec") or {}).get("selector") or {}
         return selector.get(REVISION_LABEL)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Writes of the route: the only way in which traffic moves."""
+"""Writes that move traffic: of the route, or of the stable Service where no route carries it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from serving_api.names import ABORTING_ANNOTATION, GROUP
+from serving_api.names import ABORTING_ANNOTATION, WEIGHTS_ANNOTATION
 from serving_operator.children import route as routes
+from serving_operator.rollout import selection
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import State
 from serving_operator.world import Manifest, Write
-
-WEIGHTS_ANNOTATION = f"{GROUP}/weights"
-"""The weights that the operator wrote, in the same write: an edit by somebody else shows as a difference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,9 @@ def aborting(observed: Observed) -> Aborting | None:
 
 
 def is_drifted(observed: Observed, state: State) -> bool:
-    """Whether the route's weights are not those that the operator wrote, or go where nothing is kept alive."""
+    """Whether the weights are not those that the operator wrote, or go where nothing is kept alive."""
+    if not observed.routed:
+        return selection.is_drifted(observed, state)
     live = {entry.revision for entry in (state.stable, state.canary) if entry is not None}
     if state.stable is not None and any(observed.weights[name] for name in observed.weights.keys() - live):
         return True
@@ -44,7 +44,12 @@ def is_drifted(observed: Observed, state: State) -> bool:
 
 
 def written(observed: Observed) -> Mapping[str, int] | None:
-    """Return the weights that the operator wrote last, as the route carries them."""
+    """Return the weights that the operator wrote last, as the route, or without one the stable Service, carries them.
+
+    They are in the same write: an edit by somebody else shows as a difference.
+    """
+    if not observed.routed:
+        return selection.written(observed)
     try:
         found = json.loads(_annotations(observed).get(WEIGHTS_ANNOTATION) or "null")
     except ValueError:
@@ -53,7 +58,10 @@ def written(observed: Observed) -> Mapping[str, int] | None:
 
 
 def backends(observed: Observed, state: State) -> dict[str, int]:
-    """Return the weights that the route ought to have now: those written, or after drift those acknowledged."""
+    """Return the weights that there ought to be now: those written, or after drift those acknowledged."""
+    if not observed.routed:
+        revision = selection.wanted(observed, state) or observed.selected
+        return {revision: 100} if revision else {}
     if observed.route is not None and not is_drifted(observed, state):
         return observed.weights
     if state.stable is None:
@@ -82,7 +90,9 @@ def manifest(observed: Observed, weights: Mapping[str, int], abort: Aborting | N
 
 
 def write(observed: Observed, weights: Mapping[str, int], why: str, abort: Aborting | None = None) -> Write:
-    """Write the route with these weights, decided on the version that was observed."""
+    """Write these weights, decided on the version that was observed; without a route all go to the heaviest."""
+    if not observed.routed:
+        return selection.write(observed, max(weights, key=lambda revision: weights[revision]), why)
     wanted = manifest(observed, weights, abort)
     if observed.route is None:
         return Write("create", wanted, why)

@@ -10,7 +10,6 @@ from serving_operator.status.quota import refusal
 
 SETTLED = "Settled"
 REJECTED = "Rejected"
-GATEWAY_API_MISSING = "GatewayAPIMissing"
 
 
 def begin_if_asked(observed: Observed, state: State) -> Move:
@@ -26,16 +25,9 @@ def begin_if_asked(observed: Observed, state: State) -> Move:
         )
         reason = previous.ROLLED_BACK if rejection.reason == previous.ROLLED_BACK else REJECTED
         return Move(state, reason, message, stalled=True, cause=rejection.reason)
-    if not observed.world.routes_served:
-        message = (
-            "A new revision gets its traffic by weights, which need the CustomResourceDefinition "
-            "httproutes.gateway.networking.k8s.io; install the Gateway API and a Gateway."
-        )
-        return Move(state, GATEWAY_API_MISSING, message, stalled=True)
     has_pods = previous.kept_warm(observed, state) == observed.wanted
     refused = None if has_pods else refusal(observed)
     if refused is not None:
         return Move(state, "QuotaExceeded", refused, stalled=True)
-    return attempts.begin(
-        observed, state, capacity.preparing(observed.wanted, observed.service.spec.rollout.steps[0].weight)
-    )
+    first_weight = observed.service.spec.rollout.steps[0].weight if observed.routed else 100
+    return attempts.begin(observed, state, capacity.preparing(observed.wanted, first_weight))

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from serving_operator.rollout import acknowledge, capacity, deadlines, evidence, judgement, routing
+from serving_operator.rollout import acknowledge, bluegreen, capacity, deadlines, evidence, judgement, routing
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.rollforward import broken_at, roll_forward, stable_is_broken
 from serving_operator.rollout.state import OPEN, Gate, Move, State, Wait, text_of
 
 PREPARING = deadlines.PREPARING
 ADVANCING = deadlines.ADVANCING
-TRAVELLING = "New weights are in the route; every Gateway and its proxies are given time to follow."
 
 
 def advance(observed: Observed, state: State) -> Move:
     """Take the canary to the weight of its step."""
     assert state.canary is not None
     assert state.stable is not None
+    if not observed.routed:
+        return bluegreen.advance(observed, state)
     canary, stable = state.canary, state.stable
     target = capacity.next_weight(observed, state)
     # A first weight ends a preparation of minutes, and is said. Later ones are one stage, from verdict to arrival.
@@ -48,7 +49,7 @@ def advance(observed: Observed, state: State) -> Move:
     return Move(
         state=deadlines.accounted(state, None, observed.now),
         reason=ADVANCING,
-        message=words or TRAVELLING,
+        message=words or travelling(observed),
         writes=(
             routing.write(
                 observed,
@@ -81,28 +82,32 @@ def arrived(observed: Observed, state: State, weight: int) -> State:
     )
 
 
+def travelling(observed: Observed) -> str:
+    """Say that a write which moves traffic is on its way to the proxies."""
+    if not observed.routed:
+        return "The stable Service selects another revision; its endpoints and every node's proxy are given time to follow."
+    return "New weights are in the route; every Gateway and its proxies are given time to follow."
+
+
 def route_gate(observed: Observed) -> Gate:
-    """Hold until every Gateway carries out the route as it is, and its proxies have had the time to follow."""
+    """Hold until what carries the traffic is carried out as it is, and the proxies have had the time to follow."""
     answer = acknowledge.raised(observed)
     if answer.given:
         settles = acknowledge.settled_at(observed)
         if observed.now >= settles:
             return OPEN
-        return Gate(False, "Propagating", TRAVELLING, Wait.BRIEF, (settles,))
+        return Gate(False, "Propagating", travelling(observed), Wait.BRIEF, (settles,))
     overdue = acknowledge.overdue_at(observed)
     if observed.now < overdue:
-        return Gate(False, "Propagating", TRAVELLING, Wait.BRIEF, (overdue,))
-    return Gate(False, "RouteNotAcknowledged", answer.message, Wait.LOST)
+        return Gate(False, "Propagating", travelling(observed), Wait.BRIEF, (overdue,))
+    reason = "RouteNotAcknowledged" if observed.routed else answer.reason
+    return Gate(False, reason, answer.message, Wait.LOST)
 
 
 def no_route(observed: Observed) -> Gate:
-    """Hold until the route is what the operator wrote: before that nothing can move, neither forward nor back."""
-    if observed.world.routes_served:
-        return Gate(False, "RouteEdited", "The route was edited or removed and is put back.", Wait.BRIEF)
-    message = (
-        "The CustomResourceDefinition httproutes.gateway.networking.k8s.io is gone; install the Gateway API."
-    )
-    return Gate(False, "GatewayAPIMissing", message, Wait.LOST)
+    """Hold until what carries the traffic is as the operator wrote it: before that nothing moves, forward or back."""
+    what = "route" if observed.routed else "stable Service"
+    return Gate(False, "RouteEdited", f"The {what} was edited or removed and is put back.", Wait.BRIEF)
 
 
 def verdict(observed: Observed, state: State) -> Move:

@@ -9,7 +9,8 @@ from serving_api.names import ServiceKey
 from serving_operator.rollout import acknowledge, capacity, previous
 from serving_operator.rollout.observed import Observed, Revision
 from serving_operator.rollout.promote import COMMITTED
-from serving_operator.rollout.settled import GATEWAY_API_MISSING, REJECTED, SETTLED
+from serving_operator.rollout.selection import GATEWAY_API_MISSING
+from serving_operator.rollout.settled import REJECTED, SETTLED
 from serving_operator.rollout.state import Move, State
 from serving_operator.runtime import resolve
 from serving_operator.status.diagnosis import diagnose
@@ -37,7 +38,7 @@ def servable(observed: Observed, state: State) -> Said:
     if not answering:
         revision = serving[0]
         return Said("Servable", "False", "NoReadyPod", _no_ready_pod(observed, observed.revision(revision)))
-    if not observed.world.routes_served:
+    if not observed.routed:
         return Said(
             "Servable", "True", "StableServiceOnly", "The stable Service answers, inside the cluster only."
         )
@@ -49,7 +50,7 @@ def servable(observed: Observed, state: State) -> Said:
 
 def serving_revisions(observed: Observed) -> list[str]:
     """Return the revisions that requests are sent to, the heaviest first."""
-    if not observed.world.routes_served:
+    if not observed.routed:
         return [observed.selected] if observed.selected else []
     weighted = [(-weight, revision) for revision, weight in observed.weights.items() if weight > 0]
     return [revision for _, revision in sorted(weighted)]
@@ -83,14 +84,14 @@ def need_of(observed: Observed, state: State, seen: Revision) -> int:
 
 def up_to_date(observed: Observed, state: State, move: Move) -> Said:
     """The revision that the spec asks for has all of the traffic and is committed."""
-    if move.reason in (REJECTED, GATEWAY_API_MISSING, "QuotaExceeded"):
+    if move.reason in (REJECTED, "QuotaExceeded"):
         return Said("UpToDate", "False", move.reason, move.message)
     if state.stable is None:
         return Said("UpToDate", "False", "FirstRevision", move.message)
     if state.canary is not None or state.stable.revision != observed.wanted:
         return Said("UpToDate", "False", move.reason, move.message)
     revision = state.stable.revision
-    if observed.world.routes_served and observed.weights.get(revision) != 100:
+    if observed.routed and observed.weights.get(revision) != 100:
         return Said(
             "UpToDate", "False", "RouteMissing", f"Revision {revision} is not yet in the route with 100%."
         )
@@ -112,13 +113,15 @@ def _runtime_outdated(observed: Observed, revision: str) -> Said | None:
     return Said("UpToDate", "True", "RuntimeOutdated", message)
 
 
-def route_programmed(observed: Observed) -> Said:
-    """Every Gateway carries out the route as it is."""
+def route_programmed(observed: Observed) -> Said | None:
+    """Every Gateway carries out the route as it is; nothing is said where none is asked for."""
+    if observed.service.spec.route is None:
+        return None
     if not observed.world.routes_served:
         message = (
             "CustomResourceDefinition httproutes.gateway.networking.k8s.io is not installed: the service is reached "
-            f"only inside the cluster, at http://{observed.name}.{observed.world.key.namespace}.svc. "
-            "Install the Gateway API."
+            f"only inside the cluster, at http://{observed.name}.{observed.world.key.namespace}.svc, and a new revision "
+            "gets all of its traffic at once, by its label. Install the Gateway API."
         )
         return Said("RouteProgrammed", "False", GATEWAY_API_MISSING, message)
     answer = acknowledge.raised(observed)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from serving_io import kinds
 from serving_io.errors import Unavailable, error_from_status
 from serving_io.kinds import Kind
 from serving_io.transport import APPLY, JSON, REQUEST_TIMEOUT_SECONDS, canonical, unguarded, unobserved
@@ -75,7 +76,9 @@ class Process:
 class Api:
     """The store, who writes in it, and what is wrong with the way to it."""
 
-    def __init__(self, faults: tuple[Fault, ...]) -> None:
+    def __init__(self, faults: tuple[Fault, ...], routes_served: bool = True) -> None:
+        self.routes_served = routes_served
+        """Whether the operator finds the Gateway API installed."""
         seeded = _seeded()
         self.store = Store()
         self.store.version = seeded.version
@@ -93,12 +96,22 @@ class Api:
         self._faults = [fault for fault in faults if fault.verb != "watch"]
         self._counts: Counter[Fault] = Counter()
         self._resources = {resource.kind: resource for resource in self.store.objects}
-        self._by_path = {(r.kind.root, r.kind.plural): r for r in self.store.objects}
+        self._by_path = {(r.kind.root, r.kind.plural): r for r in self._served()}
         self._uids = 0
         self.on_call: Callable[[Call, int], None] = lambda call, sender: None
         self._times: list[float] = []
         self._versions: list[int] = []
         self.store.watchers.add(Observer(self._note))  # type: ignore[arg-type]
+
+    def discovered(self, path: str) -> Json:
+        """What discovery answers. Raises `Refused` where nothing is served."""
+        if (found := discovery.answer(path, self._served())) is None:
+            raise Refused(404, "NotFound", "the server could not find the requested resource")
+        return found
+
+    def _served(self) -> list[Resource]:
+        gateways = (kinds.HTTP_ROUTE, kinds.GATEWAY)
+        return [found for found in self.store.objects if self.routes_served or found.kind not in gateways]
 
     @contextlib.contextmanager
     def acting(self, actor: str, sender: int = 0) -> Iterator[None]:
@@ -152,7 +165,7 @@ class Api:
         await self._living(process)
         self.calls.append(call)
         self.on_call(call, process.number)
-        if call.verb == "list" and call.resource == "gateways":
+        if call.verb == "list" and call.resource == ("gateways" if self.routes_served else "endpointslices"):
             self.at_work.add(process.number)
         fault = self._fault(call)
         await asyncio.sleep(LATENCY_SECONDS)
@@ -316,9 +329,8 @@ class Wire:
         api, requests = self.api, self.api.requests
         target = api.target(path)
         if target is None:
-            found = discovery.answer(path, list(api.store.objects))
-            assert found is not None, path
-            return await api.send(self.process, Call("get", "discovery", "", path), lambda: found)
+            call = Call("get", "discovery", "", path)
+            return await api.send(self.process, call, lambda: api.discovered(path))
         verb = _VERBS.get(method, "get" if target.name else "list")
         manager = query.get("fieldManager", "")
 

@@ -41,7 +41,7 @@ class Surroundings:
         self.broken: set[str] = set()
         """Revisions whose pods fail."""
         self.views: dict[Key, dict[str, int]] = {}
-        """What the proxies do: percent by backend Service, for each route."""
+        """What the proxies do: percent by backend Service, for each route, or for each stable Service without them."""
         self.restored = 0
         self._chance = random.Random(f"world {seed}")
         self._seen = -1
@@ -49,6 +49,7 @@ class Surroundings:
         self._ready_at: dict[Key, float] = {}
         self._ready_since: dict[Key, float] = {}
         self._routes: dict[Key, tuple[str, int, float, float]] = {}
+        self._switches: dict[Key, tuple[str, str, float]] = {}
         self._pods_made = 0
         self._garbage_at: float | None = None
         self._beat_at = 0.0
@@ -221,7 +222,26 @@ class Surroundings:
 
     # The gateway
 
+    def _proxies(self, at: float) -> None:
+        """Without routes the proxies of the nodes do what the stable Services select."""
+        services = self.api.records(kinds.SERVICE)
+        for key in self.views.keys() - services.keys():
+            del self.views[key]
+        for key in self.api.records(kinds.INFERENCE_SERVICE).keys() & services.keys():
+            manifest = services[key].manifest
+            backend = f"{key[1]}-{manifest['spec']['selector'].get(REVISION_LABEL)}"
+            metadata, known = manifest["metadata"], self._switches.get(key)
+            if known is None or known[:2] != (metadata["uid"], backend):
+                known = (metadata["uid"], backend, at + self._chance.uniform(0, 1.4))
+                self._switches[key] = known
+                self._due.append(known[2])
+            if at >= known[2]:
+                self.views[key] = {backend: 100}
+
     def _gateway(self, at: float) -> None:
+        if not self.api.routes_served:
+            self._proxies(at)
+            return
         routes = self.api.records(kinds.HTTP_ROUTE)
         for key in [key for key in self.views if key not in routes]:
             del self.views[key]  # a proxy without a route sends nothing anywhere

@@ -494,7 +494,7 @@ class Watcher:
                 since = self._dark_since.setdefault(backend, now) if not answers else None
                 if since is None:
                     self._dark_since.pop(backend, None)
-                elif (namespace, route) in self._api.records(kinds.HTTP_ROUTE):
+                elif (namespace, route) in self._api.records(kinds.HTTP_ROUTE) or not self._api.routes_served:
                     self.broken("D1", f"{weight}% of the requests go to {backend}, where nobody answers")
 
     def asks_for(self, uid: str, revision: str) -> None:

@@ -204,6 +204,9 @@ mutant("rollback-without-capacity", f"{ROLLOUT}.capacity:is_warm")(always(True))
 mutant("rollback-forgets-rejection", f"{ROLLOUT}.previous:committed")(
     lambda old: lambda observed, state, attempt: state.committed(attempt)
 )
+mutant("switched-unasked", f"{ROLLOUT}.selection:wanted")(lambda old: _canary_first(old))
+mutant("switch-forgotten", f"{ROLLOUT}.selection:written")(always({}))
+mutant("switch-at-once", f"{ROLLOUT}.bluegreen:advance")(lambda old: _promoted_when_ready(old))
 mutant("lease-not-checked", "serving_io.lease:Lease.check")(always(None))
 mutant("two-leaders", "serving_io.lease:Lease.held")(lambda old: _unheld)
 EXPECTED_TO_SURVIVE: dict[str, str] = {
@@ -220,6 +223,23 @@ def _command(state: State) -> Any:
 
     assert state.canary is not None
     return Command(kind="Promote", id=state.canary.id, time="2026-01-01T00:00:00Z")
+
+
+def _canary_first(old: Any) -> Any:
+    def wanted(observed: Observed, state: State) -> Any:
+        return state.canary.revision if state.canary and state.stable else old(observed, state)
+
+    return wanted
+
+
+def _promoted_when_ready(old: Any) -> Any:
+    def advance(observed: Observed, state: State) -> Move:
+        from serving_operator.rollout.deadlines import promotion
+
+        move: Move = old(observed, state)
+        return promotion(observed, state, "GoodEnough") if move.waits_for_person else move
+
+    return advance
 
 
 async def _nothing(*_: Any, **__: Any) -> None:

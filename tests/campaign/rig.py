@@ -29,6 +29,7 @@ from tests.campaign.end_state import State, state_of
 from tests.campaign.invariants import BROKEN_SECONDS, Watcher
 from tests.campaign.plan import Plan
 from tests.campaign.scenarios import SCENARIOS, Scenario
+from tests.campaign.switching import SwitchWatcher
 from tests.campaign.user import PATIENCE_SECONDS, User, Waited, manifest
 from tests.campaign.watch import Informer
 from tests.fakes.kube.store import Change
@@ -90,7 +91,7 @@ class Rig:
 
     def __init__(self, plan: Plan, scenario: Scenario, usual: list[float] | None) -> None:
         self.plan = plan
-        self.api = Api(plan.faults)
+        self.api = Api(plan.faults, scenario.routes_served)
         self.world = Surroundings(self.api, plan.seed)
         watches = [fault for fault in plan.faults if fault.verb == "watch"]
         window = WINDOW_SECONDS + max((fault.seconds for fault in watches), default=0.0)
@@ -99,6 +100,8 @@ class Rig:
         self.watcher = Watcher(
             self.api, self.world, window_seconds=window, dark=scenario.dark or bool(plan.acts)
         )
+        if not scenario.routes_served:
+            SwitchWatcher(self.api, self.world, self.watcher.broken, self.watcher.ready)
         self.user = User(self.api, self.world, self.watcher, usual)
         self.user.restart = self._restart
         self.changed_at = 0.0

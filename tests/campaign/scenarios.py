@@ -19,21 +19,25 @@ AWAITED = ("automatic-three-steps", "no-metrics", "metrics-outage")
 
 @dataclass(frozen=True)
 class Scenario:
-    """`dark`: it breaks what answers, so that the proxies find nobody for a while."""
+    """`dark`: it breaks what answers, so that the proxies find nobody for a while.
+
+    `routes_served`: whether the Gateway API is installed.
+    """
 
     name: str
     script: Script
     dark: bool = False
+    routes_served: bool = True
 
 
 SCENARIOS: dict[str, Scenario] = {}
 
 
-def scenario(name: str, *, dark: bool = False) -> Callable[[Script], Script]:
+def scenario(name: str, *, dark: bool = False, routes_served: bool = True) -> Callable[[Script], Script]:
     """Add a script to the list."""
 
     def add(script: Script) -> Script:
-        SCENARIOS[name] = Scenario(name, script, dark)
+        SCENARIOS[name] = Scenario(name, script, dark, routes_served)
         return script
 
     return add
@@ -351,6 +355,25 @@ async def operator_upgrade(user: User) -> None:
     user.command("Promote")
     await user.committed("b")
     await user.left("a")
+
+
+@scenario("no-gateway-api", routes_served=False)
+async def no_gateway_api(user: User) -> None:
+    """Without routes a canary takes over by its label, blue/green; the next one is aborted before and after that."""
+    await canary(user)
+    user.command("Promote")
+    await user.committed("b")
+    await user.left("a")
+    user.apply(manifest("c"))
+    await user.at_step("c")
+    user.command("Abort")
+    await user.rejected("c")
+    user.label("Retry", user.status["rejected"][-1]["id"])
+    await user.at_step("c")
+    user.command("Promote")
+    await user.verdict("c", "Soaking")
+    user.command("Abort")
+    await user.left("c")
 
 
 @scenario("advise")

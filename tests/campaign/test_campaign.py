@@ -15,7 +15,15 @@ from tests.campaign.rig import Outcome, known_reference, quiet, run
 from tests.campaign.scenarios import SCENARIOS
 from tests.campaign.shrink import shrunk
 
-SHORT = ("create", "label-promote", "abort", "v3-during-v2", "rollback-warm", "rollback-cold")
+SHORT = (
+    "create",
+    "label-promote",
+    "abort",
+    "v3-during-v2",
+    "rollback-warm",
+    "rollback-cold",
+    "no-gateway-api",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +86,9 @@ def test_a_run_reproduces_from_its_plan() -> None:
         ("kept-warm-not-kept", "rollback-warm", "K1"),
         ("rollback-without-capacity", "rollback-cold", "S1"),
         ("rollback-forgets-rejection", "rollback-warm", "L1"),
+        ("switched-unasked", "no-gateway-api", "S2"),
+        ("switch-forgotten", "no-gateway-api", "S4"),
+        ("switch-at-once", "no-gateway-api", "S5"),
     ],
 )
 def test_wrong_operators_are_seen(name: str, scenario: str, said: str) -> None:

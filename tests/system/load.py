@@ -17,10 +17,20 @@ class Load:
     """An open-loop load through the gateway, on a thread of its own; every response is counted."""
 
     def __init__(
-        self, cluster: Cluster, host: str, rate: float, path: str = "/", timeout_seconds: float = 15
+        self,
+        cluster: Cluster,
+        host: str,
+        rate: float,
+        path: str = "/",
+        timeout_seconds: float = 15,
+        body: bytes | None = None,
     ) -> None:
         self._request = Request(
-            f"{cluster.gateway_url}{path}", headers={"Host": host}, timeout_seconds=timeout_seconds
+            f"{cluster.gateway_url}{path}",
+            method="GET" if body is None else "POST",
+            headers={"Host": host} | ({} if body is None else {"Content-Type": "application/json"}),
+            body=body,
+            timeout_seconds=timeout_seconds,
         )
         self._rate = rate
         self._loop = asyncio.new_event_loop()

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from localcluster.gateway.controller import default_objects
-from localcluster.gateway.translate import ClusterNaming, Layout, Translation, translate
+from localcluster.gateway.translate import NAMING_ANNOTATION, ClusterNaming, Layout, Translation, translate
 from localcluster.gateway.world import World, key_of
 from localcluster.objects import Object
 
 PORT = 18080
 LAYOUT = Layout(Path("/xds"), Path("/logs/access.log"))
-MERGED = Layout(Path("/xds"), Path("/logs/access.log"), ClusterNaming.MERGED)
 PARENT = {
     "group": "gateway.networking.k8s.io",
     "kind": "Gateway",
@@ -28,6 +27,12 @@ def gateway(name: str = "local", **listener: Any) -> Object:
     item["metadata"] |= {"name": name, "generation": 1, "uid": f"gateway-{name}", "resourceVersion": "1"}
     item["spec"]["listeners"][0] |= listener
     return item
+
+
+def named(found: Object, naming: ClusterNaming) -> Object:
+    """A Gateway that asks for a naming of clusters."""
+    annotated = found["metadata"] | {"annotations": {NAMING_ANNOTATION: str(naming)}}
+    return found | {"metadata": annotated}
 
 
 def service(name: str, port: int = 80, **spec: Any) -> Object:

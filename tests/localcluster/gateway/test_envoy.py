@@ -29,6 +29,7 @@ from tests.localcluster.gateway.objects import (
     endpoint,
     endpoint_slice,
     gateway,
+    named,
     route,
     rule,
     translated,
@@ -53,12 +54,11 @@ class Gateway:
     directory: Path
     admin_port: int
     http_port: int
-    naming: ClusterNaming = ClusterNaming.PER_BACKEND
 
     @property
     def files(self) -> XdsFiles:
         """Its files."""
-        return XdsFiles(Layout(self.directory, self.directory / "access.log", self.naming))
+        return XdsFiles(Layout(self.directory, self.directory / "access.log"))
 
     async def program(self, translation: Translation) -> tuple[InForce, frozenset[str]]:
         """Write a translation and wait until Envoy has taken or refused it."""
@@ -127,7 +127,6 @@ async def test_a_missing_service_gets_500_and_an_empty_one_503(
     envoy: Gateway, pod: int, naming: ClusterNaming
 ) -> None:
     """Shares of the missing are answered 500, Services without pods 503, host names unknown 404."""
-    envoy.naming = naming
     shop = route(
         rule(("a", 1), ("gone", 1)),
         rule(("b", 1), matches=[{"path": {"type": "PathPrefix", "value": "/empty"}}]),
@@ -149,7 +148,7 @@ async def test_a_missing_service_gets_500_and_an_empty_one_503(
     translation = translated(
         shop,
         layout=envoy.files.layout,
-        gateways=[gateway(port=envoy.http_port)],
+        gateways=[named(gateway(port=envoy.http_port), naming)],
         slices=[endpoint_slice("a", endpoint(POD.replace("127.", "10.", 1)), port=pod)],
     )
     force, refused = await envoy.program(translation)

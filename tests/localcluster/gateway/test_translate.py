@@ -10,8 +10,8 @@ from localcluster.gateway.attachment import effective_hostnames
 from localcluster.gateway.backends import dialled_ip
 from localcluster.gateway.matches import duration_milliseconds, route_timeout
 from localcluster.gateway.resources import MISSING_CLUSTER
+from localcluster.gateway.translate import ClusterNaming
 from tests.localcluster.gateway.objects import (
-    MERGED,
     PARENT,
     PREFIX,
     dialled,
@@ -19,6 +19,7 @@ from tests.localcluster.gateway.objects import (
     endpoint_slice,
     entries,
     gateway,
+    named,
     route,
     rule,
     service,
@@ -121,13 +122,22 @@ def test_two_ports_of_one_service_are_two_clusters() -> None:
 
 def test_merged_naming_puts_weights_on_localities() -> None:
     """One cluster holds the rule; the weights are its localities', and the missing share stays apart."""
+    merged = [named(gateway(), ClusterNaming.MERGED)]
     slices = [endpoint_slice("a", endpoint("10.244.0.1")), endpoint_slice("b", endpoint("10.244.0.2"))]
-    result = translated(route(rule(("a", 90), ("b", 10), ("gone", 25))), layout=MERGED, slices=slices)
+    result = translated(route(rule(("a", 90), ("b", 10), ("gone", 25))), gateways=merged, slices=slices)
     assert shares(entries(result)[0]) == {PREFIX: 100, MISSING_CLUSTER: 25}
     assert [
         (group["locality"]["region"], group["load_balancing_weight"])
         for group in result.endpoints[PREFIX]["endpoints"]
     ] == [(f"{PREFIX}/backend/a", 90), (f"{PREFIX}/backend/b", 10)]
+
+
+def test_each_gateway_has_its_own_naming() -> None:
+    """Of two Gateways on one port one merges the clusters of its routes; the other's are as ever."""
+    other = named(gateway("other"), ClusterNaming.MERGED)
+    elsewhere = route(rule(("a", 1)), name="elsewhere", parentRefs=[PARENT | {"name": "other"}])
+    result = translated(route(rule(("a", 1))), elsewhere, gateways=[gateway(), other])
+    assert set(result.clusters) == {f"{PREFIX}/backend/a", "httproute/shop/elsewhere/rule/0"}
 
 
 def test_matches_are_tried_in_the_order_of_the_specification() -> None:

@@ -12,6 +12,7 @@ from serving_api.service import Objective
 from serving_operator.children.autoscaler import inference_autoscaler
 from serving_operator.children.deployment import deployment
 from serving_operator.children.disruption import disruption_budget
+from serving_operator.children.metadata import revision_in
 from serving_operator.children.revision import attempt_of, controller_revision, recovered, restated
 from serving_operator.children.route import route, weights
 from serving_operator.children.services import revision_service, stable_service
@@ -30,7 +31,7 @@ def every_child() -> list[Manifest]:
         record,
         deployment(made, record, 2),
         revision_service(made, record),
-        stable_service(made, record),
+        stable_service(made, revision_in(record)),
         disruption_budget(made, revision),
         route(made, [(revision, 100)], {}),
         autoscaler(made),
@@ -148,7 +149,7 @@ def test_services_select_one_revision() -> None:
     made, record = recorded()
     revision = record["metadata"]["labels"]["serving-operator.dev/revision"]
 
-    one, stable = revision_service(made, record), stable_service(made, record)
+    one, stable = revision_service(made, record), stable_service(made, revision_in(record))
 
     assert one["metadata"]["name"] == f"llama-{revision}"
     assert stable["metadata"]["name"] == "llama"
@@ -167,7 +168,8 @@ def test_services_select_one_revision() -> None:
 )
 def test_edits_of_what_the_server_would_fill_in_are_drift(field: str, edit: str) -> None:
     """A Service states its defaulted fields, and one that has them edited is not as wanted."""
-    for wanted in (revision_service(*recorded()), stable_service(*recorded())):
+    made, record = recorded()
+    for wanted in (revision_service(made, record), stable_service(made, revision_in(record))):
         assert covers(wanted, wanted)
         assert not covers(wanted | {"spec": wanted["spec"] | {field: edit}}, wanted)
 

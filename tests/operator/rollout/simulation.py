@@ -64,6 +64,14 @@ def inference_service(image: str = "a", **spec: Any) -> Manifest:
     return made
 
 
+def unrouted(image: str = "a", **spec: Any) -> Manifest:
+    """Return a service that asks for no route."""
+    made = inference_service(image, **spec)
+    del made["spec"]["route"]
+    made["spec"]["rollout"]["steps"] = [{"weight": 10}]
+    return made
+
+
 GOOD = Window(100, 0, 400, 1)
 """A window of a canary that meets its objective."""
 BAD = Window(100, 50, 400, 1)
@@ -124,6 +132,8 @@ class Simulation:
         self.traffic: Window = GOOD
         self.source_missing: Missing | None = None
         self.passed: set[tuple[str, int]] = set()
+        self.held_slices: tuple[Manifest, ...] = ()
+        """EndpointSlices that follow no more, if any."""
         self._lacking: list[datetime] = []
         self._counted: dict[tuple[str, str], list[Window]] = {}
         self._version = 100
@@ -162,7 +172,7 @@ class Simulation:
             service=self.service,
             objects=ours,
             pods=tuple(self.pods.values()),
-            endpoint_slices=tuple(self._slices()),
+            endpoint_slices=tuple(self.held_slices or self.slices()),
             quotas=self.quotas,
             strangers={key: found for key, found in self.objects.items() if key not in ours},
             routes_served=self.routes_served,
@@ -251,6 +261,8 @@ class Simulation:
                 assert write.resource_version == live["metadata"]["resourceVersion"]
         if key.kind == "HTTPRoute" and write.verb != "delete":
             self._check_route(manifest)
+        if key == ("Service", KEY.name):
+            self._check_selector(live, manifest)
         if write.verb == "delete":
             self._check_deletion(key)
             self.remove(key)
@@ -327,6 +339,24 @@ class Simulation:
         live["edited"] = True
         live["metadata"]["resourceVersion"] = str(self._version)
         live["metadata"]["generation"] += 1
+
+    @property
+    def routed(self) -> bool:
+        """Whether a route is to carry the traffic."""
+        return self.routes_served and "route" in self.service["spec"]
+
+    @property
+    def selected(self) -> str | None:
+        """The revision that the stable Service selects."""
+        service = self.objects.get(ObjectId("Service", KEY.name))
+        return service["spec"]["selector"][REVISION_LABEL] if service else None
+
+    def serve_routes(self, served: bool) -> None:
+        """Install the Gateway API, or remove it with all routes; the operator's process is replaced for it."""
+        self.routes_served = served
+        if not served:
+            self.objects.pop(ObjectId("HTTPRoute", KEY.name), None)
+        self.restart()
 
     # What the others do
 
@@ -490,7 +520,8 @@ class Simulation:
 
     # What must hold
 
-    def _slices(self) -> list[Manifest]:
+    def slices(self) -> list[Manifest]:
+        """Return the EndpointSlices of all Services, as they ought to be."""
         made = []
         for name, service in self.of_kind("Service").items():
             revision = service["spec"]["selector"].get(REVISION_LABEL)
@@ -553,6 +584,22 @@ class Simulation:
                 dark = self.ready(stable["revision"]) == 0 and self.ready(revision) > 0
                 assert label_given or not dark, "an automatic abort moved traffic onto a dead stable"
         self.history.append((canary.get("id", ""), after))
+
+    def _check_selector(self, live: Manifest | None, manifest: Manifest) -> None:
+        """The stable Service selects the committed revision; without a route also a promoted one, with its need."""
+        status = self.status
+        stable, canary = status.get("stable") or {}, status.get("canary") or {}
+        before = live["spec"]["selector"][REVISION_LABEL] if live else None
+        after = manifest["spec"]["selector"][REVISION_LABEL]
+        if not stable or after in (stable["revision"], before):
+            return
+        assert not self.routed, "the stable Service selects a canary"
+        assert after == canary["revision"], f"the stable Service selects {after}"
+        commands = {(entry["kind"], entry["id"]) for entry in status.get("commands") or ()}
+        assert ("Abort", canary["id"]) not in commands, "S14: an abort was accepted"
+        if ("Promote", canary["id"]) not in self.given_labels:
+            assert canary.get("promotion"), "S5: all of the traffic, unasked"
+        self._check_capacity(after, stable["revision"], 100)
 
     def _check_gate(self, canary: Manifest, stable: str, had: int, has: int) -> None:
         """A canary that has traffic gets more by its label, or after good evidence at the weight that it has."""
@@ -641,7 +688,10 @@ class Simulation:
             assert not any(
                 c["kind"] == "Abort" and c["id"] == is_["id"] for c in before.get("commands") or ()
             ), "S14"
-            assert weights(self.route or {"metadata": {"name": ""}}).get(is_["revision"]) == 100
+            if self.routed:
+                assert weights(self.route or {"metadata": {"name": ""}}).get(is_["revision"]) == 100
+            else:
+                assert self.selected == is_["revision"], "committed without the traffic"
         assert after["observedGeneration"] <= self.service["metadata"]["generation"], "S11"
         assert after["observedGeneration"] >= before.get("observedGeneration", 0), "S11"
         types = {entry["type"] for entry in after["conditions"]}

@@ -90,18 +90,6 @@ def test_without_the_gateway_api_it_serves_through_the_stable_service() -> None:
     assert "httproutes.gateway.networking.k8s.io" in programmed["message"]
 
 
-def test_without_the_gateway_api_a_new_revision_waits() -> None:
-    """Weights need routes: a changed predictor is not started, and the status says what to install."""
-    cluster = Simulation(routes_served=False)
-    cluster.run(20)
-    cluster.apply(inference_service("b"))
-    cluster.run(20)
-    assert "canary" not in cluster.status
-    up_to_date = cluster.condition("UpToDate")
-    assert up_to_date is not None
-    assert up_to_date["reason"] == "GatewayAPIMissing"
-
-
 def test_crash_between_any_two_writes_loses_nothing() -> None:
     """Killed after every single write, the operator ends with the same first revision."""
     for crash_after in range(6):

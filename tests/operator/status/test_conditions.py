@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from serving_operator.judge.windows import Window
-from serving_operator.world import ObjectId
+from serving_operator.judge.windows import Missing, Window
+from serving_operator.world import Manifest, ObjectId
 from tests.operator.rollout import rolling_back as rolling
 from tests.operator.rollout.simulation import (
     BAD,
@@ -22,6 +22,7 @@ from tests.operator.rollout.simulation import (
     judged,
     revision,
     settled,
+    unrouted,
 )
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "conditions.md"
@@ -160,9 +161,9 @@ def at_judged_step(**rollout: object) -> Simulation:
     raise AssertionError(cluster.status)
 
 
-def without_source() -> Simulation:
+def without_source(missing: Missing = SOURCE_AWAY) -> Simulation:
     cluster = at_judged_step()
-    cluster.source_missing = SOURCE_AWAY
+    cluster.source_missing = missing
     return after(cluster, 2)
 
 
@@ -228,10 +229,35 @@ def refused() -> Simulation:
     return cluster
 
 
-def without_gateway_api(image: str) -> Simulation:
+def without_gateway_api(wanted: str | Manifest, seconds: int = 10) -> Simulation:
     cluster = Simulation(routes_served=False)
     cluster.run(20)
-    return with_spec(cluster, image, 10)
+    cluster.apply(inference_service(wanted) if isinstance(wanted, str) else wanted)
+    return after(cluster, seconds)
+
+
+def endpoints_do_not_follow() -> Simulation:
+    cluster = without_gateway_api("b")
+    cluster.held_slices = tuple(cluster.slices())
+    return labelled(cluster, "Promote", 10)
+
+
+def without_gateway_api_all_crash() -> Simulation:
+    cluster = without_gateway_api("a")
+    cluster.break_pods(A)
+    return after(cluster, 1)
+
+
+def gateway_api_goes() -> Simulation:
+    cluster = at_step()
+    cluster.serve_routes(False)
+    return after(cluster, 10)
+
+
+def unrouted_canary() -> Simulation:
+    cluster = after(Simulation(unrouted()), 20)
+    cluster.apply(unrouted("b"))
+    return after(cluster, 10)
 
 
 def lost() -> Simulation:
@@ -300,6 +326,9 @@ STATES: dict[str, Callable[[], Simulation]] = {
     "canary's requests are too few to judge it in time": too_few_requests,
     "canary's evidence is collected": lambda: with_traffic(QUIET, 5),
     "canary's evidence has no source": without_source,
+    "canary's requests are counted together with stable's": lambda: without_source(
+        Missing("SplitNotVisible", "Envoy counts both together; set analysis.source.", needs_person=True)
+    ),
     "canary lacks replicas at its step": below_need_at_step,
     "canary is good, the next weight is prepared": lambda: until(at_judged_step(), "Advancing"),
     "canary is neither good nor bad in time": lambda: with_traffic(QUIET, 80),
@@ -334,7 +363,17 @@ STATES: dict[str, Callable[[], Simulation]] = {
     "quota without room": without_room,
     "refused by the API server": refused,
     "without the Gateway API": lambda: without_gateway_api("a"),
-    "without the Gateway API, new revision": lambda: without_gateway_api("b"),
+    "without the Gateway API, canary gets its capacity": lambda: without_gateway_api("b", 1),
+    "without the Gateway API, canary waits for its label": lambda: without_gateway_api("b"),
+    "without the Gateway API, canary was to be judged": lambda: without_gateway_api(judged("b")),
+    "without the Gateway API, endpoints do not follow": endpoints_do_not_follow,
+    "without the Gateway API, canary soaks": lambda: until(
+        labelled(without_gateway_api("b"), "Promote"), "Soaking"
+    ),
+    "without the Gateway API, all pods crash": without_gateway_api_all_crash,
+    "the Gateway API goes during a canary": gateway_api_goes,
+    "no route asked for": lambda: after(Simulation(unrouted()), 20),
+    "no route asked for, canary waits for its label": unrouted_canary,
     "record and Deployment lost": lost,
     "spec that cannot be read": unreadable,
 }
