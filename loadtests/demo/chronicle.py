@@ -40,7 +40,7 @@ def chronicle(
             latency_plot(rows, objective_seconds),
             _replicas_plot(samples, told.revisions, end),
             _weights_plot(samples, told.revisions, end),
-            _evidence_plot(run, counts),
+            *((_evidence_plot(run, counts),) if run.by == "evidence" else ()),
             late_plot(rows),
         ),
         _story_with_evidence(samples, told, run.evidence),
@@ -94,7 +94,9 @@ def _rollouts(summary: Mapping[str, object], by: By) -> list[Fact]:
     assert isinstance(evidence, Mapping)
 
     def counted(version: str) -> str:
-        steps = evidence[version]
+        steps = evidence[version] if by == "evidence" else []
+        if not steps:
+            return ""
         return (
             f"{sum(step['bad_requests'] for step in steps)} bad of {sum(step['requests'] for step in steps)} counted, "
             f"in {sum(step['windows'] for step in steps)} windows"
