@@ -155,6 +155,8 @@ class Rollout(Model):
     """Seconds for which pods may be pending for want of nodes before the rollout is called stalled."""
     soak_seconds: Annotated[int, Field(ge=0, le=86400)] = 60
     """Seconds at 100 percent before a promoted revision is committed."""
+    surge: Literal["Full", "Budget"] = "Full"
+    """Full: stable keeps its replicas, so that an abort is instant. Budget: replicas move with the traffic, within maxReplicas for both."""
 
 
 class ParentReference(Model):
@@ -274,6 +276,18 @@ class InferenceServiceSpec(Model):
                 "self.rollout.analysis.unacceptablePercent > 100 - self.objective.percent",
                 "rollout.analysis.unacceptablePercent must be more than the objective allows: more than 100 - objective.percent",
                 path=".rollout.analysis.unacceptablePercent",
+            ),
+            rule(
+                "self.rollout.surge != 'Budget' || !has(self.scaling.mode) || self.scaling.mode != 'Advise'",
+                "rollout.surge Budget lets the autoscaler move replicas, which scaling.mode Advise only speaks of; set "
+                "mode Auto, or surge Full",
+                path=".rollout.surge",
+            ),
+            rule(
+                "self.rollout.surge != 'Budget' || !has(self.predictor.maxReplicas) || self.predictor.maxReplicas >= 2",
+                "rollout.surge Budget keeps both revisions within predictor.maxReplicas, which must then be at least 2; "
+                "raise it, or set surge Full",
+                path=".rollout.surge",
             ),
         )
     }

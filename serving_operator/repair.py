@@ -11,7 +11,7 @@ from serving_operator.children.disruption import disruption_budget
 from serving_operator.children.revision import attempt_of, controller_revision, recovered, restated
 from serving_operator.children.services import revision_service, stable_service
 from serving_operator.ensure import Ensured, ensure
-from serving_operator.rollout import capacity, replicas, routing
+from serving_operator.rollout import budget, capacity, giving_back, replicas, routing
 from serving_operator.rollout.observed import Observed, Revision
 from serving_operator.rollout.state import State
 from serving_operator.world import Manifest, Write
@@ -78,15 +78,19 @@ def route(observed: Observed, state: State) -> Iterator[Ensured]:
 
 def _children(observed: Observed, state: State, seen: Revision, recorded: Manifest) -> Iterator[Ensured]:
     why = f"revision {seen.revision} is live"
-    number = replicas.stated(observed, state, seen.revision)
-    yield ensure(
-        observed,
-        deployment(observed.service, recorded, number, settings=observed.settings),
-        why,
-        versioned=number is not None,
-    )
+    may_be_made = seen.deployment is not None or budget.has_room(observed, state, seen.revision)
+    if may_be_made:
+        number = replicas.stated(observed, state, seen.revision)
+        yield ensure(
+            observed,
+            deployment(observed.service, recorded, number, settings=observed.settings),
+            why,
+            versioned=number is not None,
+        )
     yield ensure(observed, revision_service(observed.service, recorded), why)
     yield ensure(observed, disruption_budget(observed.service, seen.revision), why)
+    if observed.automatic and not may_be_made:
+        return
     if observed.automatic:
         wanted = autoscaler(observed, state, seen.revision, recorded)
         if wanted is not None:
@@ -96,15 +100,23 @@ def _children(observed: Observed, state: State, seen: Revision, recorded: Manife
 
 
 def autoscaler(observed: Observed, state: State, revision: str, recorded: Manifest) -> Manifest | None:
-    """Return the InferenceAutoscaler of a live revision; None while it must not change (a canary being aborted)."""
+    """Return the InferenceAutoscaler of a live revision; None while it must not change (a canary being aborted).
+
+    With surge Budget an aborted canary gives way to stable: that, and nothing else of it, changes.
+    """
     canary = state.canary
-    if canary is not None and canary.abort is not None and revision == canary.revision:
-        return None
+    total = budget.replicas(observed, state)
+    aborted = canary is not None and canary.abort is not None
+    is_canary = canary is not None and revision == canary.revision
+    if aborted and is_canary:
+        return None if total is None else _giving_way(observed, state, revision)
     in_rollout = canary is not None and state.stable is not None
+    moves = total is not None and not is_canary and not aborted
     governing = canary.revision if canary is not None else None
     objective = observed.objective_of(governing) if governing else observed.service.spec.objective
     assert objective is not None
-    least, most = capacity.bounds(observed, state, revision)
+    least, _ = capacity.bounds(observed, state, revision)
+    most = budget.most(observed, state, revision)
     share = capacity.share(observed, state, revision)
     return inference_autoscaler(
         observed.service,
@@ -116,10 +128,24 @@ def autoscaler(observed: Observed, state: State, revision: str, recorded: Manife
             "of": [observed.revision(name).name for name in capacity.live_revisions(state)],
             "reservePercent": share.reserve_percent,
         }
-        | ({} if share.weight_percent is None else {"weightPercent": share.weight_percent}),
-        scale_down="Frozen" if in_rollout else "Allowed",
+        | ({} if share.weight_percent is None else {"weightPercent": share.weight_percent})
+        | ({} if total is None else {"budgetReplicas": total}),
+        scale_down="Frozen" if in_rollout and not moves else "Allowed",
         revision_object=recorded,
     )
+
+
+def _giving_way(observed: Observed, state: State, revision: str) -> Manifest | None:
+    """Return an aborted canary's InferenceAutoscaler with fewer replicas allowed, if stable needs the room."""
+    seen = observed.revision(revision)
+    has = budget.asked(observed, seen)
+    left = giving_back.replicas_left(observed, state, has)
+    if seen.autoscaler is None or left >= has:
+        return None
+    live = seen.autoscaler
+    metadata = {key: live["metadata"][key] for key in ("name", "namespace", "labels", "ownerReferences")}
+    spec = live["spec"] | {"maxReplicas": left, "minReplicas": min(live["spec"].get("minReplicas", 1), left)}
+    return {"apiVersion": live["apiVersion"], "kind": live["kind"], "metadata": metadata, "spec": spec}
 
 
 def _stable_service(observed: Observed, revision: str) -> Iterator[Ensured]:

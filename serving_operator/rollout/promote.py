@@ -30,7 +30,7 @@ def promote(observed: Observed, state: State) -> Move:
         bad = judgement.turned_bad(observed, state)
         if bad is not None and state.commanded("Promote", canary.id) is None:
             return bad
-    gate = capacity.capacity_gate(observed, state, canary.revision, 100)
+    gate = steps.canary_gate(observed, state, 100)
     if gate.open:
         gate = steps.route_gate(observed)
     if not gate.open:

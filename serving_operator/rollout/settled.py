@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from serving_operator.rollout import attempts, capacity
+from serving_operator.rollout import attempts, budget, capacity
 from serving_operator.rollout.commands import label_command
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import Move, State
@@ -34,6 +34,9 @@ def begin_if_asked(observed: Observed, state: State) -> Move:
     refused = refusal(observed)
     if refused is not None:
         return Move(state, "QuotaExceeded", refused, stalled=True)
+    shares = observed.service.spec.rollout.surge == "Budget" and not observed.automatic
+    if shares and observed.external_replicas < 2:
+        return Move(state, budget.TOO_SMALL, budget.external_too_small(observed), stalled=True)
     return attempts.begin(
         observed, state, capacity.preparing(observed.wanted, observed.service.spec.rollout.steps[0].weight)
     )
