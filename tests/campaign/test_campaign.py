@@ -15,7 +15,7 @@ from tests.campaign.rig import Outcome, known_reference, quiet, run
 from tests.campaign.scenarios import SCENARIOS
 from tests.campaign.shrink import shrunk
 
-SHORT = ("create", "label-promote", "abort", "v3-during-v2")
+SHORT = ("create", "label-promote", "abort", "v3-during-v2", "budget-promote", "budget-abort")
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +75,10 @@ def test_a_run_reproduces_from_its_plan() -> None:
         ("template-rendered-anew", "template-change", "S7"),
         ("finalizer-added", "create", "S10"),
         ("never-deletes", "abort-while-preparing", "L"),
+        ("abort-ignores-what-stable-carries", "budget-abort", "B2"),
+        ("stable-shrinks-before-its-traffic", "budget-promote", "B3"),
+        ("canary-gives-no-way", "budget-abort", "L"),
+        ("budget-of-one-more", "budget-abort", "B1"),
     ],
 )
 def test_wrong_operators_are_seen(name: str, scenario: str, said: str) -> None:
