@@ -111,7 +111,8 @@ def autoscaler(observed: Observed, state: State, revision: str, recorded: Manife
     if aborted and is_canary:
         return None if total is None else _giving_way(observed, state, revision)
     in_rollout = canary is not None and state.stable is not None
-    moves = total is not None and not is_canary and not aborted
+    # With a budget nobody keeps what the other might need; the autoscaler has its own reasons to be slow about it.
+    moves = total is not None and not aborted
     governing = canary.revision if canary is not None else None
     objective = observed.objective_of(governing) if governing else observed.service.spec.objective
     assert objective is not None

@@ -58,12 +58,11 @@ def gate(observed: Observed, state: State, percent: int) -> Gate:
     wants = _wanted(observed, state, canary, percent)
     if kept + wants > observed.max_replicas:
         return Gate(False, TOO_SMALL, _too_small(observed, state, kept, wants, percent), Wait.LOST)
-    has = asked(observed, stable)
-    if has + max(wants, asked(observed, canary)) > total:
+    if asked(observed, stable) + max(wants, asked(observed, canary)) > total:
         message = (
-            f"Revision {stable.revision} (stable) has {has} of the {total} replicas that predictor.maxReplicas allows "
-            f"both, and needs {kept}; revision {canary.revision} gets its {wants} when the autoscaler has let go of the "
-            f"rest. See: kubectl -n {observed.world.key.namespace} get infas {stable.name} -o wide"
+            f"Revision {stable.revision} (stable) still has replicas beyond its need, and predictor.maxReplicas "
+            f"({total}) bounds both; revision {canary.revision} gets its own when the autoscaler has let go of them. "
+            f"See: kubectl -n {observed.world.key.namespace} get infas {stable.name} -o wide"
         )
         return Gate(False, WAITING_FOR_ROOM, message, Wait.LOST)
     return OPEN
