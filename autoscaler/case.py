@@ -45,6 +45,8 @@ class Case:
     seconds_since_lowered: float
     hold_seconds: float
     horizon_seconds: float
+    room: int | None = None
+    """Most replicas that the others of a common budget leave; None without a budget."""
 
 
 _WHY: Final = {
@@ -59,6 +61,7 @@ _WHY: Final = {
     "GpuActive": "the accelerators work although no request is seen",
     "RateLimited": "replicas are removed step by step",
     "Maximum": "maxReplicas allows no more",
+    "Budget": "the budget that all revisions share leaves no more",
     "GpuUtilization": "the accelerators are busier than their target",
     "Minimum": "minReplicas asks for it",
 }

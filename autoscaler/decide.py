@@ -133,10 +133,14 @@ class _Model:
 
 
 def _without_capacity(case: Case, percent: int) -> int:
-    """Need while nothing is learned: the serving revision's replicas in proportion, and one more."""
+    """Need while nothing is learned: the serving revision's replicas in proportion, and one more if the budget has it."""
     if case.stable_replicas is None:
         return min(case.maximum, max(1, case.minimum))
-    return min(case.maximum, max(1, math.ceil(percent * case.stable_replicas / 100)) + 1)
+    if case.room is None:
+        return min(case.maximum, max(1, math.ceil(percent * case.stable_replicas / 100)) + 1)
+    idle = case.expected <= 0 and not case.blind
+    in_proportion = 1 if idle else max(1, math.ceil(percent * case.stable_replicas / 100))
+    return min(case.maximum, max(in_proportion, min(in_proportion + 1, case.room)))
 
 
 def _carries_without_capacity(case: Case) -> int:
@@ -182,6 +186,8 @@ def _decision(case: Case, model: _Model) -> Decision:
         reason = held_by or ("Maximum" if limited else "Steady")
     elif desired < case.wanted:
         reason = "Maximum" if case.wanted > case.maximum else "DemandFell"
+    elif held_by is not None:
+        reason = held_by
     elif limited:
         reason = "Maximum"
     return Decision(
@@ -203,7 +209,9 @@ def _move(case: Case, target: int, *, learned: bool) -> tuple[int, str | None]:
     """The next number of replicas on the way to `target`, and what keeps a higher one."""
     wanted = min(case.wanted, case.maximum)
     if target >= wanted:
-        return min(target, case.wanted + max(FIRST_STEP_UP, case.wanted)), None
+        raised = min(target, case.wanted + max(FIRST_STEP_UP, case.wanted))
+        most = raised if case.room is None else max(wanted, case.room)
+        return (most, "Budget") if raised > most else (raised, None)
     if veto := _veto(case, wanted, learned=learned):
         return wanted, veto
     low, high = STEP_DOWN_PERIOD_SECONDS

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from autoscaler.budget import Named, by_name, decide_together, full_replicas, room
 from autoscaler.case import Case
-from autoscaler.decide import Decision, decide, gpu_replicas, urgent_replicas
+from autoscaler.decide import Decision, gpu_replicas, urgent_replicas
 from autoscaler.demand import first_seen, horizon_seconds, perceive, project
 from autoscaler.forecast import Forecast
 from autoscaler.learn import scrape_seconds
@@ -86,10 +87,11 @@ def tick(answers: Answers, objects: ApiObjects, state: LoopState, now: float) ->
     forecasts: dict[str, Forecast] = {}
     for target in scaled:
         kept[target.uid], forecasts[target.uid] = project(target, kept, seen, windows, now)
-    cases = [_case(target, targets, kept, seen, forecasts, now) for target in scaled]
+    named = by_name(targets)
+    cases = [_case(target, targets, named, kept, seen, forecasts, now) for target in scaled]
     for row, target in enumerate(scaled):
         kept[target.uid], cases[row] = _with_urgency(target, kept[target.uid], cases[row], seen, windows, now)
-    decisions = decide(cases)
+    decisions = decide_together(named, scaled, cases)
     writes: list[Write] = []
     reports = []
     for target, case, decision in zip(scaled, cases, decisions, strict=True):
@@ -120,6 +122,7 @@ def tick(answers: Answers, objects: ApiObjects, state: LoopState, now: float) ->
 def _case(
     target: Target,
     targets: Sequence[Target],
+    named: Named,
     kept: Mapping[str, TargetState],
     seen: Mapping[str, Observation],
     forecasts: Mapping[str, Forecast],
@@ -145,9 +148,7 @@ def _case(
         gpu_target_ratio=gpu_target,
         wanted=workload.wanted,
         ready=workload.ready,
-        stable_replicas=stable.workload.wanted
-        if stable.uid != target.uid and stable.workload is not None
-        else None,
+        stable_replicas=full_replicas(stable) if stable.uid != target.uid else None,
         expected=state.expected_band.value or 0.0,
         level=max(state.level.highest or 0.0, forecasts[target.uid].level),
         own_rate=state.own_fast,
@@ -164,6 +165,7 @@ def _case(
         seconds_since_lowered=now - state.lowered_at if state.lowered_at is not None else math.inf,
         hold_seconds=hold,
         horizon_seconds=horizon_seconds(state),
+        room=room(target, named),
     )
 
 

@@ -33,6 +33,8 @@ class Share(Model):
     """Percent of the summed demand that arrives here now, or as soon as the reserve is ready; if absent what the others leave of 100."""
     reserve_percent: Percent
     """Percent of the summed demand to be ready for."""
+    budget_replicas: Annotated[int, Field(ge=2, le=1000)] | None = None
+    """Most replicas of all that `of` names together: none grows beyond what the others leave. Nobody loses any for it."""
 
 
 class MetricNames(Model):

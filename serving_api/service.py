@@ -132,6 +132,12 @@ class Rollout(Model):
                 "rollout.keepWarmSeconds must be at most rollbackWindowSeconds: pods that are kept for longer are of no use",
                 path=".keepWarmSeconds",
             ),
+            rule(
+                "self.keepWarmSeconds == 0 || self.surge != 'Budget'",
+                "rollout.keepWarmSeconds keeps replicas beside those of the new revision, for which rollout.surge Budget has "
+                "no room; remove it, or set surge Full",
+                path=".keepWarmSeconds",
+            ),
         )
     }
 
@@ -164,6 +170,8 @@ class Rollout(Model):
     """Seconds after a commit for which the former revision keeps its pods, so that a rollback starts none; a new canary ends it."""
     rollback_window_seconds: Annotated[int, Field(ge=0, le=604800)] = 3600
     """Seconds after a commit in which the committed attempt's abort label goes back to the former revision; 0 is never."""
+    surge: Literal["Full", "Budget"] = "Full"
+    """Full: stable keeps its replicas, so that an abort is instant. Budget: replicas move with the traffic, within maxReplicas for both."""
 
 
 class ParentReference(Model):
@@ -295,6 +303,23 @@ class InferenceServiceSpec(Model):
                 "self.rollout.analysis.unacceptablePercent > 100 - self.objective.percent",
                 "rollout.analysis.unacceptablePercent must be more than the objective allows: more than 100 - objective.percent",
                 path=".rollout.analysis.unacceptablePercent",
+            ),
+            rule(
+                "has(self.route) || self.rollout.surge != 'Budget'",
+                "rollout.surge Budget moves replicas along with the traffic, which takes a route; add route, or set surge Full",
+                path=".rollout.surge",
+            ),
+            rule(
+                "self.rollout.surge != 'Budget' || !has(self.scaling.mode) || self.scaling.mode != 'Advise'",
+                "rollout.surge Budget lets the autoscaler move replicas, which scaling.mode Advise only speaks of; set "
+                "mode Auto, or surge Full",
+                path=".rollout.surge",
+            ),
+            rule(
+                "self.rollout.surge != 'Budget' || !has(self.predictor.maxReplicas) || self.predictor.maxReplicas >= 2",
+                "rollout.surge Budget keeps both revisions within predictor.maxReplicas, which must then be at least 2; "
+                "raise it, or set surge Full",
+                path=".rollout.surge",
             ),
         )
     }

@@ -11,7 +11,16 @@ from serving_operator.children.disruption import disruption_budget
 from serving_operator.children.revision import attempt_of, controller_revision, recovered, restated
 from serving_operator.children.services import revision_service
 from serving_operator.ensure import Ensured, ensure
-from serving_operator.rollout import capacity, previous, replicas, rollback, routing, selection
+from serving_operator.rollout import (
+    budget,
+    capacity,
+    giving_back,
+    previous,
+    replicas,
+    rollback,
+    routing,
+    selection,
+)
 from serving_operator.rollout.observed import Observed, Revision, is_leaving
 from serving_operator.rollout.state import State
 from serving_operator.world import Manifest, ObjectId, Write
@@ -87,15 +96,19 @@ def route(observed: Observed, state: State) -> Iterator[Ensured]:
 
 def _children(observed: Observed, state: State, seen: Revision, recorded: Manifest) -> Iterator[Ensured]:
     why = f"revision {seen.revision} is live"
-    number = replicas.stated(observed, state, seen.revision)
-    yield ensure(
-        observed,
-        deployment(observed.service, recorded, number, settings=observed.settings),
-        why,
-        versioned=number is not None,
-    )
+    may_be_made = seen.deployment is not None or budget.has_room(observed, state, seen.revision)
+    if may_be_made:
+        number = replicas.stated(observed, state, seen.revision)
+        yield ensure(
+            observed,
+            deployment(observed.service, recorded, number, settings=observed.settings),
+            why,
+            versioned=number is not None,
+        )
     yield ensure(observed, revision_service(observed.service, recorded), why)
     yield ensure(observed, disruption_budget(observed.service, seen.revision), why)
+    if observed.automatic and not may_be_made:
+        return
     if observed.automatic:
         wanted = autoscaler(observed, state, seen.revision, recorded)
         if wanted is not None:
@@ -105,18 +118,27 @@ def _children(observed: Observed, state: State, seen: Revision, recorded: Manife
 
 
 def autoscaler(observed: Observed, state: State, revision: str, recorded: Manifest) -> Manifest | None:
-    """Return the InferenceAutoscaler of a live or kept revision; None while it must not change (a canary being aborted)."""
+    """Return the InferenceAutoscaler of a live or kept revision; None while it must not change (a canary being aborted).
+
+    With surge Budget an aborted canary gives way to stable: that, and nothing else of it, changes.
+    """
     canary = state.canary
-    if canary is not None and canary.abort is not None and revision == canary.revision:
-        return None
+    total = budget.replicas(observed, state)
+    aborted = canary is not None and canary.abort is not None
+    is_canary = canary is not None and revision == canary.revision
+    if aborted and is_canary:
+        return None if total is None else _giving_way(observed, state, revision)
     in_rollout = canary is not None and state.stable is not None
-    is_alone = not in_rollout and revision in capacity.live_revisions(state)
+    # With a budget nobody keeps what the other might need; the autoscaler has its own reasons to be slow about it.
+    moves = total is not None and not aborted
+    may_shrink = (moves or not in_rollout) and revision in capacity.live_revisions(state)
     # A rollback is governed by the spec as it is; its record says so a write later.
     unrecorded = rollback.unrecorded(observed, state, canary.revision) if canary is not None else None
     governing = canary.revision if canary is not None and unrecorded is None else None
     objective = observed.objective_of(governing) if governing else observed.service.spec.objective
     assert objective is not None
-    least, most = capacity.bounds(observed, state, revision)
+    least, _ = capacity.bounds(observed, state, revision)
+    most = budget.most(observed, state, revision)
     share = capacity.share(observed, state, revision)
     return inference_autoscaler(
         observed.service,
@@ -128,8 +150,9 @@ def autoscaler(observed: Observed, state: State, revision: str, recorded: Manife
             "of": [observed.revision(name).name for name in previous.standing(observed, state)],
             "reservePercent": share.reserve_percent,
         }
-        | ({} if share.weight_percent is None else {"weightPercent": share.weight_percent}),
-        scale_down="Allowed" if is_alone else "Frozen",
+        | ({} if share.weight_percent is None else {"weightPercent": share.weight_percent})
+        | ({} if total is None else {"budgetReplicas": total}),
+        scale_down="Allowed" if may_shrink else "Frozen",
         revision_object=recorded,
     )
 
@@ -139,6 +162,19 @@ def _stable_service(observed: Observed, state: State) -> Iterator[Ensured]:
     if revision is not None and revision in observed.records:
         wanted = selection.manifest(observed, revision)
         yield ensure(observed, wanted, f"the stable Service selects {revision}")
+
+
+def _giving_way(observed: Observed, state: State, revision: str) -> Manifest | None:
+    """Return an aborted canary's InferenceAutoscaler with fewer replicas allowed, if stable needs the room."""
+    seen = observed.revision(revision)
+    has = budget.asked(observed, seen)
+    left = giving_back.replicas_left(observed, state, has)
+    if seen.autoscaler is None or left >= has:
+        return None
+    live = seen.autoscaler
+    metadata = {key: live["metadata"][key] for key in ("name", "namespace", "labels", "ownerReferences")}
+    spec = live["spec"] | {"maxReplicas": left, "minReplicas": min(live["spec"].get("minReplicas", 1), left)}
+    return {"apiVersion": live["apiVersion"], "kind": live["kind"], "metadata": metadata, "spec": spec}
 
 
 def delete(live: Manifest, why: str) -> Write:

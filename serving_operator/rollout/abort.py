@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from serving_api.status import Abort, Rejected
-from serving_operator.rollout import acknowledge, deadlines, routing
+from serving_operator.rollout import acknowledge, capacity, deadlines, giving_back, routing, surge
 from serving_operator.rollout.commands import label_command
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import Move, State, text_of
@@ -41,10 +41,7 @@ def carry_out(observed: Observed, state: State, why: Abort) -> Move:
     assert state.canary is not None
     assert state.stable is not None
     canary, stable = state.canary, state.stable
-    # Of what the route has and what it ought to have: an edit by somebody else ends no abort.
-    weight = max(
-        found.get(canary.revision, 0) for found in (observed.weights, routing.backends(observed, state))
-    )
+    weight = _weight(observed, state)
     if weight > 0 and why.reason != BY_LABEL and _would_go_dark(observed, state):
         message = (
             f"{why.message} But revision {stable.revision} (stable) has no ready pod, so that no traffic is moved to "
@@ -52,13 +49,16 @@ def carry_out(observed: Observed, state: State, why: Abort) -> Move:
         )
         return Move(state, "StableNotReady", message)
     begun = deadlines.accounted(state, None, observed.now).with_canary(abort=why)
-    if weight > 0:
+    kept = giving_back.kept_weight(observed, begun, weight, insists=why.reason == BY_LABEL) if weight else 0
+    if weight > 0 and (kept == 0 or not _is_under_way(observed, state, kept)):
         carried = routing.Aborting(canary.id, why.reason, why.message, why.rejects)
-        weights = {stable.revision: 100, canary.revision: 0}
+        weights = {stable.revision: 100 - kept, canary.revision: kept}
         write = routing.write(
             observed, routing.with_leaving(observed, weights), f"attempt {canary.id} is aborted", carried
         )
         return Move(begun, why.reason, why.message, writes=(write,))
+    if kept > 0:
+        return _returning(observed, begun, why, kept)
     may_get_requests = canary.revision in observed.weights or not observed.routed
     if may_get_requests and not acknowledge.settled(observed, draining=True):
         answer = acknowledge.drained(observed)
@@ -72,6 +72,43 @@ def carry_out(observed: Observed, state: State, why: Abort) -> Move:
         time=text_of(observed.now),
     )
     return Move(begun.without_canary(rejection if why.rejects else None), why.reason, why.message)
+
+
+def _weight(observed: Observed, state: State) -> int:
+    """Return the weight to be taken back: of what the route has and ought to have, so that an edit ends no abort.
+
+    With surge Budget it is what the route ought to have: an edit that raised it is no reason to leave it there.
+    """
+    assert state.canary is not None
+    ought = routing.backends(observed, state).get(state.canary.revision, 0)
+    if surge.is_budget(observed, state):
+        return ought
+    return max(ought, observed.weights.get(state.canary.revision, 0))
+
+
+def _is_under_way(observed: Observed, state: State, kept: int) -> bool:
+    """Whether the route has this weight already, and says why."""
+    assert state.canary is not None
+    carried = routing.aborting(observed)
+    told = carried is not None and carried.id == state.canary.id
+    has = observed.weights.get(state.canary.revision, 0)
+    return told and has == kept and not routing.is_drifted(observed, state)
+
+
+def _returning(observed: Observed, begun: State, why: Abort, kept: int) -> Move:
+    """Wait until stable carries more; what the proxies carry out by now is told."""
+    assert begun.stable is not None
+    settled = acknowledge.settled(observed, draining=True)
+    state = begun.with_canary(weight=kept) if settled else begun
+    moments = (acknowledge.settled_at(observed, draining=True),) if not settled else ()
+    message = (
+        f"{why.message} Revision {begun.stable.revision} (stable) carries {100 - kept}% of the demand; the rest goes "
+        "back to it as it gets its replicas back."
+    )
+    gate = capacity.autoscaler_gate(observed)
+    if not gate.open:
+        message = f"{message} {gate.message}"
+    return Move(state, why.reason, message, look_again=moments)
 
 
 def _would_go_dark(observed: Observed, state: State) -> bool:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from serving_api.autoscaler import Reserve
 from serving_api.service import Step
 from serving_api.status import CanaryStatus
-from serving_operator.rollout import routing
+from serving_operator.rollout import routing, surge
 from serving_operator.rollout.observed import Observed, Revision, is_leaving
 from serving_operator.rollout.state import OPEN, Gate, State, Wait
 from serving_operator.status.diagnosis import diagnose
@@ -47,30 +47,27 @@ def current_step(observed: Observed, canary: CanaryStatus) -> Step:
 
 
 def share(observed: Observed, state: State, revision: str) -> Share:
-    """Return the share of a live revision (surge Full: stable stays ready for everything).
+    """Return the share of a live revision. Surge Full: stable stays ready for everything; Budget: for what it keeps.
 
-    Stable states no weight, so that nothing of it changes from step to step. A canary that has traffic states the
-    weight that it prepares for: one write a step, and a forecast that knows of the step before it comes.
+    Stable states no weight, so that with Full nothing of it changes from step to step. A canary that has traffic states
+    the weight that it prepares for: one write a step, and a forecast that knows of the step before it comes.
     """
     if revision not in live_revisions(state):
         return Share(0, 100)  # kept warm: ready for everything, and gets nothing
-    if state.canary is None or state.stable is None or revision != state.canary.revision:
+    if state.canary is None or state.stable is None:
         return Share(None, 100)
+    if revision != state.canary.revision:
+        return Share(None, surge.kept_percent(observed, state) if surge.is_budget(observed, state) else 100)
     target = next_weight(observed, state)
     has_traffic = routing.backends(observed, state).get(revision, 0) > 0
     return Share(target if has_traffic else 0, target)
 
 
-def percent_of(total: int, percent: int) -> int:
-    """Return `percent` of `total` replicas, rounded up, at least 1."""
-    return max(1, -(-total * percent // 100))
-
-
 def bounds(observed: Observed, state: State, revision: str) -> tuple[int, int]:
-    """Return the least and the most replicas of a revision; a canary's least is its part of the user's."""
+    """Return the least and the most replicas of a revision; in a rollout the least is its part of the user's."""
     least = observed.min_replicas
-    if state.stable is not None and state.canary is not None and revision == state.canary.revision:
-        least = percent_of(least, share(observed, state, revision).reserve_percent)
+    if state.stable is not None and state.canary is not None:
+        least = surge.percent_of(least, share(observed, state, revision).reserve_percent)
     return least, observed.max_replicas
 
 
@@ -111,7 +108,7 @@ def capacity_gate(observed: Observed, state: State, revision: str, percent: int)
     """Whether a revision has the replicas ready that this percent of the demand takes."""
     seen = observed.revision(revision)
     if not observed.automatic:
-        need = percent_of(observed.external_replicas, percent)
+        need = surge.external_need(observed, state, revision, percent)
         return _ready_gate(seen, need, percent)
     gate = autoscaler_gate(observed)
     if not gate.open:
@@ -146,7 +143,7 @@ def stable_gate(observed: Observed, state: State, percent: int) -> Gate:
     assert state.stable is not None
     seen = observed.revision(state.stable.revision)
     if not observed.automatic:
-        need = percent_of(observed.external_replicas, percent)
+        need = surge.external_need(observed, state, seen.revision, percent)
         enough, has = seen.available >= need, f"{seen.available} of {need} replicas ready"
     else:
         gate = autoscaler_gate(observed)

@@ -39,9 +39,8 @@ def promote(observed: Observed, state: State) -> Move:
         bad = judgement.turned_bad(observed, state)
         if bad is not None and state.commanded("Promote", canary.id) is None:
             return bad
-    gate = OPEN
-    if not (state.rolls_back and capacity.is_warm(observed, canary.revision)):
-        gate = capacity.capacity_gate(observed, state, canary.revision, 100)
+    is_warm = state.rolls_back and capacity.is_warm(observed, canary.revision)
+    gate = OPEN if is_warm else steps.canary_gate(observed, state, 100)
     if gate.open:
         gate = steps.route_gate(observed)
     if not gate.open:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from serving_api.names import AUTOSCALER
-from serving_operator.rollout import capacity
+from serving_operator.rollout import budget, capacity, giving_back, surge
 from serving_operator.rollout.observed import Observed, Revision
 from serving_operator.rollout.state import State
 from serving_operator.world import Manifest
@@ -26,7 +26,9 @@ def stated(observed: Observed, state: State, revision: str) -> int | None:
     if observed.advised:
         return _advised(observed, state, seen)
     if seen.deployment is None:
-        return _at_creation(observed, seen)
+        made = _at_creation(observed, seen)
+        room = budget.room(observed, state, revision)
+        return made if room is None else max(1, min(made, room))
     return None if autoscaler_owns(seen.deployment) else seen.asked
 
 
@@ -43,15 +45,28 @@ def _at_creation(observed: Observed, seen: Revision) -> int:
 
 
 def _external(observed: Observed, state: State, seen: Revision) -> int:
-    total = observed.external_replicas
-    in_rollout = state.stable is not None and state.canary is not None
-    if in_rollout or seen.revision not in capacity.live_revisions(state):
-        # A lower number takes effect after the commit: until then nobody may lose what the split gave it.
-        # A revision that is kept warm keeps what it had.
-        had = seen.asked if seen.asked is not None else observed.world.last_replicas.get(seen.name, 0)
-        percent = capacity.share(observed, state, seen.revision).reserve_percent
-        return max(had, capacity.percent_of(total, percent))
-    return total
+    is_live = seen.revision in capacity.live_revisions(state)
+    if is_live and (state.stable is None or state.canary is None):
+        return observed.external_replicas
+    had = seen.asked if seen.asked is not None else observed.world.last_replicas.get(seen.name, 0)
+    if not is_live:  # kept warm, with what it had
+        return max(had, observed.external_replicas)
+    percent = capacity.share(observed, state, seen.revision).reserve_percent
+    if surge.is_budget(observed, state):
+        return _of_the_total(observed, state, seen, had, percent)
+    # A lower number takes effect after the commit: until then nobody may lose what the split gave it.
+    return max(had, surge.external_need(observed, state, seen.revision, percent))
+
+
+def _of_the_total(observed: Observed, state: State, seen: Revision, had: int, percent: int) -> int:
+    """Replicas move with the traffic: stable's go when it has lost the traffic, an aborted canary's too."""
+    assert state.canary is not None
+    if seen.revision != state.canary.revision:
+        return surge.external_need(observed, state, seen.revision, percent)
+    if state.canary.abort is None:
+        return max(had, surge.external_need(observed, state, seen.revision, percent))
+    keeps = surge.external_need(observed, state, seen.revision, min(99, state.canary.weight or 0))
+    return max(1, min(keeps, giving_back.replicas_left(observed, state, had)))
 
 
 def _advised(observed: Observed, state: State, seen: Revision) -> int:

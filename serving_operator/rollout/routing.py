@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from serving_api.names import ABORTING_ANNOTATION, WEIGHTS_ANNOTATION
 from serving_operator.children import route as routes
-from serving_operator.rollout import selection
+from serving_operator.rollout import selection, surge
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import State
 from serving_operator.world import Manifest, Write
@@ -71,7 +71,9 @@ def backends(observed: Observed, state: State) -> dict[str, int]:
     canary = state.canary
     if canary is None:
         return {state.stable.revision: 100}
-    weight = 0 if canary.abort else canary.weight or 0
+    # With surge Budget stable may not yet carry what an abort takes from the canary.
+    gone = canary.abort is not None and not surge.is_budget(observed, state)
+    weight = 0 if gone else canary.weight or 0
     return {state.stable.revision: 100 - weight, canary.revision: weight}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from serving_operator.rollout import attempts, capacity, previous
+from serving_operator.rollout import attempts, budget, capacity, previous
 from serving_operator.rollout.commands import label_command
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import Move, State
@@ -29,5 +29,8 @@ def begin_if_asked(observed: Observed, state: State) -> Move:
     refused = None if has_pods else refusal(observed)
     if refused is not None:
         return Move(state, "QuotaExceeded", refused, stalled=True)
+    shares = observed.routed and observed.service.spec.rollout.surge == "Budget" and not observed.automatic
+    if shares and observed.external_replicas < 2:
+        return Move(state, budget.TOO_SMALL, budget.external_too_small(observed), stalled=True)
     first_weight = observed.service.spec.rollout.steps[0].weight if observed.routed else 100
     return attempts.begin(observed, state, capacity.preparing(observed.wanted, first_weight))

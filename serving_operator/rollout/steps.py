@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from serving_operator.rollout import acknowledge, bluegreen, capacity, deadlines, evidence, judgement, routing
+from serving_operator.rollout import (
+    acknowledge,
+    bluegreen,
+    budget,
+    capacity,
+    deadlines,
+    evidence,
+    judgement,
+    routing,
+)
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.rollforward import broken_at, roll_forward, stable_is_broken
 from serving_operator.rollout.state import OPEN, Gate, Move, State, Wait, text_of
@@ -34,7 +43,7 @@ def advance(observed: Observed, state: State) -> Move:
     bad = judgement.turned_bad(observed, state)
     if bad is not None:
         return bad
-    gate = capacity.capacity_gate(observed, state, canary.revision, target)
+    gate = canary_gate(observed, state, target)
     if not gate.open:
         return deadlines.waiting(observed, state, gate, preparing, words)
     if stable_is_broken(observed):
@@ -58,6 +67,16 @@ def advance(observed: Observed, state: State) -> Move:
             ),
         ),
     )
+
+
+def canary_gate(observed: Observed, state: State, percent: int) -> Gate:
+    """Hold until the canary has the replicas for this percent of the demand; with a budget perhaps for want of room."""
+    assert state.canary is not None
+    gate = capacity.capacity_gate(observed, state, state.canary.revision, percent)
+    if gate.open or gate.reason == capacity.AUTOSCALER_UNAVAILABLE:
+        return gate
+    room = budget.gate(observed, state, percent)
+    return gate if room.open else room
 
 
 def arrival_gate(observed: Observed, state: State, weight: int) -> Gate:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from serving_api.names import ServiceKey
-from serving_operator.rollout import acknowledge, capacity, previous
+from serving_operator.rollout import acknowledge, capacity, previous, surge
 from serving_operator.rollout.observed import Observed, Revision
 from serving_operator.rollout.promote import COMMITTED
 from serving_operator.rollout.selection import GATEWAY_API_MISSING
@@ -76,7 +76,8 @@ def ready(observed: Observed, state: State, is_servable: Said) -> Said:
 def need_of(observed: Observed, state: State, seen: Revision) -> int:
     """Return the replicas that a stable revision needs: its lower bound."""
     if not observed.automatic:
-        return observed.external_replicas
+        kept = capacity.share(observed, state, seen.revision).reserve_percent
+        return surge.external_need(observed, state, seen.revision, kept)
     said = capacity.last_answer(seen)
     least, most = capacity.bounds(observed, state, seen.revision)
     return min(most, max(least, said.replicas if said else 0))

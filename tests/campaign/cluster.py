@@ -316,7 +316,8 @@ class Surroundings:
         live = record.manifest["spec"]["replicas"]
         wanted = min(spec["maxReplicas"], max(spec["minReplicas"], need))
         if spec.get("scaleDown") == "Frozen":
-            wanted = max(live, wanted)
+            wanted = max(min(live, spec["maxReplicas"]), wanted)
+        wanted = min(wanted, max(live, self._room(record.manifest["metadata"], spec)))
         owns = Manager(AUTOSCALER, "Apply", "scale") in record.managers
         if owns and live == wanted:
             return
@@ -328,6 +329,17 @@ class Surroundings:
                 self.api.requests.apply(target, scale, AUTOSCALER, True)
         except Refused:
             self.wake()
+
+    def _room(self, metadata: Json, spec: Json) -> int:
+        share = spec.get("share") or {}
+        if "budgetReplicas" not in share:
+            return int(spec["maxReplicas"])
+        records = self.api.records(kinds.DEPLOYMENT)
+        others = [
+            records.get((metadata["namespace"], name)) for name in set(share["of"]) - {metadata["name"]}
+        ]
+        held = sum(other.manifest["spec"]["replicas"] if other else 1 for other in others)
+        return int(share["budgetReplicas"]) - held
 
     def _write_status(self, kind: Kind, manifest: Json, status: Json) -> None:
         if (manifest.get("status") or {}) != status:

@@ -50,6 +50,9 @@ NAMES = {
     "O2": "the weight that status tells is the one that the proxies carry out",
     "O3": "a revision is committed after it has had all of the traffic for as long as its soak says",
     "O4": "the first write of an abort is that of the route",
+    "B1": "stable and canary have no more replicas together than their budget, whoever sets them",
+    "B2": "an abort moves no more onto stable than its ready pods carry, while the canary answers (the last pod excepted)",
+    "B3": "stable keeps the replicas that the proxies' requests to it take",
     "D1": "no proxy sends a request where nobody answers",
     "D2": "nothing is removed before the longest request that it got has ended",
     "K1": "pods that are kept warm stay until their time is over or another revision is asked for",
@@ -149,6 +152,8 @@ class Watcher:
             self.writes += 1
             self.last_write = _now()
             self._by_operator(kind, change, live)
+        if kind == "Deployment" and self._api.actor in ("operator", "autoscaler"):
+            self._budget(change, live)
         if kind == "InferenceService":
             self._service(change, ours)
         elif kind == "HTTPRoute":
@@ -217,6 +222,43 @@ class Watcher:
         if change.new is None:
             self._removed(kind, live)
 
+    def _budget(self, change: Change, live: Json) -> None:
+        """Whoever moves replicas from stable to canary keeps within the budget, and takes none that are needed."""
+        service = self._service_of(live)
+        status = (service or {}).get("status") or {}
+        stable, canary = status.get("stable"), status.get("canary")
+        if service is None or change.new is None or not stable or not canary or not _shares(service):
+            return
+        name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
+        found = self._api.records(kinds.DEPLOYMENT)
+        has = {
+            entry["revision"]: found[key].manifest["spec"]["replicas"]
+            for entry in (stable, canary)
+            if (key := (namespace, f"{name}-{entry['revision']}")) in found
+        }
+        total, is_auto = _total(service), (service["spec"].get("scaling") or {}).get("class") != "External"
+        if is_auto and sum(has.values()) > total:
+            self.broken("B1", f"{has}, and {total} are allowed")
+        before = (change.old or live)["spec"].get("replicas", 0)
+        backend = f"{name}-{stable['revision']}"
+        if live["metadata"]["name"] == backend and live["spec"]["replicas"] < before:
+            percent = self._world.views.get((namespace, name), {}).get(backend, 0)
+            need = -(-self._demand() * percent // 100) if is_auto else total * percent // 100
+            if live["spec"]["replicas"] < min(need, total):
+                self.broken("B3", f"{backend} has {live['spec']['replicas']} of {need} for {percent}%")
+
+    def _gone_back(self, service: Json, has: int, had: int) -> None:
+        """With a budget the canary loses what stable carries by now."""
+        stable, canary = service["status"]["stable"]["revision"], service["status"]["canary"]["revision"]
+        name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
+        is_auto = (service["spec"].get("scaling") or {}).get("class") != "External"
+        carries = 100 * self.ready(stable) // (self._demand() if is_auto else _total(service))
+        deployment = self._api.get(kinds.DEPLOYMENT, f"{name}-{canary}", namespace)
+        last = deployment is None or deployment["spec"]["replicas"] <= 1
+        silent = self._unready_seconds(canary) > 0 or self._unready_seconds(stable) > 0
+        if 100 - has > carries and not last and not silent:
+            self.broken("B2", f"{had} to {has}%, and stable carries {carries}%")
+
     def _first_the_route(self, kind: str, live: Json) -> None:
         """While an accepted abort has yet to take the weight away, nothing else is written."""
         service, life = self._service_of(live), self._lives.get(str(_owner(live)))
@@ -224,6 +266,8 @@ class Watcher:
         id_ = (status.get("canary") or {}).get("id")
         if kind == "HTTPRoute" or service is None or life is None or life.drifted:
             return
+        if _shares(service) and "aborting" in str(self._route_of(service)):
+            return  # the rest goes back as stable gets its replicas back
         if life.written.get(id_, 0) > 0 and _commanded(status, "Abort", id_):
             self.broken(
                 "O4", f"{kind} {live['metadata']['name']} was written while {id_} still had its weight"
@@ -415,10 +459,12 @@ class Watcher:
         has, had = after.get(backend, 0), life.written.get(id_, 0)
         if has > had:
             self._raised(life, service, id_, has, change)
-        elif has < had and has != 0 and not life.drifted:
+        elif has < had and has != 0 and not life.drifted and not _shares(service):
             self.broken("S4", f"{id_} went from {had}% to {has}%")
-        elif has < had and (has == 0 and not life.drifted):
+        elif has < had and not life.drifted:
             life.ended.add(id_)
+            if _shares(service):
+                self._gone_back(service, has, had)
         life.written[id_] = has
 
     def _raised(self, life: Life, service: Json, id_: str, weight: int, change: Change) -> None:
@@ -449,8 +495,9 @@ class Watcher:
         if ready < 1:
             self.broken("S1", f"{percent}% with {who}, which has no ready pod")
         if (spec.get("scaling") or {}).get("class") == "External":
-            total = (spec["scaling"].get("external") or {}).get("replicas", 1)
-            need = max(1, -(-total * percent // 100))
+            need = max(1, -(-_total(service) * percent // 100))
+            if _shares(service) and percent < 100:
+                need = max(1, _total(service) * percent // 100)  # the other's part is rounded up
         else:
             most = spec["predictor"].get("maxReplicas") or spec["predictor"].get("minReplicas") or 1
             need = min(most, max(1, -(-self._demand() * percent // 100)))
@@ -517,6 +564,18 @@ def _owner(manifest: Json) -> str | None:
         if owner.get("controller"):
             return str(owner["uid"])
     return None
+
+
+def _shares(service: Json) -> bool:
+    return bool(service["spec"]["rollout"].get("surge") == "Budget")
+
+
+def _total(service: Json) -> int:
+    """Replicas that both revisions share."""
+    spec = service["spec"]
+    if (spec.get("scaling") or {}).get("class") == "External":
+        return int((spec["scaling"].get("external") or {}).get("replicas", 1))
+    return int(spec["predictor"].get("maxReplicas") or 1)
 
 
 def _commanded(status: Json, kind: str, id_: str | None) -> bool:

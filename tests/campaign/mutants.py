@@ -209,6 +209,12 @@ mutant("switch-forgotten", f"{ROLLOUT}.selection:written")(always({}))
 mutant("switch-at-once", f"{ROLLOUT}.bluegreen:advance")(lambda old: _promoted_when_ready(old))
 mutant("lease-not-checked", "serving_io.lease:Lease.check")(always(None))
 mutant("two-leaders", "serving_io.lease:Lease.held")(lambda old: _unheld)
+mutant("abort-ignores-what-stable-carries", f"{ROLLOUT}.giving_back:kept_weight")(always(0))
+mutant("stable-shrinks-before-its-traffic", f"{ROLLOUT}.surge:kept_percent")(always(50))
+mutant("canary-gives-no-way", f"{ROLLOUT}.giving_back:replicas_left")(lambda old: lambda o, s, has: has)
+mutant("budget-of-one-more", f"{ROLLOUT}.budget:replicas")(
+    lambda old: lambda observed, state: (total := old(observed, state)) and total + 1
+)
 EXPECTED_TO_SURVIVE: dict[str, str] = {
     "stable-service-switch-not-awaited": "The patience for the longest request is longer than any lag that the world "
     "gives to EndpointSlices.",

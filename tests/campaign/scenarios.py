@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from serving_io import kinds
 from tests.campaign.user import NAME, NAMESPACE, User, external, manifest
@@ -401,6 +402,44 @@ async def external_replicas(user: User) -> None:
     user.command("Promote")
     await user.committed("b")
     await user.left("a")
+
+
+def sharing(image: str, most: int = 6) -> dict[str, Any]:
+    """A service whose revisions have at most so many replicas together in a rollout."""
+    made = manifest(image)
+    made["spec"]["predictor"]["maxReplicas"] = most
+    made["spec"]["rollout"] |= {"steps": [{"weight": 50}], "surge": "Budget"}
+    return made
+
+
+async def _sharing_at_step(user: User) -> None:
+    """A canary at its step; stable has given up what its traffic took with it."""
+    user.world.demand = 4
+    user.apply(sharing("a"))
+    await user.committed("a")
+    user.apply(sharing("b"))
+    await user.at_step("b")
+    await user.until(lambda: (len(_pods(user, "a")), len(_pods(user, "b"))) == (2, 2), "two replicas each")
+
+
+@scenario("budget-promote")
+async def budget_promote(user: User) -> None:
+    """Replicas move with the traffic, within a bound for both."""
+    await _sharing_at_step(user)
+    user.command("Promote")
+    await user.committed("b")
+    await user.left("a")
+
+
+@scenario("budget-abort")
+async def budget_abort(user: User) -> None:
+    """Traffic goes back as stable gets its replicas back, for which the canary has to give one up."""
+    await _sharing_at_step(user)
+    user.apply(sharing("b", most=5))
+    await user.rest(20)
+    user.command("Abort")
+    await user.rejected("b")
+    await user.until(lambda: len(_pods(user, "a")) == 4, "four replicas")
 
 
 def _weights(user: User) -> dict[str, int]:

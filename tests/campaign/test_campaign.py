@@ -23,6 +23,8 @@ SHORT = (
     "rollback-warm",
     "rollback-cold",
     "no-gateway-api",
+    "budget-promote",
+    "budget-abort",
 )
 
 
@@ -89,6 +91,10 @@ def test_a_run_reproduces_from_its_plan() -> None:
         ("switched-unasked", "no-gateway-api", "S2"),
         ("switch-forgotten", "no-gateway-api", "S4"),
         ("switch-at-once", "no-gateway-api", "S5"),
+        ("abort-ignores-what-stable-carries", "budget-abort", "B2"),
+        ("stable-shrinks-before-its-traffic", "budget-promote", "B3"),
+        ("canary-gives-no-way", "budget-abort", "L"),
+        ("budget-of-one-more", "budget-abort", "B1"),
     ],
 )
 def test_wrong_operators_are_seen(name: str, scenario: str, said: str) -> None:

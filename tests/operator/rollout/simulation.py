@@ -117,6 +117,11 @@ class Simulation:
         self.routes_served = routes_served
         self.renewed: datetime | None = START
         self.autoscaler_alive = True
+        self.baseline = ("", 0)
+        self.robbed = False
+        """Whether somebody has deleted a live Deployment: while it is away nobody knows what it will have again."""
+        self.stable_is_kept = False
+        """Whether the autoscaler sees a reason against removing replicas."""
         self.since: dict[str, datetime] = {}
         self.last_replicas: dict[str, int] = {}
         self.last_revisions: dict[str, Manifest] = {}
@@ -322,6 +327,8 @@ class Simulation:
     def remove(self, key: ObjectId) -> None:
         """Delete an object; the operator remembers what it last saw of it."""
         gone = self.objects.pop(key)
+        live = [(self.status.get(role) or {}).get("revision") for role in ("stable", "canary")]
+        self.robbed |= key.kind == "Deployment" and key.name.removeprefix(f"{KEY.name}-") in live
         if key.kind == "Deployment":
             self.last_replicas[key.name] = gone["spec"]["replicas"]
             self.pods = {
@@ -468,9 +475,18 @@ class Simulation:
             }
             if target is not None and spec.get("mode", "Auto") == "Auto":
                 wanted = min(spec["maxReplicas"], max(spec["minReplicas"], need))
-                if spec["scaleDown"] == "Frozen":
-                    wanted = max(wanted, target["spec"]["replicas"])
+                has = target["spec"]["replicas"]
+                if spec["scaleDown"] == "Frozen" or self.stable_is_kept:
+                    wanted = max(wanted, min(has, spec["maxReplicas"]))
+                if "budgetReplicas" in spec["share"]:
+                    wanted = min(wanted, max(has, self._room(spec["share"], name)))
                 self._scale(target, wanted)
+        self._check_budget()
+
+    def _room(self, share: Manifest, name: str) -> int:
+        others = [self.objects.get(ObjectId("Deployment", other)) for other in share["of"] if other != name]
+        held = sum(other["spec"]["replicas"] if other else 1 for other in others)
+        return int(share["budgetReplicas"]) - held
 
     def _scale(self, target: Manifest, replicas: int) -> None:
         entries = target["metadata"].setdefault("managedFields", [])
@@ -556,7 +572,8 @@ class Simulation:
         status = self.status
         stable, canary = status.get("stable") or {}, status.get("canary") or {}
         drifted = bool(self.route is None or self.route.get("edited"))
-        for revision in after:
+        aborts = "aborting" in str(manifest["metadata"].get("annotations"))
+        for revision in () if aborts else after:
             assert ObjectId("Service", f"{KEY.name}-{revision}") in self.objects, (
                 f"S1: {revision} has no Service"
             )
@@ -575,7 +592,7 @@ class Simulation:
                 ), "S14: an abort was accepted"
                 self.peak[id_] = has
             elif has < had:
-                assert has == 0, "S4: lowered to something else than 0"
+                self._check_way_back(canary, stable["revision"], had, has)
                 self.aborted.add(id_)
                 label_given = any(
                     command["kind"] == "Abort" and command["id"] == id_
@@ -629,7 +646,11 @@ class Simulation:
     def _check_capacity(self, canary: str, stable: str, weight: int) -> None:
         if self.service["spec"]["scaling"].get("class") == "External":
             total = self.service["spec"]["scaling"]["external"]["replicas"]
-            assert self.ready(canary) >= -(-total * weight // 100), "S2: canary below its split"
+            split = -(-total * weight // 100)
+            if self.shares_a_budget(canary) and weight < 100:
+                split = min(total - 1, split)
+                assert self.ready(stable) >= total - split, "S2: stable below its split"
+            assert self.ready(canary) >= split, "S2: canary below its split"
             return
         most = self.service["spec"]["predictor"]["maxReplicas"]
         said = self.objects[ObjectId(AUTOSCALER_KIND, f"{KEY.name}-{canary}")]["status"]["reserve"]
@@ -638,6 +659,51 @@ class Simulation:
         if weight < 100:
             kept = self.objects[ObjectId(AUTOSCALER_KIND, f"{KEY.name}-{stable}")]["status"]["reserve"]
             assert kept["carriesPercent"] >= 100 - weight or kept["limited"], "S2: stable below its need"
+
+    def shares_a_budget(self, canary: str) -> bool:
+        """Return whether the attempt at a revision moves replicas along with the traffic."""
+        return bool(self._rollout_of(canary).get("surge") == "Budget")
+
+    def _check_way_back(self, canary: Manifest, stable: str, had: int, has: int) -> None:
+        """An abort takes all at once; with a budget no more than stable carries, as long as the canary answers."""
+        revision = canary["revision"]
+        if not self.shares_a_budget(revision):
+            assert has == 0, "S4: lowered to something else than 0"
+            return
+        carries = self._carries(stable)
+        found = self.of_kind("Deployment").get(f"{KEY.name}-{revision}")
+        left = found["spec"]["replicas"] if found else 0
+        answered_by_nobody = self.ready(revision) == 0 or self.ready(stable) == 0
+        assert 100 - has <= carries or answered_by_nobody or left <= 1, (
+            f"{had} to {has}%, and stable carries {carries}%"
+        )
+
+    def _carries(self, stable: str) -> int:
+        """Return the percent of the demand that stable carries, by what anybody has said of it."""
+        scaling = self.service["spec"]["scaling"]
+        if "external" in scaling:
+            return int(100 * self.ready(stable) // scaling["external"]["replicas"])
+        found = self.of_kind(AUTOSCALER_KIND).get(f"{KEY.name}-{stable}", {}).get("status")
+        if not found:
+            return 100
+        said = found["reserve"]
+        return int(said["carriesPercent"] * self.ready(stable) // max(1, said["readyReplicas"]))
+
+    def _check_budget(self) -> None:
+        """Both revisions of class Auto have at most maxReplicas together, whoever has just acted."""
+        canary, stable = self.status.get("canary"), self.status.get("stable")
+        if not canary or not stable or not self.shares_a_budget(canary["revision"]):
+            self.robbed = False
+            return
+        if self.service["spec"]["scaling"].get("class") != "Auto":
+            return
+        names = [ObjectId("Deployment", f"{KEY.name}-{entry['revision']}") for entry in (canary, stable)]
+        has = [self.objects[name]["spec"]["replicas"] for name in names if name in self.objects]
+        # What a retry finds of the attempt before counts from now on; until something has gone nobody grows.
+        id_, had = self.baseline
+        self.baseline = (canary["id"], sum(has) if id_ != canary["id"] else min(had, sum(has)))
+        most = max(self.service["spec"]["predictor"]["maxReplicas"], self.baseline[1])
+        assert self.robbed or sum(has) <= most, f"over the budget: {has}"
 
     def _check_deletion(self, key: ObjectId) -> None:
         revision = key.name.removeprefix(f"{KEY.name}-")
@@ -673,6 +739,7 @@ class Simulation:
             revision for revision, weight in (weights(self.route) if self.route else {}).items() if weight
         }
         assert len(running & (live | weighted)) <= 3, f"S6: {running}"
+        self._check_budget()
 
     def _check_status(self, before: Manifest, after: Manifest) -> None:
         was, is_ = before.get("stable") or {}, after.get("stable") or {}

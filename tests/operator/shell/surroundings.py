@@ -44,8 +44,10 @@ def external(name: str = "llama", image: str = "example.com/llm:1", **spec: Any)
 
 def start_pods(fake: FakeKube) -> None:
     """Do once what the controllers and the kubelets do: every pod runs, is ready, and is an endpoint."""
+    running: dict[str, int] = {}
     for deployment in fake.objects(DEPLOYMENT):
         metadata, replicas = deployment["metadata"], deployment["spec"].get("replicas", 1)
+        running[metadata["name"]] = replicas
         status = {"replicas": replicas, "readyReplicas": replicas, "availableReplicas": replicas}
         if {k: (deployment.get("status") or {}).get(k) for k in status} != status:
             _write(fake, "apps/v1", "Deployment", metadata, {"status": status}, "status")
@@ -67,14 +69,21 @@ def start_pods(fake: FakeKube) -> None:
             "namespace": metadata["namespace"],
             "labels": metadata["labels"] | {"kubernetes.io/service-name": metadata["name"]},
         }
-        target = {"kind": "Pod", "name": f"{name}-{revision}-pod-0", "namespace": metadata["namespace"]}
-        endpoint = {"addresses": ["10.244.0.1"], "conditions": {"ready": True}, "targetRef": target}
+        pod = {"kind": "Pod", "namespace": metadata["namespace"]}
+        endpoints = [
+            {
+                "addresses": [f"10.244.0.{index + 1}"],
+                "conditions": {"ready": True},
+                "targetRef": pod | {"name": f"{name}-{revision}-pod-{index}"},
+            }
+            for index in range(max(1, running.get(f"{name}-{revision}", 1)))
+        ]
         _write(
             fake,
             "discovery.k8s.io/v1",
             "EndpointSlice",
             slice_,
-            {"addressType": "IPv4", "endpoints": [endpoint]},
+            {"addressType": "IPv4", "endpoints": endpoints},
         )
 
 

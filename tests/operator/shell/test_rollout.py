@@ -107,6 +107,39 @@ async def test_an_abort_by_label_takes_the_traffic_first(
     assert {k: v for k, v in weights(route).items() if v} == {old: 100}
 
 
+async def test_a_budget_is_split_and_comes_back(
+    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With surge Budget stable gives up what its traffic took with it, and gets it back before the rest of the traffic."""
+    shared: dict[str, Any] = {
+        "scaling": {"class": "External", "external": {"replicas": 4}},
+        "rollout": {"steps": [{"weight": 50}], "surge": "Budget"},
+    }
+    fake.write(external(**shared))
+
+    def replicas(revision: str) -> int | None:
+        found = fake.get(DEPLOYMENT, f"llama-{revision}", NAMESPACE)
+        return int(found["spec"]["replicas"]) if found else None
+
+    async with operator(fake, tmp_path, monkeypatch):
+        await until(lambda: settled(fake), fake)
+        old = status(fake)["stable"]["revision"]
+        assert replicas(old) == 4
+        fake.write(external(image="example.com/llm:2", **shared))
+        await until(lambda: (status(fake).get("canary") or {}).get("weight") == 50, fake)
+        canary = status(fake)["canary"]
+        await until(lambda: (replicas(old), replicas(canary["revision"])) == (2, 2), fake)
+        label(fake, "abort", canary["id"])
+        await until(lambda: "aborting" in str(fake.get(HTTP_ROUTE, "llama", NAMESPACE)), fake)
+        first = fake.get(HTTP_ROUTE, "llama", NAMESPACE)
+        await until(lambda: "canary" not in status(fake), fake)
+        await quiet(fake, 1)
+
+    assert weights(first)[canary["revision"]] == 50, "two of four carry half"
+    assert replicas(old) == 4
+    assert [entry["id"] for entry in status(fake)["rejected"]] == [canary["id"]]
+
+
 def shipped_rules() -> list[dict[str, Any]]:
     """The operator's rules of the base install."""
     documents = yaml.safe_load_all(Path("manifests/base/rbac-operator.yaml").read_text())

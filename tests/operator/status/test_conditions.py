@@ -11,6 +11,7 @@ import pytest
 from serving_operator.judge.windows import Missing, Window
 from serving_operator.world import Manifest, ObjectId
 from tests.operator.rollout import rolling_back as rolling
+from tests.operator.rollout import test_budget
 from tests.operator.rollout.simulation import (
     BAD,
     KEY,
@@ -202,6 +203,25 @@ def worse_than_stable() -> Simulation:
     return until(cluster, "WorseThanStable")
 
 
+def beyond_the_budget() -> Simulation:
+    cluster = test_budget.settled(test_budget.budget(most=4))
+    cluster.apply(test_budget.budget("b", most=4))
+    return after(cluster, 20)
+
+
+def stable_keeps_its_replicas() -> Simulation:
+    cluster = test_budget.settled(test_budget.budget(most=5))
+    cluster.stable_is_kept = True
+    cluster.apply(test_budget.budget("b", most=5))
+    return until(cluster, "WaitingForRoom")
+
+
+def one_replica_for_two() -> Simulation:
+    cluster = test_budget.settled(test_budget.of_the_total("a", 1))
+    cluster.apply(test_budget.of_the_total("b", 1))
+    return after(cluster, 5)
+
+
 def roll_forward() -> Simulation:
     cluster = settled()
     cluster.break_pods(A)
@@ -337,6 +357,8 @@ STATES: dict[str, Callable[[], Simulation]] = {
     ),
     "canary is good and promotes itself": lambda: until(at_judged_step(), "Promoting"),
     "canary is worse than stable": worse_than_stable,
+    "canary does not fit into the budget": beyond_the_budget,
+    "canary waits for replicas that stable lets go of": stable_keeps_its_replicas,
     "canary waits for its label": at_step,
     "canary crashes at its step": crash_at_step,
     "canary waits, stable is broken": roll_forward,
@@ -352,6 +374,9 @@ STATES: dict[str, Callable[[], Simulation]] = {
     "canary is aborted by its label": lambda: labelled(at_step(), "Abort", 2),
     "spec is back at stable": lambda: with_spec(at_step(), "a", 2),
     "spec changes during a canary": lambda: with_spec(at_step(), "c", 2),
+    "traffic goes back as stable gets its replicas back": lambda: labelled(
+        test_budget.without_autoscaler(), "Abort", 10
+    ),
     "abort would leave nobody to answer": abort_in_the_dark,
     "rejected by its label": lambda: labelled(at_step(), "Abort", 60),
     "rejected past its deadline": lambda: with_spec(settled(), "unpullable", 200),
@@ -361,6 +386,7 @@ STATES: dict[str, Callable[[], Simulation]] = {
         QUIET, 120, analysis={"windowSeconds": 10, "stepDeadlineSeconds": 60, "onInconclusive": "Abort"}
     ),
     "quota without room": without_room,
+    "one replica cannot be shared": one_replica_for_two,
     "refused by the API server": refused,
     "without the Gateway API": lambda: without_gateway_api("a"),
     "without the Gateway API, canary gets its capacity": lambda: without_gateway_api("b", 1),
