@@ -1,4 +1,4 @@
-"""The invariants S1 to S16 of a rollout, checked at every version of the store by somebody who is not the operator.
+"""The invariants S1 to S16 of a rollout, and with `judged.py` J1 to J6 of a judged one, checked at every version of the store by somebody who is not the operator.
 
 Nothing of the operator's own reading of the world is used: pods, routes and labels are read from the store, the
 proxies' view from the surroundings. `window_seconds` is how old what the operator acted on may be.
@@ -21,6 +21,7 @@ from serving_api.names import (
     SYSTEM_NAMESPACE,
 )
 from serving_io import kinds
+from tests.campaign import judged
 from tests.campaign.api import Api, Call, Observer
 from tests.campaign.cluster import Surroundings, backends, is_ready
 from tests.fakes.kube.ownership import Managers
@@ -32,7 +33,7 @@ NAMES = {
     "S2": "capacity before weight, for the canary and for what stays with stable",
     "S3": "nothing that a route or a proxy refers to is removed",
     "S4": "weights sum to 100 and move one way until an abort, the other way after",
-    "S5": "promoted only by a label that names the attempt",
+    "S5": "promoted only by a label that names the attempt, or by a promotion on record that J1 admits",
     "S6": "one canary at a time, and no pods for anything but stable, canary and what the spec asks for",
     "S7": "a revision's pods stay what was recorded of them",
     "S8": "nothing foreign is written",
@@ -51,7 +52,7 @@ NAMES = {
     "D1": "no proxy sends a request where nobody answers",
     "D2": "nothing is removed before the longest request that it got has ended",
     "X1": "no exception that nobody foresaw",
-}
+} | judged.NAMES
 SECRET = "s3cr3t-t0ken"
 LEFT_BEHIND_SECONDS = 30.0
 BROKEN_SECONDS = 10.0
@@ -104,6 +105,7 @@ class Watcher:
         self._dark_since: dict[str, float] = {}
         self._used: dict[str, float] = {}
         """When a proxy last sent requests to a Service."""
+        self.judged = judged.Judged(world.traffic, self.broken, lambda name: self._least(name) == 0, _now)
         api.store.watchers.add(Observer(self._changed))  # type: ignore[arg-type]
         api.on_call = self._called
 
@@ -154,6 +156,8 @@ class Watcher:
             self._templates.setdefault(
                 live["metadata"]["name"] + str(_owner(live)), live["data"].get("podTemplate")
             )
+            if ours:
+                self.judged.recorded(live)
 
     def _pod(self, change: Change, live: Json) -> None:
         revision = live["metadata"]["labels"].get(REVISION_LABEL, "")
@@ -175,6 +179,11 @@ class Watcher:
         while len(history) > 1 and history[1][0] <= since:
             history.popleft()
         return max(count for _, count in history)
+
+    def _least(self, revision: str) -> int:
+        """The fewest pods of a revision that were ready within the window."""
+        self.ready(revision)  # forgets what is older
+        return min((count for _, count in self._history.get(revision, ())), default=0)
 
     def _unready_seconds(self, revision: str) -> float:
         history = self._history.get(revision)
@@ -325,6 +334,9 @@ class Watcher:
         for command in status.get("commands") or ():
             if (command["kind"], command["id"]) not in life.given:
                 self.broken("S5", f"{command['kind']} {command['id']} was accepted and never given")
+        if (promoted := self.judged.status(live, before)) is not None:
+            life.given.add(("Promote", promoted))
+        self._abort_on_record(life, before, live)
         was, is_ = before.get("stable") or {}, status.get("stable") or {}
         if was and is_ != was:
             if ("Promote", is_.get("id")) not in life.given:
@@ -349,6 +361,15 @@ class Watcher:
                 not is_ or self.ready(is_["revision"]) < 1
             ):
                 self.broken("S11", "Ready is said of a service whose stable revision has no ready pod")
+
+    def _abort_on_record(self, life: Life, before: Json, live: Json) -> None:
+        """What the judge aborts, too, loses its traffic first."""
+        canary = live["status"].get("canary") or {}
+        route = self._route_of(live)
+        if not canary.get("abort") or (before.get("canary") or {}).get("abort") or route is None:
+            return
+        if _weight(route, canary["revision"]) > 0 and not life.drifted:
+            self.broken("O4", f"the abort of {canary['id']} is on record while it still has its weight")
 
     # The route
 
@@ -413,6 +434,7 @@ class Watcher:
             self.broken("S4", f"{id_} went from {had}% to {has}%")
         elif has < had and (has == 0 and not life.drifted):
             life.ended.add(id_)
+            self.judged.aborted(service, change.new)
         life.written[id_] = has
 
     def _raised(self, life: Life, service: Json, id_: str, weight: int, change: Change) -> None:
@@ -430,6 +452,8 @@ class Watcher:
             before = change.old or {"metadata": {"uid": "", "generation": 0}}
             if life.acknowledged[:2] != (before["metadata"]["uid"], before["metadata"]["generation"]):
                 self.broken("O1", f"{id_} was raised to {weight}% on a route that was not acknowledged")
+        if ("Promote", id_) not in life.given:
+            self.judged.raised(service, weight)
         self._enough(service, canary["revision"], weight, "the canary")
         if weight < 100 and self._unready_seconds(stable["revision"]) < BROKEN_SECONDS:
             self._enough(service, stable["revision"], 100 - weight, "stable")

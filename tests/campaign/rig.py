@@ -27,8 +27,10 @@ from tests.campaign.api import LATE_SECONDS, Api, Call, Observer, Process, Wire
 from tests.campaign.cluster import DELAY_SECONDS, MIN_READY_SECONDS, Surroundings
 from tests.campaign.end_state import State, state_of
 from tests.campaign.invariants import BROKEN_SECONDS, Watcher
+from tests.campaign.judged import Noting
 from tests.campaign.plan import Plan
 from tests.campaign.scenarios import SCENARIOS, Scenario
+from tests.campaign.traffic import Questions
 from tests.campaign.user import PATIENCE_SECONDS, User, Waited, manifest
 from tests.campaign.watch import Informer
 from tests.fakes.kube.store import Change
@@ -43,6 +45,7 @@ FLAGS = (
     f"--min-ready-seconds={MIN_READY_SECONDS:.0f}",
     "--drain-seconds=1",
     f"--stable-broken-seconds={BROKEN_SECONDS:g}",
+    "--prometheus-url=http://prometheus.test:9090",
     "--workers=2",
 )
 _PROCESS: contextvars.ContextVar[Process | None] = contextvars.ContextVar("process", default=None)
@@ -180,6 +183,10 @@ class Rig:
             Cluster=Connection,
             Informer=informer,
             Reconciler=functools.partial(Reconciler, now=clock.now),
+            Prometheus=lambda _: Questions(self.world.traffic.prometheus),
+            EvidenceReader=functools.partial(
+                Noting, now=lambda: clock.now().timestamp(), told=self.watcher.judged.read
+            ),
             endpoint=_no_endpoint,
         ):
             return await operator.run()

@@ -62,6 +62,22 @@ def external(image: str = "a", replicas: int = 2) -> Json:
     return made
 
 
+def judged(image: str = "a", weights: tuple[int, ...] = (20, 50, 80), **rollout: Any) -> Json:
+    """A service whose rollouts are judged step by step, and promote or reject themselves."""
+    made = manifest(image)
+    made["spec"]["rollout"] |= {
+        "steps": [{"weight": weight} for weight in weights],
+        "promotion": "Automatic",
+        "analysis": {
+            "source": "envoy-gateway",
+            "windowSeconds": 10,
+            "stepDeadlineSeconds": 90,
+            "onInconclusive": "Abort",
+        },
+    } | rollout
+    return made
+
+
 class User:
     """Acts, and waits for what follows. `usual`: how long each wait takes without faults; None in that very run."""
 
@@ -202,6 +218,18 @@ class User:
             return bool(canary) and (canary["revision"], canary["verdict"]) == (self.revision(image), verdict)
 
         await self.until(is_so, f"{image} says {verdict}")
+
+    async def at_weight(self, image: str, weight: int) -> None:
+        """Wait until the proxies give the attempt at a revision a weight."""
+
+        def is_so() -> bool:
+            canary = self.status.get("canary") or {}
+            return bool(canary) and (canary["revision"], canary.get("weight")) == (
+                self.revision(image),
+                weight,
+            )
+
+        await self.until(is_so, f"{image} has {weight}%")
 
     async def begun(self, image: str) -> None:
         """Wait until an attempt at a revision is under way."""
