@@ -26,6 +26,7 @@ NAMES = {
     "J4": "a verdict's numbers are those that were scraped in the windows of its own step, and they suffice for it",
     "J5": "a process counts in a window what every process before it counted there",
     "J6": "no weight is raised for a canary that has been plainly bad for so long that it must be known",
+    "J7": "no step is called good before its pause has passed and its canary has answered as many requests as it asks for",
 }
 GRID_SECONDS, SETTLE_SECONDS = 5, 20
 """Windows begin at a multiple of the one, and are read the other after their end."""
@@ -137,6 +138,11 @@ class Judged:
             self._broken("J4", f"{canary['id']}: {numbers} is on record where {sums} was scraped")
         if said["verdict"] == "Good" and _favour(windows, step) < math.log(GOOD_BOUND) - 1e-6:
             self._broken("J4", f"{canary['id']} was called good by {windows}")
+        if said["verdict"] == "Good":
+            asked = step.rollout["steps"][said["step"]]
+            early = self._now() < step.started + (asked.get("pauseSeconds") or 0)
+            if early or said["requests"] < (asked.get("minimumRequests") or 0):
+                self._broken("J7", f"{canary['id']} was called good at {asked} on {said}")
         if said["verdict"] == "Inconclusive":
             self._in_time(canary["id"], canary, step)
 

@@ -105,6 +105,7 @@ class Rig:
         self.user = User(self.api, self.world, self.watcher, usual)
         self.user.restart = self._restart
         self.changed_at = 0.0
+        self._away_seconds = RESTART_SECONDS
         self._watches = watches
         self._process: Process | None = None
         # What a watch never tells is found by the next resync: it has to come within the patience of a run.
@@ -162,7 +163,8 @@ class Rig:
             if task.done() and not task.cancelled() and not isinstance(task.exception(), (*told, type(None))):
                 self.watcher.broken("X1", f"the process ended: {task.exception()!r}")
             await _kill(process)
-            await asyncio.sleep(RESTART_SECONDS)
+            away, self._away_seconds = self._away_seconds, RESTART_SECONDS
+            await asyncio.sleep(away)
 
     async def _live(self, process: Process) -> int:
         api, plan, watches = self.api, self.plan, self._watches
@@ -191,8 +193,9 @@ class Rig:
         ):
             return await operator.run()
 
-    def _restart(self, **settings: Any) -> None:
-        """Kill the process; the next one has other settings."""
+    def _restart(self, away_seconds: float = RESTART_SECONDS, **settings: Any) -> None:
+        """Kill the process; the next one comes after a while, and may have other settings."""
+        self._away_seconds = away_seconds
         changed = dataclasses.replace(self._config.settings, **settings)
         self._config = dataclasses.replace(self._config, settings=changed)
         self.kill()

@@ -271,6 +271,46 @@ async def deployment_deleted(user: User) -> None:
     await user.at_step("b")
 
 
+@scenario("deployment-deleted-alone", dark=True)
+async def deployment_deleted_alone(user: User) -> None:
+    """The Deployment of the stable revision is deleted while no autoscaler runs that could correct its number."""
+    await canary(user)
+    user.world.autoscaler_is_alive = False
+    user.delete(kinds.DEPLOYMENT, user.name_of("a"))
+    await user.until(lambda: not _pods(user, "a"), "the pods are gone")
+    await user.until(lambda: len(_pods(user, "a")) == 2, "the pods are back")
+    user.world.autoscaler_is_alive = True
+    user.world.wake()
+    await user.at_step("b")
+
+
+@scenario("scaling-edited")
+async def scaling_edited(user: User) -> None:
+    """What was stated when the service was created is stated no more: it goes from its children, too."""
+    user.apply(manifest(scaling={"class": "Auto", "scaleDownHoldSeconds": 30}))
+    await user.committed("a")
+    user.apply(manifest())
+
+    def is_gone() -> bool:
+        live = user.api.get(kinds.INFERENCE_AUTOSCALER, user.name_of("a"), NAMESPACE)
+        return "scaleDownHoldSeconds" not in live["spec"]
+
+    await user.until(is_gone, "the hold is gone")
+    await user.committed("a")
+
+
+@scenario("refused-child")
+async def refused_child(user: User) -> None:
+    """A quota refuses what somebody deleted of the canary: that stops nobody from aborting it."""
+    await canary(user)
+    user.api.over_quota.add(kinds.POD_DISRUPTION_BUDGET.plural)
+    user.delete(kinds.POD_DISRUPTION_BUDGET, user.name_of("b"))
+    await user.rest(3)
+    user.command("Abort")
+    await user.rejected("b")
+    user.api.over_quota.clear()
+
+
 @scenario("name-collision")
 async def name_collision(user: User) -> None:
     """A Service of somebody else has the name of the canary's, and goes later."""
@@ -340,8 +380,9 @@ async def external_replicas(user: User) -> None:
 
 @scenario("automatic-three-steps")
 async def automatic_three_steps(user: User) -> None:
-    """A good version is judged at three steps and promotes itself."""
-    await judged_canary(user)
+    """A good version is judged at three steps and promotes itself; one has a pause, and one asks for many requests."""
+    steps = [{"weight": 20}, {"weight": 50, "pauseSeconds": 60}, {"weight": 80, "minimumRequests": 3000}]
+    await judged_canary(user, steps=steps)
     await user.committed("b")
     await user.left("a")
 
@@ -362,6 +403,30 @@ async def turns_bad(user: User) -> None:
     await user.until(lambda: (user.status.get("canary") or {}).get("step") == 1, "the first step was good")
     user.world.traffic.late_share["b"] = 0.6
     await user.rejected("b")
+
+
+@scenario("turns-bad-unseen")
+async def turns_bad_unseen(user: User) -> None:
+    """A version is good at its step, and turns bad while no operator runs and the pods of the next one become ready."""
+    await judged_canary(user, weights=(20, 80), progressDeadlineSeconds=180)
+    await user.at_weight("b", 20)
+    user.world.start_seconds = (30.0, 35.0)
+    await user.until(lambda: (user.status.get("canary") or {}).get("step") == 1, "the first step was good")
+    user.world.traffic.late_share["b"] = 0.6
+    user.restart(away_seconds=100)
+    await user.rejected("b")
+
+
+@scenario("restart-while-judging")
+async def restart_while_judging(user: User) -> None:
+    """The operator is killed in the middle of each step, when some of its windows are read."""
+    await judged_canary(user, weights=(20, 50))
+    for weight in (20, 50):
+        await user.at_weight("b", weight)
+        await user.rest(34)
+        user.restart()
+    await user.committed("b")
+    await user.left("a")
 
 
 @scenario("no-metrics")

@@ -84,7 +84,7 @@ class User:
     def __init__(self, api: Api, world: Surroundings, watcher: Watcher, usual: list[float] | None) -> None:
         self.api, self.world = api, world
         self.waits: list[float] = []
-        self.restart: Callable[..., None] = lambda **settings: None
+        self.restart: Callable[..., None] = lambda away_seconds=0.0, **settings: None
         self._watcher, self._usual = watcher, usual
         self._hashes: dict[str, str] = {}
         secret = {"metadata": {"name": "token", "namespace": NAMESPACE}, "stringData": {"token": SECRET}}
