@@ -1,5 +1,6 @@
-"""The invariants S1 to S16 of a rollout, and with `judged.py` J1 to J6 of a judged one, checked at every version of the store by somebody who is not the operator.
+"""The invariants of a rollout, checked at every version of the store by somebody who is not the operator.
 
+S1 to S16 are those of the specification; J1 to J7, of a judged rollout, are in `judged.py`.
 Nothing of the operator's own reading of the world is used: pods, routes and labels are read from the store, the
 proxies' view from the surroundings. `window_seconds` is how old what the operator acted on may be.
 """

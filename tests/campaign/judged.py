@@ -129,11 +129,9 @@ class Judged:
             self._in_time(told["id"], service["status"]["canary"], step)
 
     def _said(self, canary: Json, said: Json, step: Step) -> None:
-        windows = list(self._window(step, index) for index in range(said["windows"]))
+        windows = [self._window(step, index) for index in range(said["windows"])]
         sums = [sum(column) for column in zip(*(a + b for a, b in windows), strict=True)] or [0] * 4
-        numbers = [
-            said[f"{side}equests"] for side in ("r", "badR", "stableR", "stableBadR")
-        ]
+        numbers = [said[f"{side}equests"] for side in ("r", "badR", "stableR", "stableBadR")]
         if sums != numbers:
             self._broken("J4", f"{canary['id']}: {numbers} is on record where {sums} was scraped")
         if said["verdict"] == "Good" and _favour(windows, step) < math.log(GOOD_BOUND) - 1e-6:
@@ -198,10 +196,12 @@ def _favour(windows: list[tuple[Numbers, Numbers]], step: Step) -> float:
 def _could_be_bad(windows: list[tuple[Numbers, Numbers]]) -> bool:
     """Whether two windows or more compare, and the canary did worse in them."""
     both = [(mine, theirs) for mine, theirs in windows if mine.requests and theirs.requests]
-    mine, theirs = (Numbers(*map(sum, zip(*column, strict=True))) for column in zip(*both, strict=True)) if both else (
-        Numbers(), Numbers()
+    if len(both) < 2:
+        return False
+    requests, bad, stable_requests, stable_bad = (
+        sum(column) for column in zip(*(mine + theirs for mine, theirs in both), strict=True)
     )
-    return len(both) > 1 and mine.bad * theirs.requests > theirs.bad * mine.requests
+    return bad * stable_requests > stable_bad * requests
 
 
 def _is_plainly_bad(mine: Numbers, theirs: Numbers) -> bool:
@@ -221,5 +221,3 @@ class Noting(EvidenceReader):
         if found is not None:
             self._told(found)
         return found
-
-

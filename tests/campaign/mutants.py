@@ -212,7 +212,9 @@ mutant("blind-windows-not-forgiven", f"{ROLLOUT}.evidence:blind")(always(timedel
 mutant("missing-metrics-not-waited-for", f"{ROLLOUT}.judgement:_source_gate")(always(OPEN))
 mutant("missing-is-good", f"{ROLLOUT}.evidence:counted")(lambda old: _where_missing(old, bad=0))
 mutant("missing-is-bad", f"{ROLLOUT}.evidence:counted")(lambda old: _where_missing(old, bad=100))
-mutant("verdict-not-recorded", f"{ROLLOUT}.evidence:recorded")(lambda old: lambda observed, state, found: state)
+mutant("verdict-not-recorded", f"{ROLLOUT}.evidence:recorded")(
+    lambda old: lambda observed, state, found: state
+)
 mutant("promotion-not-recorded", f"{ROLLOUT}.deadlines:promotion")(lambda old: _unrecorded)
 mutant("promotes-itself-although-manual", f"{ROLLOUT}.judgement:_good")(lambda old: _at_once)
 mutant("judge-aborts-without-the-route-first", f"{ROLLOUT}.judgement:_abort")(

@@ -132,10 +132,7 @@ class Traffic:
         self._pending.append((seen_at, lambda: self.prometheus.scrape(stamp, exposed, TARGET)))
         self._times.append(at)
         self._scraped.append(
-            {
-                key: Numbers(b.good + b.late + b.failed, b.late + b.failed)
-                for key, b in self._backends.items()
-            }
+            {key: Numbers(b.good + b.late + b.failed, b.late + b.failed) for key, b in self._backends.items()}
         )
 
 
