@@ -15,7 +15,7 @@ from tests.campaign.rig import Outcome, known_reference, quiet, run
 from tests.campaign.scenarios import SCENARIOS
 from tests.campaign.shrink import shrunk
 
-SHORT = ("create", "label-promote", "abort", "v3-during-v2")
+SHORT = ("create", "label-promote", "abort", "v3-during-v2", "automatic-three-steps", "turns-bad-unseen")
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +75,14 @@ def test_a_run_reproduces_from_its_plan() -> None:
         ("template-rendered-anew", "template-change", "S7"),
         ("finalizer-added", "create", "S10"),
         ("never-deletes", "abort-while-preparing", "L"),
+        ("status-first", "automatic-abort", "O4"),
+        ("verdict-not-recorded", "automatic-three-steps", "J1"),
+        ("bad-after-one-window", "automatic-abort", "J2"),
+        ("missing-metrics-not-waited-for", "metrics-outage", "J3"),
+        ("former-step-counted", "restart-while-judging", "J4"),
+        ("only-the-latest-window-is-read", "restart-while-judging", "J5"),
+        ("turned-bad-not-heard", "turns-bad", "J6"),
+        ("minimum-of-requests-ignored", "automatic-three-steps", "J7"),
     ],
 )
 def test_wrong_operators_are_seen(name: str, scenario: str, said: str) -> None:
@@ -83,6 +91,13 @@ def test_wrong_operators_are_seen(name: str, scenario: str, said: str) -> None:
     with mutants.applied(name):
         problems = run(Plan(scenario)).problems
     assert any(problem.startswith(said) for problem in problems), problems
+
+
+@pytest.mark.parametrize("name", ["automatic-abort", "turns-bad", "turns-bad-unseen"])
+def test_a_bad_version_is_rejected_for_what_it_does(name: str) -> None:
+    """The reason is the comparison with stable, at whatever moment the version turns bad."""
+    rejected = known_reference(name).end.objects["InferenceService digits"]["status"]["rejected"]
+    assert [entry["reason"] for entry in rejected] == ["WorseThanStable"]
 
 
 def test_a_failure_shrinks_to_what_matters() -> None:
