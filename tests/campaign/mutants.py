@@ -200,45 +200,6 @@ mutant("deadline-never", f"{ROLLOUT}.deadlines:deadline")(
 mutant("lost-time-counts", f"{ROLLOUT}.deadlines:lost")(always(timedelta()))
 mutant("lease-not-checked", "serving_io.lease:Lease.check")(always(None))
 mutant("two-leaders", "serving_io.lease:Lease.held")(lambda old: _unheld)
-mutant("good-after-one-window", "serving_operator.judge.objective:BOUND")(constant(1.1))
-mutant("bad-after-one-window", "serving_operator.judge.comparison:BOUND")(constant(3.0))
-mutant("former-step-counted", f"{ROLLOUT}.evidence:counted")(
-    lambda old: lambda observed, canary: observed.world.evidence
-)
-mutant("silence-is-good", "serving_operator.evidence.counting:Tally.counts")(
-    lambda old: lambda *a: found if (found := old(*a)).requests else type(found)(200, 0)
-)
-mutant("blind-windows-not-forgiven", f"{ROLLOUT}.evidence:blind")(always(timedelta()))
-mutant("missing-metrics-not-waited-for", f"{ROLLOUT}.judgement:_source_gate")(always(OPEN))
-mutant("missing-is-good", f"{ROLLOUT}.evidence:counted")(lambda old: _where_missing(old, bad=0))
-mutant("missing-is-bad", f"{ROLLOUT}.evidence:counted")(lambda old: _where_missing(old, bad=100))
-mutant("verdict-not-recorded", f"{ROLLOUT}.evidence:recorded")(
-    lambda old: lambda observed, state, found: state
-)
-mutant("promotion-not-recorded", f"{ROLLOUT}.deadlines:promotion")(lambda old: _unrecorded)
-mutant("promotes-itself-although-manual", f"{ROLLOUT}.judgement:_good")(lambda old: _at_once)
-mutant("judge-aborts-without-the-route-first", f"{ROLLOUT}.judgement:_abort")(
-    lambda old: (
-        lambda *a: dataclasses.replace(m := old(*a), abort=None, state=m.state.with_canary(abort=m.abort))
-    )
-)
-mutant("bad-not-heard", f"{ROLLOUT}.judgement:_abort")(
-    lambda old: lambda observed, state, found: Move(state, "CollectingEvidence", "x")
-)
-mutant("turned-bad-not-heard", f"{ROLLOUT}.judgement:turned_bad")(always(None))
-mutant("settling-not-awaited", "serving_operator.evidence.reading:SETTLE_SECONDS")(constant(0))
-mutant("only-the-latest-window-is-read", "serving_operator.evidence.reading:_due")(
-    lambda old: lambda question, index, now: old(question, index, now)[-1:]
-)
-mutant("windows-not-anchored-at-the-step", "serving_operator.evidence.questions:Question.window")(
-    lambda old: lambda self, index: tuple(at + self.window_seconds // 2 for at in old(self, index))
-)
-mutant("pause-ignored", f"{ROLLOUT}.judgement:_pause_ends")(
-    lambda old: lambda observed, state: observed.now - timedelta(days=1)
-)
-mutant("minimum-of-requests-ignored", f"{ROLLOUT}.evidence:limits_of")(
-    lambda old: lambda *a, minimum_requests=0, **k: old(*a, **k)
-)
 EXPECTED_TO_SURVIVE: dict[str, str] = {
     "stable-service-switch-not-awaited": "The patience for the longest request is longer than any lag that the world "
     "gives to EndpointSlices.",
@@ -313,31 +274,6 @@ def _last(revision: Revision) -> Any:
     from serving_operator.rollout.capacity import last_answer
 
     return last_answer(revision)
-
-
-def _where_missing(old: Any, bad: int) -> Any:
-    """Make windows up where the source of evidence is missing."""
-    from serving_operator.judge.windows import Window
-
-    def counted(observed: Observed, canary: Any) -> Any:
-        found = old(observed, canary)
-        if found is None or found.missing is None:
-            return found
-        return dataclasses.replace(found, missing=None, windows=(Window(200, bad, 800, 0),) * 5)
-
-    return counted
-
-
-def _unrecorded(observed: Observed, state: State, reason: str) -> Move:
-    from serving_operator.rollout.promote import promote
-
-    return promote(observed, state)
-
-
-def _at_once(observed: Observed, state: State, analysis: Any) -> Move:
-    from serving_operator.rollout.deadlines import promotion
-
-    return promotion(observed, state, "GoodEnough")
 
 
 def _weightless(old: Any) -> Any:

@@ -319,6 +319,7 @@ async def _home(rig: Rig, known: Reference) -> None:
     user, world = rig.user, rig.world
     world.broken.clear()
     world.autoscaler_is_alive = world.gateway_is_alive = True
+    world.traffic.answers = world.traffic.scrapes = True
     world.demand = 2
     for kind in ("Promote", "Abort", "Retry"):
         if user.service:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from serving_io import kinds
-from tests.campaign.user import NAME, NAMESPACE, User, external, judged, manifest
+from tests.campaign.user import NAME, NAMESPACE, User, external, manifest
 
 Script = Callable[[User], Awaitable[None]]
 
@@ -48,13 +47,6 @@ async def canary(user: User, image: str = "b") -> None:
     await settled(user)
     user.apply(manifest(image))
     await user.at_step(image)
-
-
-async def judged_canary(user: User, image: str = "b", **rollout: Any) -> None:
-    """A canary that is judged has been asked for."""
-    user.apply(judged(**rollout))
-    await user.committed("a")
-    user.apply(judged(image, **rollout))
 
 
 @scenario("create")
@@ -374,90 +366,6 @@ async def external_replicas(user: User) -> None:
     user.apply(external("b", replicas=4))
     await user.until(lambda: len(_pods(user, "a")) == 4, "four replicas")
     user.command("Promote")
-    await user.committed("b")
-    await user.left("a")
-
-
-@scenario("automatic-three-steps")
-async def automatic_three_steps(user: User) -> None:
-    """A good version is judged at three steps and promotes itself; one has a pause, and one asks for many requests."""
-    steps = [{"weight": 20}, {"weight": 50, "pauseSeconds": 60}, {"weight": 80, "minimumRequests": 3000}]
-    await judged_canary(user, steps=steps)
-    await user.committed("b")
-    await user.left("a")
-
-
-@scenario("automatic-abort")
-async def automatic_abort(user: User) -> None:
-    """A version that answers late is found to be worse than stable, and rejected."""
-    await judged_canary(user, "bad")
-    await user.rejected("bad")
-
-
-@scenario("turns-bad")
-async def turns_bad(user: User) -> None:
-    """A version is good at its step, and turns bad while the pods of the next one take long to start."""
-    await judged_canary(user, weights=(20, 80), progressDeadlineSeconds=180)
-    await user.at_weight("b", 20)
-    user.world.start_seconds = (80.0, 90.0)
-    await user.until(lambda: (user.status.get("canary") or {}).get("step") == 1, "the first step was good")
-    user.world.traffic.late_share["b"] = 0.6
-    await user.rejected("b")
-
-
-@scenario("turns-bad-unseen")
-async def turns_bad_unseen(user: User) -> None:
-    """A version is good at its step, and turns bad while no operator runs and the pods of the next one become ready."""
-    await judged_canary(user, weights=(20, 80), progressDeadlineSeconds=180)
-    await user.at_weight("b", 20)
-    user.world.start_seconds = (30.0, 35.0)
-    await user.until(lambda: (user.status.get("canary") or {}).get("step") == 1, "the first step was good")
-    user.world.traffic.late_share["b"] = 0.6
-    user.restart(away_seconds=100)
-    await user.rejected("b")
-
-
-@scenario("restart-while-judging")
-async def restart_while_judging(user: User) -> None:
-    """The operator is killed in the middle of each step, when some of its windows are read."""
-    await judged_canary(user, weights=(20, 50))
-    for weight in (20, 50):
-        await user.at_weight("b", weight)
-        await user.rest(34)
-        user.restart()
-    await user.committed("b")
-    await user.left("a")
-
-
-@scenario("no-metrics")
-async def no_metrics(user: User) -> None:
-    """Nobody scrapes the proxies: the rollout holds for longer than its deadline, until a person promotes."""
-    user.world.traffic.finds_envoy = False
-    await judged_canary(user)
-    await user.verdict("b", "NoSeries")
-    await user.rest(100)
-    await user.verdict("b", "NoSeries")
-    user.command("Promote")
-    await user.committed("b")
-    await user.left("a")
-
-
-@scenario("metrics-outage")
-async def metrics_outage(user: User) -> None:
-    """In the middle of one step nothing is scraped, in the middle of the next one Prometheus does not answer."""
-    await judged_canary(user, weights=(20, 50))
-    traffic = user.world.traffic
-    await user.at_weight("b", 20)
-    await user.rest(3)
-    traffic.scrapes = False
-    await user.rest(75)
-    traffic.scrapes = True
-    await user.at_weight("b", 50)
-    await user.rest(3)
-    traffic.answers = False
-    await user.verdict("b", "PrometheusUnreachable")
-    await user.rest(75)
-    traffic.answers = True
     await user.committed("b")
     await user.left("a")
 

@@ -93,11 +93,19 @@ def test_wrong_operators_are_seen(name: str, scenario: str, said: str) -> None:
     assert any(problem.startswith(said) for problem in problems), problems
 
 
-@pytest.mark.parametrize("name", ["automatic-abort", "turns-bad", "turns-bad-unseen"])
-def test_a_bad_version_is_rejected_for_what_it_does(name: str) -> None:
-    """The reason is the comparison with stable, at whatever moment the version turns bad."""
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("automatic-abort", "WorseThanStable"),
+        ("turns-bad", "WorseThanStable"),
+        ("turns-bad-unseen", "WorseThanStable"),
+        ("too-few-requests", "Inconclusive"),
+    ],
+)
+def test_a_version_is_rejected_for_what_was_found(name: str, reason: str) -> None:
+    """The reason is the comparison with stable, at whatever moment the version turns bad; or that there was too little."""
     rejected = known_reference(name).end.objects["InferenceService digits"]["status"]["rejected"]
-    assert [entry["reason"] for entry in rejected] == ["WorseThanStable"]
+    assert [entry["reason"] for entry in rejected] == [reason]
 
 
 def test_a_failure_shrinks_to_what_matters() -> None:

@@ -45,6 +45,7 @@ class Traffic:
     def __init__(self, seed: int, pods: Pods) -> None:
         chance = random.Random(f"traffic {seed}")
         self.late_share = dict(LATE_SHARE)
+        self.requests_per_second = float(REQUESTS_PER_SECOND)
         self.answers = True
         """Prometheus can be asked."""
         self.scrapes = True
@@ -68,7 +69,7 @@ class Traffic:
         seconds, self._looked_at = at - self._looked_at, at
         for (namespace, _), view in views.items():
             for name, weight in view.items():
-                self._requests((namespace, name), seconds * REQUESTS_PER_SECOND * weight / 100)
+                self._requests((namespace, name), seconds * self.requests_per_second * weight / 100)
         if at >= self._scrape_at:
             self._scrape_at += SCRAPE_SECONDS
             self._scrape(at)
