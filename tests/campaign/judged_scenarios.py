@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.campaign.scenarios import scenario
+from tests.campaign.scenarios import promoted, scenario
 from tests.campaign.user import User, judged
 
 
@@ -36,9 +36,7 @@ async def judged_manual(user: User) -> None:
     """A good version is judged at two steps, and then waits for a person."""
     await judged_canary(user, weights=(20, 50), promotion="Manual")
     await user.at_step("b")
-    user.command("Promote")
-    await user.committed("b")
-    await user.left("a")
+    await promoted(user)
 
 
 @scenario("too-few-requests")
@@ -92,9 +90,7 @@ async def no_metrics(user: User) -> None:
     await user.verdict("b", "NoSeries")
     await user.rest(100)
     await user.verdict("b", "NoSeries")
-    user.command("Promote")
-    await user.committed("b")
-    await user.left("a")
+    await promoted(user)
 
 
 @scenario("metrics-outage")

@@ -49,6 +49,19 @@ async def canary(user: User, image: str = "b") -> None:
     await user.at_step(image)
 
 
+async def promoted(user: User, image: str = "b", old: str = "a") -> None:
+    """The attempt under way is promoted by label, and what was stable leaves."""
+    user.command("Promote")
+    await user.committed(image)
+    await user.left(old)
+
+
+async def aborted(user: User, image: str = "b") -> None:
+    """The attempt under way is aborted by label."""
+    user.command("Abort")
+    await user.rejected(image)
+
+
 @scenario("create")
 async def create(user: User) -> None:
     """A first revision comes into service."""
@@ -59,17 +72,14 @@ async def create(user: User) -> None:
 async def label_promote(user: User) -> None:
     """A canary gets its step, then its label, then everything; the old revision leaves."""
     await canary(user)
-    user.command("Promote")
-    await user.committed("b")
-    await user.left("a")
+    await promoted(user)
 
 
 @scenario("abort")
 async def abort(user: User) -> None:
     """A canary at its step is aborted by label."""
     await canary(user)
-    user.command("Abort")
-    await user.rejected("b")
+    await aborted(user)
 
 
 @scenario("v3-during-v2")
@@ -102,9 +112,7 @@ async def template_change(user: User) -> None:
 async def stale_label(user: User) -> None:
     """The promote label still names the attempt before: it promotes nothing."""
     await canary(user)
-    user.command("Promote")
-    await user.committed("b")
-    await user.left("a")
+    await promoted(user)
     user.apply(manifest("c"))
     await user.at_step("c")
     await user.rest(5)
@@ -143,8 +151,7 @@ async def abort_and_promote(user: User) -> None:
 async def retry(user: User) -> None:
     """A rejected attempt is tried again."""
     await canary(user)
-    user.command("Abort")
-    await user.rejected("b")
+    await aborted(user)
     user.label("Retry", user.status["rejected"][-1]["id"])
     await user.at_step("b")
 
@@ -172,8 +179,7 @@ async def canary_crash(user: User) -> None:
     await canary(user)
     user.break_pods("b")
     await user.rest(8)
-    user.command("Abort")
-    await user.rejected("b")
+    await aborted(user)
 
 
 @scenario("stable-crash", dark=True)
@@ -182,9 +188,7 @@ async def stable_crash(user: User) -> None:
     await canary(user)
     user.break_pods("a")
     await user.rest(15)
-    user.command("Promote")
-    await user.committed("b")
-    await user.left("a")
+    await promoted(user)
 
 
 @scenario("stable-crash-while-preparing", dark=True)
@@ -194,9 +198,7 @@ async def stable_crash_while_preparing(user: User) -> None:
     user.break_pods("a")
     user.apply(manifest("b"))
     await user.verdict("b", "RollForward")
-    user.command("Promote")
-    await user.committed("b")
-    await user.left("a")
+    await promoted(user)
 
 
 @scenario("autoscaler-gone")
@@ -298,8 +300,7 @@ async def refused_child(user: User) -> None:
     user.api.over_quota.add(kinds.POD_DISRUPTION_BUDGET.plural)
     user.delete(kinds.POD_DISRUPTION_BUDGET, user.name_of("b"))
     await user.rest(3)
-    user.command("Abort")
-    await user.rejected("b")
+    await aborted(user)
     user.api.over_quota.clear()
 
 
@@ -338,9 +339,7 @@ async def operator_upgrade(user: User) -> None:
     await canary(user)
     user.restart(drain_seconds=2)
     await user.rest(25)
-    user.command("Promote")
-    await user.committed("b")
-    await user.left("a")
+    await promoted(user)
 
 
 @scenario("advise")
@@ -351,9 +350,7 @@ async def advise(user: User) -> None:
     await user.committed("a")
     user.apply(manifest("b", scaling=scaling))
     await user.at_step("b")
-    user.command("Promote")
-    await user.committed("b")
-    await user.left("a")
+    await promoted(user)
 
 
 @scenario("external")
@@ -365,9 +362,7 @@ async def external_replicas(user: User) -> None:
     await user.at_step("b")
     user.apply(external("b", replicas=4))
     await user.until(lambda: len(_pods(user, "a")) == 4, "four replicas")
-    user.command("Promote")
-    await user.committed("b")
-    await user.left("a")
+    await promoted(user)
 
 
 def _weights(user: User) -> dict[str, int]:
