@@ -409,8 +409,10 @@ class Watcher:
         stable, canary = status.get("stable") or {}, status.get("canary") or {}
         before, after = backends(change.old) if change.old else {}, backends(change.new)
         name = service["metadata"]["name"]
+        taken = f"{name}-{canary.get('revision')}"
+        is_abort = after.get(taken, 0) < before.get(taken, 0)  # traffic goes back, to whatever there is
         for backend, weight in after.items():
-            if weight > before.get(backend, 0) and not life.drifted:
+            if weight > before.get(backend, 0) and not life.drifted and not is_abort:
                 key = (service["metadata"]["namespace"], backend)
                 if key not in self._api.records(kinds.SERVICE):
                     self.broken("S1", f"{weight}% for {backend}, which has no Service")

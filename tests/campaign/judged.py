@@ -90,7 +90,7 @@ class Judged:
         if promotion["reason"] == "RollForward" and not self._unready(status["stable"]["revision"]):
             self._broken("J1", f"{canary['id']} rolled forward over a stable revision that answers")
         if promotion["reason"] == "GoodEnough":
-            rollout = (self._attempts.get(canary["id"]) or {}).get("rollout") or {}
+            rollout = self._rollout(canary["id"])
             last = len(rollout.get("steps") or ()) - 1
             if rollout.get("promotion") != "Automatic":
                 self._broken("J1", f"{canary['id']} was promoted although its promotion is manual")
@@ -101,9 +101,8 @@ class Judged:
     def raised(self, service: Json, weight: int) -> None:
         """A canary gets more weight, and neither a label nor a recorded promotion has asked for it."""
         canary = service["status"]["canary"]
-        rollout = (self._attempts.get(canary["id"]) or {}).get("rollout") or {}
-        weights = [step["weight"] for step in rollout.get("steps") or ()]
-        if not rollout.get("analysis") or weight not in weights or weights.index(weight) == 0:
+        weights = [step["weight"] for step in self._rollout(canary["id"]).get("steps") or ()]
+        if weight not in weights or weights.index(weight) == 0:
             return
         said = canary.get("evidence") or {}
         if (said.get("verdict"), said.get("step")) != ("Good", weights.index(weight) - 1):
@@ -153,10 +152,15 @@ class Judged:
         if counted < deadline - 1:
             self._broken("J3", f"{id_} had {counted:.0f} s with metrics, where {deadline} s are its own")
 
+    def _rollout(self, id_: str) -> Json:
+        """The rollout of a judged attempt; of any other one it is empty."""
+        attempt = self._attempts.get(id_) or {}
+        rollout = attempt.get("rollout") or {}
+        return rollout if rollout.get("analysis") and attempt.get("objective") else {}
+
     def _step(self, service: Json, canary: Json) -> Step | None:
-        attempt = self._attempts.get(canary.get("id", "")) or {}
-        rollout, stable = attempt.get("rollout") or {}, service["status"].get("stable") or {}
-        if not rollout.get("analysis") or not stable or not canary.get("stepStartedAt"):
+        rollout, stable = self._rollout(canary.get("id", "")), service["status"].get("stable") or {}
+        if not rollout or not stable or not canary.get("stepStartedAt"):
             return None
         started = datetime.fromisoformat(canary["stepStartedAt"]) - clock.START
         name, namespace = service["metadata"]["name"], service["metadata"]["namespace"]
@@ -166,7 +170,7 @@ class Judged:
             started.total_seconds(),
             rollout["analysis"].get("windowSeconds") or 60,
             rollout,
-            attempt["objective"],
+            self._attempts[canary["id"]]["objective"],
         )
 
     def _window(self, step: Step, index: int) -> tuple[Numbers, Numbers]:

@@ -324,6 +324,8 @@ async def _home(rig: Rig, known: Reference) -> None:
     for kind in ("Promote", "Abort", "Retry"):
         if user.service:
             user.label(kind, None)
+    if user.service:
+        user.replace(manifest())
     user.apply(manifest())
     world.wake()
 

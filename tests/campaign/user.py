@@ -16,7 +16,7 @@ from serving_io.kinds import Kind
 from tests.campaign.api import Api
 from tests.campaign.cluster import Surroundings
 from tests.campaign.invariants import SECRET, Watcher
-from tests.fakes.kube.requests import Refused
+from tests.fakes.kube.requests import Refused, Target
 from tests.fakes.kube.shapes import Json
 
 NAMESPACE, NAME = "team", "digits"
@@ -128,6 +128,12 @@ class User:
         self.api.apply("user", stated, kinds.INFERENCE_SERVICE, "user")
         uid = self.service["metadata"]["uid"]
         self._watcher.asks_for(uid, revision_of(InferenceService.parse(self.service).spec.predictor))
+
+    def replace(self, stated: Json) -> None:
+        """Write a service as it is written, with nothing left of what was stated or filled in before."""
+        target = Target(self.api.resource(kinds.INFERENCE_SERVICE), NAMESPACE, NAME)
+        with self.api.acting("user"):
+            self.api.requests.replace(target, {**self.service, "spec": stated["spec"]}, "user")
 
     def label(self, kind: str, value: str | None) -> None:
         """Set a command label; None takes it away."""
