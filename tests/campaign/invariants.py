@@ -50,6 +50,7 @@ NAMES = {
     "O2": "the weight that status tells is the one that the proxies carry out",
     "O3": "a revision is committed after it has had all of the traffic for as long as its soak says",
     "O4": "the first write of an abort is that of the route",
+    "O5": "an attempt ends when no proxy sends it requests any more, or is committed",
     "D1": "no proxy sends a request where nobody answers",
     "D2": "nothing is removed before the longest request that it got has ended",
     "X1": "no exception that nobody foresaw",
@@ -338,6 +339,7 @@ class Watcher:
         if (promoted := self.judged.status(live, before)) is not None:
             life.given.add(("Promote", promoted))
         self._abort_on_record(life, before, live)
+        self._ended(life, before, live)
         was, is_ = before.get("stable") or {}, status.get("stable") or {}
         if was and is_ != was:
             if ("Promote", is_.get("id")) not in life.given:
@@ -371,6 +373,15 @@ class Watcher:
             return
         if _weight(route, canary["revision"]) > 0 and not life.drifted:
             self.broken("O4", f"the abort of {canary['id']} is on record while it still has its weight")
+
+    def _ended(self, life: Life, before: Json, live: Json) -> None:
+        was, metadata, status = before.get("canary") or {}, live["metadata"], live["status"]
+        ids = [(status.get(role) or {}).get("id") for role in ("canary", "stable")]
+        if not was or was["id"] in ids or not before.get("stable") or life.drifted or self._dark:
+            return
+        view = self._world.views.get((metadata["namespace"], metadata["name"]), {})
+        if sent := view.get(f"{metadata['name']}-{was['revision']}"):
+            self.broken("O5", f"{was['id']} has ended while proxies send it {sent}%")
 
     # The route
 

@@ -165,6 +165,19 @@ async def revert_to_stable(user: User) -> None:
     await user.left("b")
 
 
+@scenario("revert-to-a-dead-stable", dark=True)
+async def revert_to_a_dead_stable(user: User) -> None:
+    """The spec goes back while stable's pods fail: the canary keeps its traffic until they are well."""
+    await canary(user)
+    user.break_pods("a")
+    user.apply(manifest("a"))
+    await user.verdict("b", "StableNotReady")
+    await user.rest(5)
+    user.break_pods("a", broken=False)
+    await user.committed("a")
+    await user.left("b")
+
+
 @scenario("pull-failure")
 async def pull_failure(user: User) -> None:
     """The canary's image cannot be pulled."""
@@ -212,6 +225,23 @@ async def autoscaler_gone(user: User) -> None:
     await user.rest(70)
     user.world.autoscaler_is_alive = True
     user.world.wake()
+    await user.at_step("b")
+
+
+@scenario("slow-after-lost-time")
+async def slow_after_lost_time(user: User) -> None:
+    """The autoscaler is away for longer than the canary's deadline, and the canary takes a while after that."""
+    await settled(user)
+    user.world.autoscaler_is_alive = False
+    await user.rest(65)
+    user.apply(manifest("b"))
+    await user.verdict("b", "AutoscalerUnavailable")
+    user.break_pods("b")
+    await user.rest(70)
+    user.world.autoscaler_is_alive = True
+    user.world.wake()
+    await user.rest(30)
+    user.break_pods("b", broken=False)
     await user.at_step("b")
 
 
