@@ -22,7 +22,7 @@ from tests.fakes.kube.shapes import Json
 NAMES = {
     "J1": "no weight is raised and nothing promoted without a label but on Good evidence of the step before, on record",
     "J2": "no automatic abort for a canary that was not worse than stable in at least two windows",
-    "J3": "the time in which metrics were missing does not count towards a step's deadline",
+    "J3": "the time in which nothing was scraped does not count towards a step's deadline, and none ends with windows unread",
     "J4": "a verdict's numbers are those that were scraped in the windows of its own step, and they suffice for it",
     "J5": "a process counts in a window what every process before it counted there",
     "J6": "no weight is raised for a canary that has been plainly bad for so long that it must be known",
@@ -142,6 +142,9 @@ class Judged:
                 self._broken("J7", f"{canary['id']} was called good at {asked} on {said}")
         if said["verdict"] == "Inconclusive":
             self._in_time(canary["id"], canary, step)
+            ended = len(list(self._readable(step)))
+            if said["windows"] < ended - 1:
+                self._broken("J3", f"{canary['id']} was judged by {said['windows']} of {ended} windows")
 
     def _in_time(self, id_: str, canary: Json, step: Step) -> None:
         index = canary.get("step") or 0

@@ -170,6 +170,7 @@ async def revert_to_a_dead_stable(user: User) -> None:
     """The spec goes back while stable's pods fail: the canary keeps its traffic until they are well."""
     await canary(user)
     user.break_pods("a")
+    await user.rest(2)
     user.apply(manifest("a"))
     await user.verdict("b", "StableNotReady")
     await user.rest(5)

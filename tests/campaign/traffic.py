@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from serving_io.prometheus import Answer, RangeAnswer
 from tests.campaign import clock
-from tests.fakes.envoy import TARGET, Backend
+from tests.fakes.envoy import ENVOY_TARGET, Backend
 from tests.fakes.prometheus import FakePrometheus
 
 REQUESTS_PER_SECOND = 100
@@ -86,7 +86,7 @@ class Traffic:
         return Numbers(is_.requests - was.requests, is_.bad - was.bad)
 
     def lost_seconds(self, start: float, end: float) -> float:
-        """For how much of a time there were no metrics, for whatever reason."""
+        """For how much of a time nothing was counted. What Prometheus has and cannot tell now is not lost."""
         return sum(max(0.0, min(end, until) - max(start, since)) for since, until in self._lost)
 
     def _at(self, key: Key, at: float) -> Numbers:
@@ -94,7 +94,7 @@ class Traffic:
         return self._scraped[index - 1].get(key, Numbers()) if index else Numbers()
 
     def _note_loss(self, at: float) -> None:
-        if self.answers and self.scrapes and self.finds_envoy:
+        if self.scrapes and self.finds_envoy:
             return
         if not self._lost or self._lost[-1][1] < at - 1:
             self._lost.append([at, at])
@@ -130,7 +130,7 @@ class Traffic:
         exposed = {
             labels: value for backend in self._backends.values() for labels, value in backend.exposed.items()
         }
-        self._pending.append((seen_at, lambda: self.prometheus.scrape(stamp, exposed, TARGET)))
+        self._pending.append((seen_at, lambda: self.prometheus.scrape(stamp, exposed, ENVOY_TARGET)))
         self._times.append(at)
         self._scraped.append(
             {key: Numbers(b.good + b.late + b.failed, b.late + b.failed) for key, b in self._backends.items()}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tests.fakes.prometheus import Labels
 
-TARGET = {"job": "envoy", "instance": "127.0.0.1:9901"}
+ENVOY_TARGET = {"job": "envoy", "instance": "127.0.0.1:9901"}
 
 
 @dataclass

@@ -10,18 +10,8 @@ import pytest
 from serving_operator.evidence import queries
 from serving_operator.evidence.sources import SOURCES, Source, source_of
 from serving_operator.judge.windows import Missing, Window
-from tests.operator.evidence.worlds import (
-    CANARY,
-    ENVOY_TARGET,
-    STABLE,
-    T0,
-    Backend,
-    Desk,
-    after,
-    of_source,
-    pod,
-    recorded,
-)
+from tests.fakes.envoy import ENVOY_TARGET, Backend
+from tests.operator.evidence.worlds import CANARY, STABLE, T0, Desk, after, of_source, pod, recorded
 
 ENVOY_PAGE, MLSERVER_PAGE, ISTIO_PAGE = "envoy-1.40.0.txt", "mlserver-1.7.1.txt", "istio-1.30.txt"
 PAGE_OF = {

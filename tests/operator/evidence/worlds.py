@@ -12,7 +12,6 @@ from serving_operator.evidence.reader import EvidenceReader
 from serving_operator.evidence.reading import SETTLE_SECONDS
 from serving_operator.judge.verdict import limits_of
 from serving_operator.judge.windows import Evidence
-from tests.fakes.envoy import Backend as Backend
 from tests.fakes.prometheus import FakePrometheus, Labels, page
 
 T0 = 1_800_000_000
