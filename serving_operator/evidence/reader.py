@@ -16,7 +16,6 @@ from serving_operator.evidence import queries
 from serving_operator.evidence.counting import Tally
 from serving_operator.evidence.questions import Question
 from serving_operator.evidence.reading import (
-    NOT_YET_READ,
     Reading,
     counted,
     due_at,
@@ -26,7 +25,7 @@ from serving_operator.evidence.reading import (
     stale,
 )
 from serving_operator.evidence.sources import Source, source_of
-from serving_operator.judge.windows import GRID_SECONDS, Evidence, Missing
+from serving_operator.judge.windows import GRID_SECONDS, NOT_YET_READ, Evidence, Missing
 
 RETRY_SECONDS: Final = 10.0
 SPACING_SECONDS: Final = float(GRID_SECONDS)

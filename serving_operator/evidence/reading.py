@@ -10,7 +10,7 @@ from typing import Final
 from serving_operator.evidence.counting import HISTORY_SECONDS, Tally
 from serving_operator.evidence.questions import Question
 from serving_operator.evidence.sources import Source
-from serving_operator.judge.windows import GRID_SECONDS, Evidence, Missing, Window
+from serving_operator.judge.windows import GRID_SECONDS, NOT_YET_READ, Evidence, Missing, Window
 
 SETTLE_SECONDS: Final = 20
 """How long after its end a window is read. What a scrape began before the end may arrive until its time-out (10 s unless
@@ -19,11 +19,6 @@ CHUNK_SECONDS: Final = 1800
 """Time that one reading covers, unless a single window is longer: bounds the answer after a restart."""
 STALE_SECONDS: Final = 90
 """Age of the newest sample of all at which Prometheus is taken to see nothing: a scrape interval of 60 s, and half."""
-
-
-NOT_YET_READ: Final = Missing(
-    "NotYetRead", "Windows of this step that have ended are being read from Prometheus; nothing to do."
-)
 
 
 @dataclass(frozen=True, slots=True)

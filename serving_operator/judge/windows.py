@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 Verdict = Literal["Good", "Bad", "Inconclusive"]
 
@@ -40,6 +40,11 @@ class Missing:
     message: str
     needs_person: bool = False
     """Whether it stays so until somebody changes something; the others pass by themselves."""
+
+
+NOT_YET_READ: Final = Missing(
+    "NotYetRead", "Windows of this step that have ended are being read from Prometheus; nothing to do."
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ from typing import Final
 
 from serving_api.service import Analysis
 from serving_api.status import Abort
-from serving_operator.judge.windows import Finding, Missing
+from serving_operator.judge.windows import NOT_YET_READ, Finding, Missing
 from serving_operator.rollout import capacity, deadlines, evidence
 from serving_operator.rollout.commands import label_command
 from serving_operator.rollout.loading import loads_until
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.rollforward import roll_forward, stable_is_broken
-from serving_operator.rollout.state import Gate, Move, State, Wait
+from serving_operator.rollout.state import OPEN, Gate, Move, State, Wait
 
 COLLECTING = "CollectingEvidence"
 TOO_FEW_REQUESTS = "TooFewRequests"
@@ -66,6 +66,15 @@ def turned_bad(observed: Observed, state: State) -> Move | None:
     if found is None or found.verdict != "Bad":
         return None
     return _abort(observed, state, found)
+
+
+def unread_gate(observed: Observed, state: State) -> Gate:
+    """Hold while an operator that has just started reads what it missed: what was good then may be bad by now."""
+    assert state.canary is not None
+    found = evidence.counted(observed, state.canary)
+    if found is None or found.missing != NOT_YET_READ:
+        return OPEN
+    return Gate(False, NOT_YET_READ.reason, NOT_YET_READ.message, Wait.BRIEF)
 
 
 def _abort(observed: Observed, state: State, found: Finding) -> Move:

@@ -34,15 +34,18 @@ def promote(observed: Observed, state: State) -> Move:
             return deadlines.waiting(observed, state, gate, PROMOTING, words)
         arrived = steps.arrived(observed, state, 100)
         return _soak(observed, deadlines.accounted(arrived, None, observed.now))
-    if canary.promotion is not None and canary.promotion.reason == "GoodEnough":
+    on_evidence = canary.promotion is not None and canary.promotion.reason == "GoodEnough"
+    if on_evidence:
         state = evidence.noted(observed, state)
-        bad = judgement.turned_bad(observed, state)
-        if bad is not None and state.commanded("Promote", canary.id) is None:
-            return bad
+        on_evidence = state.commanded("Promote", canary.id) is None
+    if on_evidence and (bad := judgement.turned_bad(observed, state)) is not None:
+        return bad
     is_warm = state.rolls_back and capacity.is_warm(observed, canary.revision)
     gate = OPEN if is_warm else steps.canary_gate(observed, state, 100)
     if gate.open:
         gate = steps.route_gate(observed)
+    if gate.open and on_evidence:
+        gate = judgement.unread_gate(observed, state)
     if not gate.open:
         return deadlines.waiting(observed, state, gate, PROMOTING, words)
     forward = rollforward.stable_is_broken(observed)

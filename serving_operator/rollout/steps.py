@@ -51,6 +51,8 @@ def advance(observed: Observed, state: State) -> Move:
     gate = capacity.stable_gate(observed, state, 100 - target)
     if gate.open:
         gate = route_gate(observed)
+    if gate.open:
+        gate = judgement.unread_gate(observed, state)
     if not gate.open:
         waiting = deadlines.waiting(observed, state, gate, preparing, words)
         return replace(waiting, look_again=(*waiting.look_again, *broken_at(observed)))

@@ -16,11 +16,11 @@ import yaml
 
 from serving_io import kinds
 from serving_io.kinds import Kind
-from tests.campaign.user import NAME, NAMESPACE, User, external, manifest
+from tests.campaign.user import NAME, NAMESPACE, User, external, judged, manifest
 from tests.fakes.kube.requests import Refused
 from tests.fakes.kube.shapes import Json
 
-IMAGES = ("a", "b", "c", "unpullable", "crashing", "slow")
+IMAGES = ("a", "b", "c", "bad", "unpullable", "crashing", "slow")
 CHILDREN: dict[str, Kind] = {
     "deployment": kinds.DEPLOYMENT,
     "service": kinds.SERVICE,
@@ -45,7 +45,7 @@ async def act(user: User, name: str, value: Any, restart: Restart) -> None:
         _edit(user, lambda spec: _place(spec, value[0].split("."), value[1]))
     elif name == "spec":
         with contextlib.suppress(Refused):
-            user.apply({"external": external(), "plain": manifest()}[value])
+            user.apply({"external": external(), "judged": judged(), "plain": manifest()}[value])
     elif name in ("Promote", "Abort", "Retry"):
         _command(user, name, value)
     elif name == "break":
@@ -63,6 +63,10 @@ async def act(user: User, name: str, value: Any, restart: Restart) -> None:
     elif name == "gateway":
         user.world.gateway_is_alive = value
         user.world.wake()
+    elif name == "metrics":
+        user.world.traffic.answers = value
+    elif name == "scrapes":
+        user.world.traffic.scrapes = value
     elif name == "demand":
         user.world.demand = value
         user.world.wake()
@@ -238,6 +242,6 @@ def mutations(seed: int, length: int = 10) -> tuple[tuple[str, Any], ...]:
         elif kind == "weigh":
             made.append(("weigh", [chance.choice((0, 50, 100)), chance.choice((0, 50, 100))]))
         else:
-            made.append(("spec", chance.choice(("plain", "external"))))
+            made.append(("spec", chance.choice(("plain", "external", "judged"))))
         made.append(("wait", chance.choice((0, 1, 3, 12, 25))))
     return tuple(made)

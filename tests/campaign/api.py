@@ -89,6 +89,8 @@ class Api:
         self.sender = 0
         self.calls: list[Call] = []
         self.refused_writes = 0
+        self.over_quota: set[str] = set()
+        """Kinds, by plural, of which the operator may create no more."""
         self.last_fault = 0.0
         self.at_work: set[int] = set()
         """Processes that have read everything."""
@@ -340,6 +342,8 @@ class Wire:
             if verb == "get":
                 return requests.get(target)
             if verb == "create":
+                if target.resource.kind.plural in api.over_quota:
+                    raise Refused(403, "Forbidden", "exceeded quota: made to by the scenario")
                 return requests.create(target, body, manager)
             if verb == "update":
                 return requests.replace(target, body, manager)

@@ -14,6 +14,7 @@ from serving_io import kinds
 from serving_io.kinds import Kind
 from tests.campaign import clock
 from tests.campaign.api import Api, Observer
+from tests.campaign.traffic import Traffic
 from tests.fakes.kube.ownership import Manager
 from tests.fakes.kube.requests import Refused, Target
 from tests.fakes.kube.shapes import Json
@@ -42,6 +43,9 @@ class Surroundings:
         """Revisions whose pods fail."""
         self.views: dict[Key, dict[str, int]] = {}
         """What the proxies do: percent by backend Service, for each route, or for each stable Service without them."""
+        self.traffic = Traffic(seed, self._image_behind)
+        self.start_seconds = (1.0, 3.0)
+        """How long a pod takes to become ready, from and to."""
         self.restored = 0
         self._chance = random.Random(f"world {seed}")
         self._seen = -1
@@ -64,6 +68,7 @@ class Surroundings:
     def look(self) -> None:
         """Do all that is due."""
         at = asyncio.get_running_loop().time()
+        self.traffic.look(at, self.views)
         if self.autoscaler_is_alive and at >= self._beat_at:
             self._beat_at = at + HEARTBEAT_SECONDS
             self._beat()
@@ -91,6 +96,11 @@ class Surroundings:
     def ready_pods(self, selector: dict[str, str], namespace: str) -> list[Json]:
         """Pods of a selector that answer."""
         return [pod for pod in self._pods(selector, namespace) if is_ready(pod)]
+
+    def _image_behind(self, namespace: str, name: str) -> str | None:
+        service = self.api.get(kinds.SERVICE, name, namespace)
+        pods = self.ready_pods(service["spec"]["selector"], namespace) if service else []
+        return str(pods[0]["spec"]["containers"][0]["image"]) if pods else None
 
     def need(self, percent: int) -> int:
         """Replicas for a percentage of the demand."""
@@ -176,7 +186,7 @@ class Surroundings:
             "status": pod_status(template["spec"], False),
         }
         key = (metadata["namespace"], name)
-        self._ready_at[key] = at + self._chance.uniform(1, 3)
+        self._ready_at[key] = at + self._chance.uniform(*self.start_seconds)
         self._due.append(self._ready_at[key])
         self.api.put("controller", kinds.POD, pod)
         return pod

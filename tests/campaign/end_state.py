@@ -64,6 +64,11 @@ def state_of(api: Api, history: bool = True) -> State:
 
 
 def _present(objects: dict[str, Json]) -> dict[str, Json]:
+    """Without what is kept of former attempts: commands, rejections, and the records of revisions that are not stable."""
+    services = [found for key, found in objects.items() if key.startswith(f"{kinds.INFERENCE_SERVICE.name} ")]
+    stable = next(
+        (((found.get("status") or {}).get("stable") or {}).get("revision") for found in services), None
+    )
     kept = {}
     for key, found in objects.items():
         if key.startswith(kinds.INFERENCE_SERVICE.name):
@@ -73,8 +78,7 @@ def _present(objects: dict[str, Json]) -> dict[str, Json]:
             found = {**found, "status": {**status, "conditions": conditions}}
             found["metadata"] = {k: v for k, v in found["metadata"].items() if k != "labels"}
         if key.startswith(kinds.CONTROLLER_REVISION.name):
-            # Of the records that are kept, the committed one has the mark.
-            if "serving-operator.dev/stable" not in found["metadata"]["labels"]:
+            if not key.endswith(f"-{stable}"):
                 continue
             # One that was lost is restored from its Deployment, with all that the API server filled in there.
             found = {k: v for k, v in found.items() if k != "data"}

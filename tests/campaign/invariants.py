@@ -1,5 +1,6 @@
-"""The invariants S1 to S16 of a rollout, checked at every version of the store by somebody who is not the operator.
+"""The invariants of a rollout, checked at every version of the store by somebody who is not the operator.
 
+S1 to S16 are those of the specification; J1 to J7, of a judged rollout, are in `judged.py`.
 Nothing of the operator's own reading of the world is used: pods, routes and labels are read from the store, the
 proxies' view from the surroundings. `window_seconds` is how old what the operator acted on may be.
 """
@@ -13,6 +14,7 @@ from datetime import datetime, timedelta
 
 from serving_api.names import (
     ABORT_LABEL,
+    ABORTING_ANNOTATION,
     AUTOSCALER,
     MANAGED_BY_LABEL,
     OPERATOR,
@@ -22,7 +24,7 @@ from serving_api.names import (
     SYSTEM_NAMESPACE,
 )
 from serving_io import kinds
-from tests.campaign import clock
+from tests.campaign import clock, judged
 from tests.campaign.api import Api, Call, Observer
 from tests.campaign.cluster import Surroundings, backends, is_ready
 from tests.fakes.kube.ownership import Managers
@@ -34,7 +36,8 @@ NAMES = {
     "S2": "capacity before weight, for the canary and for what stays with stable",
     "S3": "nothing that a route or a proxy refers to is removed",
     "S4": "weights sum to 100 and move one way until an abort, the other way after",
-    "S5": "promoted only by a label that names the attempt, or rolled back by one that names what was committed after it",
+    "S5": "promoted only by a label that names the attempt, by a promotion on record that J1 admits, or rolled back by a "
+    "label that names what was committed after it",
     "S6": "one canary at a time, and no pods for anything but stable, canary and what the spec asks for",
     "S7": "a revision's pods stay what was recorded of them",
     "S8": "nothing foreign is written",
@@ -53,11 +56,12 @@ NAMES = {
     "B1": "stable and canary have no more replicas together than their budget, whoever sets them",
     "B2": "an abort moves no more onto stable than its ready pods carry, while the canary answers (the last pod excepted)",
     "B3": "stable keeps the replicas that the proxies' requests to it take",
+    "O5": "an attempt ends when no proxy sends it requests any more, or is committed",
     "D1": "no proxy sends a request where nobody answers",
     "D2": "nothing is removed before the longest request that it got has ended",
     "K1": "pods that are kept warm stay until their time is over or another revision is asked for",
     "X1": "no exception that nobody foresaw",
-}
+} | judged.NAMES
 SECRET = "s3cr3t-t0ken"
 LEFT_BEHIND_SECONDS = 30.0
 BROKEN_SECONDS = 10.0
@@ -110,6 +114,7 @@ class Watcher:
         self._dark_since: dict[str, float] = {}
         self._used: dict[str, float] = {}
         """When a proxy last sent requests to a Service."""
+        self.judged = judged.Judged(world.traffic, self.broken, lambda name: self._least(name) == 0, _now)
         api.store.watchers.add(Observer(self._changed))  # type: ignore[arg-type]
         api.on_call = self._called
 
@@ -162,6 +167,8 @@ class Watcher:
             self._templates.setdefault(
                 live["metadata"]["name"] + str(_owner(live)), live["data"].get("podTemplate")
             )
+            if ours:
+                self.judged.recorded(live)
 
     def _pod(self, change: Change, live: Json) -> None:
         revision = live["metadata"]["labels"].get(REVISION_LABEL, "")
@@ -183,6 +190,11 @@ class Watcher:
         while len(history) > 1 and history[1][0] <= since:
             history.popleft()
         return max(count for _, count in history)
+
+    def _least(self, revision: str) -> int:
+        """The fewest pods of a revision that were ready within the window."""
+        self.ready(revision)  # forgets what is older
+        return min((count for _, count in self._history.get(revision, ())), default=0)
 
     def _unready_seconds(self, revision: str) -> float:
         history = self._history.get(revision)
@@ -375,6 +387,10 @@ class Watcher:
         for command in status.get("commands") or ():
             if (command["kind"], command["id"]) not in life.given:
                 self.broken("S5", f"{command['kind']} {command['id']} was accepted and never given")
+        if (promoted := self.judged.status(live, before)) is not None:
+            life.given.add(("Promote", promoted))
+        self._abort_on_record(life, before, live)
+        self._ended(life, before, live)
         was, is_ = before.get("stable") or {}, status.get("stable") or {}
         if was and is_ != was:
             if ("Promote", is_.get("id")) not in life.given and not _rolls_back(life, was, is_):
@@ -399,6 +415,26 @@ class Watcher:
                 not is_ or self.ready(is_["revision"]) < 1
             ):
                 self.broken("S11", "Ready is said of a service whose stable revision has no ready pod")
+
+    def _abort_on_record(self, life: Life, before: Json, live: Json) -> None:
+        """What the judge aborts, too, loses its traffic first."""
+        canary = live["status"].get("canary") or {}
+        route = self._route_of(live)
+        if not canary.get("abort") or (before.get("canary") or {}).get("abort") or route is None:
+            return
+        told = ABORTING_ANNOTATION in (route["metadata"].get("annotations") or {})
+        begun = told if _shares(live) else _weight(route, canary["revision"]) == 0
+        if not begun and not life.drifted:
+            self.broken("O4", f"the abort of {canary['id']} is on record while it still has its weight")
+
+    def _ended(self, life: Life, before: Json, live: Json) -> None:
+        was, metadata, status = before.get("canary") or {}, live["metadata"], live["status"]
+        ids = [(status.get(role) or {}).get("id") for role in ("canary", "stable")]
+        if not was or was["id"] in ids or not before.get("stable") or life.drifted or self._dark:
+            return
+        view = self._world.views.get((metadata["namespace"], metadata["name"]), {})
+        if sent := view.get(f"{metadata['name']}-{was['revision']}"):
+            self.broken("O5", f"{was['id']} has ended while proxies send it {sent}%")
 
     # The route
 
@@ -437,8 +473,10 @@ class Watcher:
         stable, canary = status.get("stable") or {}, status.get("canary") or {}
         before, after = backends(change.old) if change.old else {}, backends(change.new)
         name = service["metadata"]["name"]
+        taken = f"{name}-{canary.get('revision')}"
+        is_abort = after.get(taken, 0) < before.get(taken, 0)  # traffic goes back, to whatever there is
         for backend, weight in after.items():
-            if weight > before.get(backend, 0) and not life.drifted:
+            if weight > before.get(backend, 0) and not life.drifted and not is_abort:
                 key = (service["metadata"]["namespace"], backend)
                 if key not in self._api.records(kinds.SERVICE):
                     self.broken("S1", f"{weight}% for {backend}, which has no Service")
@@ -465,6 +503,7 @@ class Watcher:
             life.ended.add(id_)
             if _shares(service):
                 self._gone_back(service, has, had)
+            self.judged.aborted(service, change.new)
         life.written[id_] = has
 
     def _raised(self, life: Life, service: Json, id_: str, weight: int, change: Change) -> None:
@@ -483,6 +522,8 @@ class Watcher:
             before = change.old or {"metadata": {"uid": "", "generation": 0}}
             if life.acknowledged[:2] != (before["metadata"]["uid"], before["metadata"]["generation"]):
                 self.broken("O1", f"{id_} was raised to {weight}% on a route that was not acknowledged")
+        if not rolls_back and ("Promote", id_) not in life.given:
+            self.judged.raised(service, weight)
         if not rolls_back or self._world.autoscaler_is_alive:
             # Without an autoscaler a rollback to kept pods goes by the last answer, as an abort does.
             self._enough(service, canary["revision"], weight, "the canary")

@@ -29,6 +29,9 @@ ACTS = st.one_of(
     st.tuples(st.just("weigh"), st.sampled_from(([0, 100], [100, 0], [50, 50], [0, 0]))),
     st.tuples(st.just("autoscaler"), st.booleans()),
     st.tuples(st.just("gateway"), st.booleans()),
+    st.tuples(st.just("metrics"), st.booleans()),
+    st.tuples(st.just("scrapes"), st.booleans()),
+    st.tuples(st.just("spec"), st.sampled_from(("plain", "judged", "judged"))),
     st.tuples(st.just("demand"), st.integers(1, 5)),
     st.tuples(st.just("recreate"), st.none()),
 )

@@ -27,9 +27,11 @@ from tests.campaign.api import LATE_SECONDS, Api, Call, Observer, Process, Wire
 from tests.campaign.cluster import DELAY_SECONDS, MIN_READY_SECONDS, Surroundings
 from tests.campaign.end_state import State, state_of
 from tests.campaign.invariants import BROKEN_SECONDS, Watcher
+from tests.campaign.judged import Noting
 from tests.campaign.plan import Plan
 from tests.campaign.scenarios import SCENARIOS, Scenario
 from tests.campaign.switching import SwitchWatcher
+from tests.campaign.traffic import Questions
 from tests.campaign.user import PATIENCE_SECONDS, User, Waited, manifest
 from tests.campaign.watch import Informer
 from tests.fakes.kube.store import Change
@@ -44,6 +46,7 @@ FLAGS = (
     f"--min-ready-seconds={MIN_READY_SECONDS:.0f}",
     "--drain-seconds=1",
     f"--stable-broken-seconds={BROKEN_SECONDS:g}",
+    "--prometheus-url=http://prometheus.test:9090",
     "--workers=2",
 )
 _PROCESS: contextvars.ContextVar[Process | None] = contextvars.ContextVar("process", default=None)
@@ -105,6 +108,7 @@ class Rig:
         self.user = User(self.api, self.world, self.watcher, usual)
         self.user.restart = self._restart
         self.changed_at = 0.0
+        self._away_seconds = RESTART_SECONDS
         self._watches = watches
         self._process: Process | None = None
         # What a watch never tells is found by the next resync: it has to come within the patience of a run.
@@ -162,7 +166,8 @@ class Rig:
             if task.done() and not task.cancelled() and not isinstance(task.exception(), (*told, type(None))):
                 self.watcher.broken("X1", f"the process ended: {task.exception()!r}")
             await _kill(process)
-            await asyncio.sleep(RESTART_SECONDS)
+            away, self._away_seconds = self._away_seconds, RESTART_SECONDS
+            await asyncio.sleep(away)
 
     async def _live(self, process: Process) -> int:
         api, plan, watches = self.api, self.plan, self._watches
@@ -183,12 +188,17 @@ class Rig:
             Cluster=Connection,
             Informer=informer,
             Reconciler=functools.partial(Reconciler, now=clock.now),
+            Prometheus=lambda _: Questions(self.world.traffic.prometheus),
+            EvidenceReader=functools.partial(
+                Noting, now=lambda: clock.now().timestamp(), told=self.watcher.judged.read
+            ),
             endpoint=_no_endpoint,
         ):
             return await operator.run()
 
-    def _restart(self, **settings: Any) -> None:
-        """Kill the process; the next one has other settings."""
+    def _restart(self, away_seconds: float = RESTART_SECONDS, **settings: Any) -> None:
+        """Kill the process; the next one comes after a while, and may have other settings."""
+        self._away_seconds = away_seconds
         changed = dataclasses.replace(self._config.settings, **settings)
         self._config = dataclasses.replace(self._config, settings=changed)
         self.kill()
@@ -312,10 +322,13 @@ async def _home(rig: Rig, known: Reference) -> None:
     user, world = rig.user, rig.world
     world.broken.clear()
     world.autoscaler_is_alive = world.gateway_is_alive = True
+    world.traffic.answers = world.traffic.scrapes = True
     world.demand = 2
     for kind in ("Promote", "Abort", "Retry"):
         if user.service:
             user.label(kind, None)
+    if user.service:
+        user.replace(manifest())
     user.apply(manifest())
     world.wake()
 

@@ -1,7 +1,6 @@
 """The scenarios: what people and fate do. Each ends in a state that must be the same whatever goes wrong on the way.
 
-The list is that of the specification. Still without a place, because the API does not have them yet: the pass of an
-automatic rollout of three steps, no metrics, metrics that go away in the middle of a step. They belong at AWAITED.
+The list is that of the specification, and what was found to be missing there.
 """
 
 from __future__ import annotations
@@ -14,8 +13,6 @@ from serving_io import kinds
 from tests.campaign.user import NAME, NAMESPACE, User, external, manifest
 
 Script = Callable[[User], Awaitable[None]]
-AWAITED = ("automatic-three-steps", "no-metrics", "metrics-outage")
-"""Scenarios that need `rollout.analysis` and more than one step."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +54,19 @@ async def canary(user: User, image: str = "b") -> None:
     await user.at_step(image)
 
 
+async def promoted(user: User, image: str = "b", old: str = "a") -> None:
+    """The attempt under way is promoted by label, and what was stable leaves."""
+    user.command("Promote")
+    await user.committed(image)
+    await user.left(old)
+
+
+async def aborted(user: User, image: str = "b") -> None:
+    """The attempt under way is aborted by label."""
+    user.command("Abort")
+    await user.rejected(image)
+
+
 @scenario("create")
 async def create(user: User) -> None:
     """A first revision comes into service."""
@@ -67,17 +77,14 @@ async def create(user: User) -> None:
 async def label_promote(user: User) -> None:
     """A canary gets its step, then its label, then everything; the old revision leaves."""
     await canary(user)
-    user.command("Promote")
-    await user.committed("b")
-    await user.left("a")
+    await promoted(user)
 
 
 @scenario("abort")
 async def abort(user: User) -> None:
     """A canary at its step is aborted by label."""
     await canary(user)
-    user.command("Abort")
-    await user.rejected("b")
+    await aborted(user)
 
 
 async def second_committed(user: User, keep_warm_seconds: int) -> None:
@@ -157,9 +164,7 @@ async def template_change(user: User) -> None:
 async def stale_label(user: User) -> None:
     """The promote label still names the attempt before: it promotes nothing."""
     await canary(user)
-    user.command("Promote")
-    await user.committed("b")
-    await user.left("a")
+    await promoted(user)
     user.apply(manifest("c"))
     await user.at_step("c")
     await user.rest(5)
@@ -198,8 +203,7 @@ async def abort_and_promote(user: User) -> None:
 async def retry(user: User) -> None:
     """A rejected attempt is tried again."""
     await canary(user)
-    user.command("Abort")
-    await user.rejected("b")
+    await aborted(user)
     user.label("Retry", user.status["rejected"][-1]["id"])
     await user.at_step("b")
 
@@ -209,6 +213,20 @@ async def revert_to_stable(user: User) -> None:
     """The spec goes back while a canary is at its step."""
     await canary(user)
     user.apply(manifest("a"))
+    await user.committed("a")
+    await user.left("b")
+
+
+@scenario("revert-to-a-dead-stable", dark=True)
+async def revert_to_a_dead_stable(user: User) -> None:
+    """The spec goes back while stable's pods fail: the canary keeps its traffic until they are well."""
+    await canary(user)
+    user.break_pods("a")
+    await user.rest(2)
+    user.apply(manifest("a"))
+    await user.verdict("b", "StableNotReady")
+    await user.rest(5)
+    user.break_pods("a", broken=False)
     await user.committed("a")
     await user.left("b")
 
@@ -227,8 +245,7 @@ async def canary_crash(user: User) -> None:
     await canary(user)
     user.break_pods("b")
     await user.rest(8)
-    user.command("Abort")
-    await user.rejected("b")
+    await aborted(user)
 
 
 @scenario("stable-crash", dark=True)
@@ -237,9 +254,7 @@ async def stable_crash(user: User) -> None:
     await canary(user)
     user.break_pods("a")
     await user.rest(15)
-    user.command("Promote")
-    await user.committed("b")
-    await user.left("a")
+    await promoted(user)
 
 
 @scenario("stable-crash-while-preparing", dark=True)
@@ -249,9 +264,7 @@ async def stable_crash_while_preparing(user: User) -> None:
     user.break_pods("a")
     user.apply(manifest("b"))
     await user.verdict("b", "RollForward")
-    user.command("Promote")
-    await user.committed("b")
-    await user.left("a")
+    await promoted(user)
 
 
 @scenario("autoscaler-gone")
@@ -265,6 +278,23 @@ async def autoscaler_gone(user: User) -> None:
     await user.rest(70)
     user.world.autoscaler_is_alive = True
     user.world.wake()
+    await user.at_step("b")
+
+
+@scenario("slow-after-lost-time")
+async def slow_after_lost_time(user: User) -> None:
+    """The autoscaler is away for longer than the canary's deadline, and the canary takes a while after that."""
+    await settled(user)
+    user.world.autoscaler_is_alive = False
+    await user.rest(65)
+    user.apply(manifest("b"))
+    await user.verdict("b", "AutoscalerUnavailable")
+    user.break_pods("b")
+    await user.rest(70)
+    user.world.autoscaler_is_alive = True
+    user.world.wake()
+    await user.rest(30)
+    user.break_pods("b", broken=False)
     await user.at_step("b")
 
 
@@ -318,6 +348,45 @@ async def deployment_deleted(user: User) -> None:
     await user.at_step("b")
 
 
+@scenario("deployment-deleted-alone", dark=True)
+async def deployment_deleted_alone(user: User) -> None:
+    """The Deployment of the stable revision is deleted while no autoscaler runs that could correct its number."""
+    await canary(user)
+    user.world.autoscaler_is_alive = False
+    user.delete(kinds.DEPLOYMENT, user.name_of("a"))
+    await user.until(lambda: not _pods(user, "a"), "the pods are gone")
+    await user.until(lambda: len(_pods(user, "a")) == 2, "the pods are back")
+    user.world.autoscaler_is_alive = True
+    user.world.wake()
+    await user.at_step("b")
+
+
+@scenario("scaling-edited")
+async def scaling_edited(user: User) -> None:
+    """What was stated when the service was created is stated no more: it goes from its children, too."""
+    user.apply(manifest(scaling={"class": "Auto", "scaleDownHoldSeconds": 30}))
+    await user.committed("a")
+    user.apply(manifest())
+
+    def is_gone() -> bool:
+        live = user.api.get(kinds.INFERENCE_AUTOSCALER, user.name_of("a"), NAMESPACE)
+        return "scaleDownHoldSeconds" not in live["spec"]
+
+    await user.until(is_gone, "the hold is gone")
+    await user.committed("a")
+
+
+@scenario("refused-child")
+async def refused_child(user: User) -> None:
+    """A quota refuses what somebody deleted of the canary: that stops nobody from aborting it."""
+    await canary(user)
+    user.api.over_quota.add(kinds.POD_DISRUPTION_BUDGET.plural)
+    user.delete(kinds.POD_DISRUPTION_BUDGET, user.name_of("b"))
+    await user.rest(3)
+    await aborted(user)
+    user.api.over_quota.clear()
+
+
 @scenario("name-collision")
 async def name_collision(user: User) -> None:
     """A Service of somebody else has the name of the canary's, and goes later."""
@@ -353,9 +422,7 @@ async def operator_upgrade(user: User) -> None:
     await canary(user)
     user.restart(drain_seconds=2)
     await user.rest(25)
-    user.command("Promote")
-    await user.committed("b")
-    await user.left("a")
+    await promoted(user)
 
 
 @scenario("no-gateway-api", routes_served=False)
@@ -385,9 +452,7 @@ async def advise(user: User) -> None:
     await user.committed("a")
     user.apply(manifest("b", scaling=scaling))
     await user.at_step("b")
-    user.command("Promote")
-    await user.committed("b")
-    await user.left("a")
+    await promoted(user)
 
 
 @scenario("external")
@@ -399,9 +464,7 @@ async def external_replicas(user: User) -> None:
     await user.at_step("b")
     user.apply(external("b", replicas=4))
     await user.until(lambda: len(_pods(user, "a")) == 4, "four replicas")
-    user.command("Promote")
-    await user.committed("b")
-    await user.left("a")
+    await promoted(user)
 
 
 def sharing(image: str, most: int = 6) -> dict[str, Any]:

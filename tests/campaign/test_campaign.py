@@ -25,6 +25,8 @@ SHORT = (
     "no-gateway-api",
     "budget-promote",
     "budget-abort",
+    "automatic-three-steps",
+    "turns-bad-unseen",
 )
 
 
@@ -95,6 +97,14 @@ def test_a_run_reproduces_from_its_plan() -> None:
         ("stable-shrinks-before-its-traffic", "budget-promote", "B3"),
         ("canary-gives-no-way", "budget-abort", "L"),
         ("budget-of-one-more", "budget-abort", "B1"),
+        ("status-first", "automatic-abort", "O4"),
+        ("verdict-not-recorded", "automatic-three-steps", "J1"),
+        ("bad-after-one-window", "automatic-abort", "J2"),
+        ("missing-metrics-not-waited-for", "metrics-outage", "J3"),
+        ("former-step-counted", "restart-while-judging", "J4"),
+        ("only-the-latest-window-is-read", "restart-while-judging", "J5"),
+        ("turned-bad-not-heard", "turns-bad", "J6"),
+        ("minimum-of-requests-ignored", "automatic-three-steps", "J7"),
     ],
 )
 def test_wrong_operators_are_seen(name: str, scenario: str, said: str) -> None:
@@ -103,6 +113,21 @@ def test_wrong_operators_are_seen(name: str, scenario: str, said: str) -> None:
     with mutants.applied(name):
         problems = run(Plan(scenario)).problems
     assert any(problem.startswith(said) for problem in problems), problems
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("automatic-abort", "WorseThanStable"),
+        ("turns-bad", "WorseThanStable"),
+        ("turns-bad-unseen", "WorseThanStable"),
+        ("too-few-requests", "Inconclusive"),
+    ],
+)
+def test_a_version_is_rejected_for_what_was_found(name: str, reason: str) -> None:
+    """The reason is the comparison with stable, at whatever moment the version turns bad; or that there was too little."""
+    rejected = known_reference(name).end.objects["InferenceService digits"]["status"]["rejected"]
+    assert [entry["reason"] for entry in rejected] == [reason]
 
 
 def test_a_failure_shrinks_to_what_matters() -> None:

@@ -16,7 +16,7 @@ from serving_io.kinds import Kind
 from tests.campaign.api import Api
 from tests.campaign.cluster import Surroundings
 from tests.campaign.invariants import SECRET, Watcher
-from tests.fakes.kube.requests import Refused
+from tests.fakes.kube.requests import Refused, Target
 from tests.fakes.kube.shapes import Json
 
 NAMESPACE, NAME = "team", "digits"
@@ -62,13 +62,29 @@ def external(image: str = "a", replicas: int = 2) -> Json:
     return made
 
 
+def judged(image: str = "a", weights: tuple[int, ...] = (20, 50, 80), **rollout: Any) -> Json:
+    """A service whose rollouts are judged step by step, and promote or reject themselves."""
+    made = manifest(image)
+    made["spec"]["rollout"] |= {
+        "steps": [{"weight": weight} for weight in weights],
+        "promotion": "Automatic",
+        "analysis": {
+            "source": "envoy-gateway",
+            "windowSeconds": 10,
+            "stepDeadlineSeconds": 90,
+            "onInconclusive": "Abort",
+        },
+    } | rollout
+    return made
+
+
 class User:
     """Acts, and waits for what follows. `usual`: how long each wait takes without faults; None in that very run."""
 
     def __init__(self, api: Api, world: Surroundings, watcher: Watcher, usual: list[float] | None) -> None:
         self.api, self.world = api, world
         self.waits: list[float] = []
-        self.restart: Callable[..., None] = lambda **settings: None
+        self.restart: Callable[..., None] = lambda away_seconds=0.0, **settings: None
         self._watcher, self._usual = watcher, usual
         self._hashes: dict[str, str] = {}
         secret = {"metadata": {"name": "token", "namespace": NAMESPACE}, "stringData": {"token": SECRET}}
@@ -112,6 +128,12 @@ class User:
         self.api.apply("user", stated, kinds.INFERENCE_SERVICE, "user")
         uid = self.service["metadata"]["uid"]
         self._watcher.asks_for(uid, revision_of(InferenceService.parse(self.service).spec.predictor))
+
+    def replace(self, stated: Json) -> None:
+        """Write a service as it is written, with nothing left of what was stated or filled in before."""
+        target = Target(self.api.resource(kinds.INFERENCE_SERVICE), NAMESPACE, NAME)
+        with self.api.acting("user"):
+            self.api.requests.replace(target, {**self.service, "spec": stated["spec"]}, "user")
 
     def label(self, kind: str, value: str | None) -> None:
         """Set a command label; None takes it away."""
@@ -202,6 +224,18 @@ class User:
             return bool(canary) and (canary["revision"], canary["verdict"]) == (self.revision(image), verdict)
 
         await self.until(is_so, f"{image} says {verdict}")
+
+    async def at_weight(self, image: str, weight: int) -> None:
+        """Wait until the proxies give the attempt at a revision a weight."""
+
+        def is_so() -> bool:
+            canary = self.status.get("canary") or {}
+            return bool(canary) and (canary["revision"], canary.get("weight")) == (
+                self.revision(image),
+                weight,
+            )
+
+        await self.until(is_so, f"{image} has {weight}%")
 
     async def begun(self, image: str) -> None:
         """Wait until an attempt at a revision is under way."""

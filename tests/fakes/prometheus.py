@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from serving_io.errors import SignalUnavailable
@@ -12,6 +13,7 @@ from serving_io.prometheus import Answer, RangeAnswer, Sample, Series
 
 LOOKBACK_SECONDS = 300
 Labels = frozenset[tuple[str, str]]
+_Samples = list[tuple[float, float | None]]
 
 _SELECTOR = r"(?P<name>\w+)\{(?P<matchers>[^}]*)\}"
 _AGGREGATE = re.compile(rf"(?P<how>sum|count|max) by \((?P<by>[^)]*)\) \({_SELECTOR}(?P<zero> == 0)?\)")
@@ -33,7 +35,7 @@ def page(text: str) -> dict[Labels, float]:
 class FakePrometheus:
     """Samples by series. `down` makes every question fail; `asked` has all that was asked."""
 
-    samples: dict[Labels, list[tuple[float, float | None]]] = field(default_factory=dict)
+    samples: dict[Labels, _Samples] = field(default_factory=dict)
     down: str = ""
     asked: list[str] = field(default_factory=list)
 
@@ -53,51 +55,60 @@ class FakePrometheus:
 
     async def query(self, promql: str, at: float | None = None) -> Answer:
         """The newest of everything, or what there was at a time."""
-        found = self._evaluate(promql, math.inf if at is None else at)
-        return Answer(tuple(Sample(dict(labels), at or 0.0, value) for labels, value in found.items()))
+        found = self._evaluate(promql, (math.inf if at is None else at,))
+        return Answer(
+            tuple(Sample(dict(labels), at or 0.0, points[0][1]) for labels, points in found.items())
+        )
 
     async def query_range(self, promql: str, start: float, end: float, step_seconds: float) -> RangeAnswer:
         """Point by point."""
-        series: dict[Labels, list[tuple[float, float]]] = {}
-        at = start
-        while at <= end:
-            for labels, value in self._evaluate(promql, at).items():
-                series.setdefault(labels, []).append((at, value))
-            at += step_seconds
-        return RangeAnswer(tuple(Series(dict(labels), tuple(points)) for labels, points in series.items()))
+        moments = [start + index * step_seconds for index in range(int((end - start) // step_seconds) + 1)]
+        found = self._evaluate(promql, moments)
+        return RangeAnswer(tuple(Series(dict(labels), tuple(points)) for labels, points in found.items()))
 
-    def _evaluate(self, promql: str, at: float) -> dict[Labels, float]:
+    def _evaluate(self, promql: str, moments: Sequence[float]) -> dict[Labels, list[tuple[float, float]]]:
+        """The points of each series of the answer."""
         if self.down:
             raise SignalUnavailable(promql, self.down, "as the test wants it")
         self.asked.append(promql)
-        if found := _PULSE.fullmatch(promql):
-            times = [sampled for _, sampled, _ in self._select(found["name"], found["matchers"], at)]
-            return {frozenset(): max(times)} if times else {}
-        found = _AGGREGATE.fullmatch(promql)
-        assert found, f"the fake does not know this form: {promql}"
-        by = [label.strip() for label in found["by"].split(",")]
-        groups: dict[Labels, list[float]] = {}
-        for labels, _, value in self._select(found["name"], found["matchers"], at):
-            if found["zero"] and value != 0:
-                continue
-            kept = frozenset((label, labels[label]) for label in by if labels.get(label))
-            groups.setdefault(kept, []).append(value)
+        how, by, found = "max", [], _PULSE.fullmatch(promql)
+        is_pulse = found is not None
+        if found is None:
+            found = _AGGREGATE.fullmatch(promql)
+            assert found, f"the fake does not know this form: {promql}"
+            how, by = found["how"], [label.strip() for label in found["by"].split(",")]
+        wants_zero = not is_pulse and bool(found["zero"])
+        groups: dict[Labels, dict[float, list[float]]] = {}
+        for labels, samples in self._series(found["name"], found["matchers"]):
+            group = groups.setdefault(
+                frozenset((label, labels[label]) for label in by if labels.get(label)), {}
+            )
+            for at in moments:
+                newest = _newest(samples, at)
+                if newest is not None and not (wants_zero and newest[1] != 0):
+                    group.setdefault(at, []).append(newest[0] if is_pulse else newest[1])
         known: dict[str, Callable[[list[float]], float]] = {"sum": sum, "count": len, "max": max}
-        how = known[found["how"]]
-        return {labels: float(how(values)) for labels, values in groups.items()}
+        return {
+            labels: [(at, float(known[how](values))) for at, values in sorted(group.items())]
+            for labels, group in groups.items()
+            if group
+        }
 
-    def _select(self, name: str, matchers: str, at: float) -> Iterable[tuple[dict[str, str], float, float]]:
+    def _series(self, name: str, matchers: str) -> Iterator[tuple[dict[str, str], _Samples]]:
         wanted = _MATCHER.findall(matchers)
         for labels, samples in self.samples.items():
             one = dict(labels)
-            if one["__name__"] != name or not all(_matches(one, *matcher) for matcher in wanted):
-                continue
-            newest = next(((t, v) for t, v in reversed(samples) if t <= at), None)
-            if newest is None or newest[1] is None:
-                continue
-            if math.isfinite(at) and at - newest[0] >= LOOKBACK_SECONDS:
-                continue
-            yield one, newest[0], newest[1]
+            if one["__name__"] == name and all(_matches(one, *matcher) for matcher in wanted):
+                yield one, samples
+
+
+def _newest(samples: _Samples, at: float) -> tuple[float, float] | None:
+    """The sample that counts at a moment, unless the series is stale or too old."""
+    index = bisect.bisect_right(samples, at, key=lambda sample: sample[0])
+    sampled, value = samples[index - 1] if index else (0.0, None)
+    if value is None or (math.isfinite(at) and at - sampled >= LOOKBACK_SECONDS):
+        return None
+    return sampled, value
 
 
 def _matches(labels: Mapping[str, str], label: str, operator: str, text: str) -> bool:

@@ -16,9 +16,10 @@ from serving_operator.metrics import Metrics
 from serving_operator.reconciler import Reconciler
 from serving_operator.workqueue import WorkQueue
 from serving_operator.world import DEFAULT_SETTINGS, Manifest, Plan, World
+from tests.fakes.envoy import ENVOY_TARGET, Backend
 from tests.fakes.prometheus import FakePrometheus
 from tests.operator.evidence.test_questions import world
-from tests.operator.evidence.worlds import CANARY, ENVOY_TARGET, KEY, STABLE, Backend
+from tests.operator.evidence.worlds import CANARY, KEY, STABLE
 
 pytestmark = pytest.mark.looptime
 

@@ -14,8 +14,9 @@ from serving_api.names import ServiceKey
 from serving_operator.evidence.reader import EvidenceReader
 from serving_operator.judge.windows import Window
 from serving_operator.metrics import Metrics
+from tests.fakes.envoy import ENVOY_TARGET, Backend
 from tests.fakes.prometheus import FakePrometheus
-from tests.operator.evidence.worlds import CANARY, ENVOY_TARGET, KEY, QUESTION, STABLE, T0, Backend, after
+from tests.operator.evidence.worlds import CANARY, KEY, QUESTION, STABLE, T0, after
 
 pytestmark = pytest.mark.looptime
 

@@ -14,14 +14,13 @@ from serving_api.names import ServiceKey
 from serving_operator.evidence.questions import Question
 from serving_operator.evidence.reading import SETTLE_SECONDS, reading
 from serving_operator.judge.windows import Window
+from tests.fakes.envoy import ENVOY_TARGET, Backend
 from tests.operator.evidence.worlds import (
     CANARY,
-    ENVOY_TARGET,
     KEY,
     QUESTION,
     STABLE,
     T0,
-    Backend,
     Desk,
     after,
     of_source,

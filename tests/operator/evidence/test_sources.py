@@ -10,18 +10,8 @@ import pytest
 from serving_operator.evidence import queries
 from serving_operator.evidence.sources import SOURCES, Source, source_of
 from serving_operator.judge.windows import Missing, Window
-from tests.operator.evidence.worlds import (
-    CANARY,
-    ENVOY_TARGET,
-    STABLE,
-    T0,
-    Backend,
-    Desk,
-    after,
-    of_source,
-    pod,
-    recorded,
-)
+from tests.fakes.envoy import ENVOY_TARGET, Backend
+from tests.operator.evidence.worlds import CANARY, STABLE, T0, Desk, after, of_source, pod, recorded
 
 ENVOY_PAGE, MLSERVER_PAGE, ISTIO_PAGE = "envoy-1.40.0.txt", "mlserver-1.7.1.txt", "istio-1.30.txt"
 PAGE_OF = {
@@ -29,6 +19,14 @@ PAGE_OF = {
     "runtime/mlserver": MLSERVER_PAGE,
     "istio": ISTIO_PAGE,
 }
+GATEWAY = {"job": "istio", "namespace": "infra", "pod": "gw-istio-7d9f-abcde", "instance": "10.0.0.9:15020"}
+
+
+def assert_missing(found: object, reason: str, *said: str) -> None:
+    """Evidence is missing for this reason, and the message says all this."""
+    assert isinstance(found, Missing)
+    assert found.reason == reason
+    assert [text for text in said if text not in found.message] == []
 
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=lambda source: source.id)
@@ -77,14 +75,8 @@ async def test_mlserver_tells_failed_from_late() -> None:
 async def test_istio_counts_at_the_gateway() -> None:
     """Late, failed and abandoned requests are bad, those without an endpoint too; a sidecar's account is not added."""
     desk = Desk()
-    gateway = {
-        "job": "istio",
-        "namespace": "infra",
-        "pod": "gw-istio-7d9f-abcde",
-        "instance": "10.0.0.9:15020",
-    }
-    desk.prometheus.scrape(T0 - 5, {}, gateway)
-    desk.prometheus.scrape(T0 + 30, recorded(ISTIO_PAGE), gateway)
+    desk.prometheus.scrape(T0 - 5, {}, GATEWAY)
+    desk.prometheus.scrape(T0 + 30, recorded(ISTIO_PAGE), GATEWAY)
     evidence = await desk.read(after(1), replace(of_source("istio"), threshold_milliseconds=250))
 
     assert evidence.windows == (Window(20, 20, 100, 8),)
@@ -93,22 +85,18 @@ async def test_istio_counts_at_the_gateway() -> None:
 async def test_a_threshold_between_bounds_is_not_approximated() -> None:
     """Without a bucket at the objective nothing is counted, and the nearest bounds and the remedy are named."""
     desk = Desk()
-    gateway = {
-        "job": "istio",
-        "namespace": "infra",
-        "pod": "gw-istio-7d9f-abcde",
-        "instance": "10.0.0.9:15020",
-    }
-    desk.prometheus.scrape(T0 + 30, recorded(ISTIO_PAGE), gateway)
+    desk.prometheus.scrape(T0 + 30, recorded(ISTIO_PAGE), GATEWAY)
 
     evidence = await desk.read(after(1), of_source("istio"))
 
     assert evidence.windows == (Window(0, 0, 0, 0),)
-    assert evidence.missing is not None
-    assert evidence.missing.reason == "ObjectiveNotMeasurable"
-    assert "no bucket at 300 ms" in evidence.missing.message
-    assert "250 ms and 500 ms" in evidence.missing.message
-    assert "statsHistogramBuckets" in evidence.missing.message
+    assert_missing(
+        evidence.missing,
+        "ObjectiveNotMeasurable",
+        "no bucket at 300 ms",
+        "250 ms and 500 ms",
+        "statsHistogramBuckets",
+    )
 
 
 @pytest.mark.parametrize("prefix", ["httproute/demo/digits/rule/0", "httproute/demo/digits/rule/0/backend/1"])
@@ -122,19 +110,14 @@ async def test_merged_clusters_hide_the_split(prefix: str) -> None:
     evidence = await desk.read(after(1))
 
     assert evidence.windows == (Window(0, 0, 0, 0),)
-    assert evidence.missing is not None
-    assert evidence.missing.reason == "SplitNotVisible"
-    assert "analysis.source to runtime" in evidence.missing.message
+    assert_missing(evidence.missing, "SplitNotVisible", "analysis.source to runtime")
 
 
 def test_what_a_runtime_cannot_tell_is_said() -> None:
     """A container's own metrics are not known, and two kinds of metrics are not compared."""
     assert isinstance(source_of("runtime", ("mlserver", "mlserver")), Source)
     for profiles in (("gateway", "gateway"), ("mlserver", "gateway")):
-        missing = source_of("runtime", profiles)
-        assert isinstance(missing, Missing)
-        assert missing.reason == "SourceNotMeasurable"
-        assert "envoy-gateway" in missing.message
+        assert_missing(source_of("runtime", profiles), "SourceNotMeasurable", "envoy-gateway")
 
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=lambda source: source.id)

@@ -11,7 +11,7 @@ import pytest
 from serving_api.names import AUTOSCALER_KIND
 from serving_operator.children.route import weights
 from serving_operator.decide import decide
-from serving_operator.judge.windows import Window
+from serving_operator.judge.windows import NOT_YET_READ, Window
 from serving_operator.rollout.state import moment_of
 from serving_operator.world import Manifest, ObjectId
 from tests.operator.rollout.simulation import (
@@ -458,6 +458,30 @@ def test_what_was_good_and_turns_bad_is_aborted_before_it_gets_more(weight: int,
         cluster.autoscaler()
         cluster.gateway()
         cluster.reconcile()
+    assert committed(cluster, 30) == A
+    assert [entry["reason"] for entry in cluster.status["rejected"]] == ["WorseThanStable"]
+    assert max(found.get(B, 0) for id_, found in cluster.history if id_ == f"{B}-2") == weight
+
+
+@pytest.mark.parametrize(("weight", "promoted"), [(10, False), (30, False), (60, True)])
+def test_who_has_just_started_reads_before_the_canary_gets_more(weight: int, promoted: bool) -> None:
+    """What was good turns bad while nobody looks, and the next weight has its replicas when an operator comes back."""
+    cluster = at_weight(weight, started())
+    while canary(cluster)["verdict"] not in ("Advancing", "Promoting"):
+        cluster.round()
+    cluster.reconcile()
+    assert ("promotion" in canary(cluster)) == promoted
+    cluster.traffic = Window(1000, 900, 4000, 0)
+    for _ in range(40):
+        cluster.tick()
+        cluster.autoscaler()
+        cluster.kubelet()
+        cluster.gateway()
+    cluster.restart()
+    cluster.source_missing = NOT_YET_READ
+    cluster.run(3)
+    assert weights(cluster.route or {})[B] == weight
+    cluster.source_missing = None
     assert committed(cluster, 30) == A
     assert [entry["reason"] for entry in cluster.status["rejected"]] == ["WorseThanStable"]
     assert max(found.get(B, 0) for id_, found in cluster.history if id_ == f"{B}-2") == weight
