@@ -18,11 +18,17 @@ SIGMAS = 4.0
 
 
 def judged(
-    host: str, version: str, *weights: int, env: dict[str, str] | None = None, **analysis: object
+    host: str,
+    version: str,
+    *weights: int,
+    name: str = "digits",
+    env: dict[str, str] | None = None,
+    **analysis: object,
 ) -> Manifest:
     """A service that is judged at each of its steps and promotes itself; one window of 20 good requests is enough."""
     made = web_service(
-        version=version,
+        name,
+        version,
         host=host,
         spec__objective={"thresholdMilliseconds": 300, "percent": 95},
         spec__rollout={

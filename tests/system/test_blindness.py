@@ -11,7 +11,6 @@ import pytest
 from localcluster.cluster import Cluster
 from serving_io import kinds
 from serving_operator.judge.windows import GRID_SECONDS
-from tests.api.manifests import edited
 from tests.system.audit import Audit
 from tests.system.failures import OPERATOR, component_halted, kill_container, program_pod, prometheus_at
 from tests.system.judging import (
@@ -96,8 +95,9 @@ def scale_writes(audit: Audit, namespace: str) -> int:
 
 def impatient(name: str, host: str, version: str) -> Manifest:
     """A service that is judged twice, and whose canary has less time for that than Prometheus is gone."""
-    made = judged(host, version, 20, 60, stepDeadlineSeconds=DEADLINE_SECONDS, onInconclusive="Abort")
-    return edited(made, {"metadata.name": name})
+    return judged(
+        host, version, 20, 60, name=name, stepDeadlineSeconds=DEADLINE_SECONDS, onInconclusive="Abort"
+    )
 
 
 def judged_through_a_restart(kube: Kube, namespace: str, name: str, host: str) -> Manifest:
