@@ -57,8 +57,10 @@ def test_every_step_can_lose_the_operator_and_be_aborted(
             attempts[name] = arrived(kube, namespace, weight, name)["id"]
             kube.label(namespace, name, abort=attempts[name])
         status = committed(kube, namespace, attempts["promoted"], "promoted")
-        for name in aborted:
-            kube.until(f"{name} is over", lambda name=name: not kube.status(namespace, name).get("canary"))
+        kube.until(
+            "the aborts are over",
+            lambda: not any(kube.status(namespace, name).get("canary") for name in aborted),
+        )
 
     assert not status.get("rejected")
     for name, weight in aborted.items():
