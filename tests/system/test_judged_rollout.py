@@ -23,7 +23,7 @@ STEP_REQUESTS = int(os.environ.get("SERVING_TEST_STEP_REQUESTS", "0"))
 RATE = 50.0 if STEP_REQUESTS else 20.0
 WEIGHTS = (20, 50, 80)
 POINTS = 0.03
-OBJECT_WRITES = 23 + 6
+OBJECT_WRITES = 23 + 3
 """Of a service's first rollout, if it has three steps and promotes itself: docs/decisions/004."""
 STATUS_WRITES = 11
 """The same, without those that tell another number of pods: how often that changes is the autoscaler's."""
