@@ -31,6 +31,7 @@ class Story(Stage):
         await self._warm_up()
         await self._rise()
         await self._fall()
+        self.rate(ROLLOUT_RATE)
         if self.by == "evidence":
             await self._promote_version_2()
             await self._abort_version_3()
@@ -82,14 +83,11 @@ class Story(Stage):
         await self.watcher.until(lambda now: now.desired_of_stable <= 1, SETTLE_SECONDS)
 
     async def _promote_version_2(self) -> None:
-        self.rate(ROLLOUT_RATE)
-        self.event("apply v2")
-        await self.commands.kubectl("apply -f manifests/demo/service-v2.yaml")
-        self.say(
-            f"Version 2 is applied, under {ROLLOUT_RATE:g} requests a second: only its storageUri differs. It starts as "
-            "a canary, with capacity first."
+        canary_id = await self._applied(
+            2,
+            f"under {ROLLOUT_RATE:g} requests a second: only its storageUri differs. It starts as a canary, with capacity "
+            "first.",
         )
-        canary_id = await self.canary_with_weight("version 2")
         revision = self.told.revisions[-1]
         first = self.watcher.now.weights.get(revision, 0)
         self.say(
@@ -116,12 +114,9 @@ class Story(Stage):
         await self._is_committed("Version 2", revision)
 
     async def _abort_version_3(self) -> None:
-        self.event("apply v3")
-        await self.commands.kubectl("apply -f manifests/demo/service-v3.yaml")
-        self.say(
-            "Version 3 is applied. Its pods become ready, for readiness does not ask whether answers are right."
+        canary_id = await self._applied(
+            3, "whose pods become ready: readiness does not ask whether answers are right."
         )
-        canary_id = await self.canary_with_weight("version 3")
         revision = self.told.revisions[-1]
         self.say(
             "Version 3 gets its share, and refuses every request. Nobody gives a label. No single window aborts: two must "
@@ -153,19 +148,21 @@ class Story(Stage):
 
     async def _labelled(self, number: int, remark: str) -> tuple[str, str]:
         """Apply a version, and return its name and its attempt when it has had its share for a while."""
-        version = f"Version {number}"
-        self.rate(ROLLOUT_RATE)
-        self.event(f"apply v{number}")
-        await self.commands.kubectl(f"apply -f manifests/demo/service-v{number}.yaml")
-        self.say(f"{version} is applied, {remark}")
-        canary_id = await self.canary_with_weight(version)
+        canary_id = await self._applied(number, remark)
         weight = self.watcher.now.weights.get(self.told.revisions[-1], 0)
         self.say(
             f"The canary gets {weight:.0f}%. It will not be asked for evidence.",
             f"v{number} {weight:.0f}%",
         )
         await asyncio.sleep(STEP_SECONDS)
-        return version, canary_id
+        return f"Version {number}", canary_id
+
+    async def _applied(self, number: int, remark: str) -> str:
+        """Apply a version, and return its attempt when it has its share of the traffic."""
+        self.event(f"apply v{number}")
+        await self.commands.kubectl(f"apply -f manifests/demo/service-v{number}.yaml")
+        self.say(f"Version {number} is applied, {remark}")
+        return await self.canary_with_weight(f"version {number}")
 
     async def _is_rejected(self, version: str, revision: str, canary_id: str) -> None:
         name = f"v{len(self.told.revisions)}"
