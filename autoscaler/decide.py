@@ -136,10 +136,11 @@ def _without_capacity(case: Case, percent: int) -> int:
     """Need while nothing is learned: the serving revision's replicas in proportion, and one more if the budget has it."""
     if case.stable_replicas is None:
         return min(case.maximum, max(1, case.minimum))
+    in_proportion = max(1, math.ceil(percent * case.stable_replicas / 100))
     if case.room is None:
-        return min(case.maximum, max(1, math.ceil(percent * case.stable_replicas / 100)) + 1)
-    idle = case.expected <= 0 and not case.blind
-    in_proportion = 1 if idle else max(1, math.ceil(percent * case.stable_replicas / 100))
+        return min(case.maximum, in_proportion + 1)
+    if case.expected <= 0 and not case.blind:
+        in_proportion = 1
     return min(case.maximum, max(in_proportion, min(in_proportion + 1, case.room)))
 
 

@@ -60,8 +60,8 @@ def is_by_apply(entry: Manifest) -> bool:
     return _is_ours(entry) and entry.get("operation") == "Apply"
 
 
-def _is_ours(entry: Manifest) -> bool:
-    return entry.get("manager") == OPERATOR and not entry.get("subresource")
+def _is_ours(entry: Manifest, subresource: str | None = None) -> bool:
+    return entry.get("manager") == OPERATOR and (entry.get("subresource") or None) == subresource
 
 
 def _stated(wanted: Manifest) -> Manifest:
@@ -91,7 +91,7 @@ def covers_status(live: Manifest, status: Manifest) -> bool:
 
 def _owned(live: Manifest, subresource: str | None) -> Iterator[Mapping[str, Any]]:
     for entry in (live.get("metadata") or {}).get("managedFields") or ():
-        if entry.get("manager") == OPERATOR and (entry.get("subresource") or None) == subresource:
+        if _is_ours(entry, subresource):
             yield entry.get("fieldsV1") or {}
 
 

@@ -12,6 +12,7 @@ from serving_operator.children.revision import attempt_of, controller_revision, 
 from serving_operator.children.services import revision_service
 from serving_operator.ensure import Ensured, ensure
 from serving_operator.rollout import (
+    attempts,
     budget,
     capacity,
     giving_back,
@@ -64,9 +65,7 @@ def record(observed: Observed, state: State, seen: Revision) -> Manifest | None:
     entries = (state.stable, state.canary, state.stable.previous if state.stable else None)
     entry = next(entry for entry in entries if entry is not None and entry.revision == seen.revision)
     attempt = Attempt.parse(entry.id) or Attempt(seen.revision, 1)
-    described = commit | {"id": str(attempt), "rollout": observed.service.spec.rollout.wire()}
-    if observed.service.spec.objective is not None:
-        described["objective"] = observed.service.spec.objective.wire()
+    described = commit | attempts.in_force(observed, attempt)
     if kept is not None:
         return restated(observed.service, kept, attempt.number, described, stable)
     if seen.deployment is not None:
@@ -107,10 +106,8 @@ def _children(observed: Observed, state: State, seen: Revision, recorded: Manife
         )
     yield ensure(observed, revision_service(observed.service, recorded), why)
     yield ensure(observed, disruption_budget(observed.service, seen.revision), why)
-    if observed.automatic and not may_be_made:
-        return
     if observed.automatic:
-        wanted = autoscaler(observed, state, seen.revision, recorded)
+        wanted = autoscaler(observed, state, seen.revision, recorded) if may_be_made else None
         if wanted is not None:
             yield ensure(observed, wanted, why)
     elif seen.autoscaler is not None and not seen.autoscaler["metadata"].get("deletionTimestamp"):

@@ -73,6 +73,14 @@ class Write:
     uid: str | None = None
     resource_version: str | None = None
 
+    @classmethod
+    def upon(cls, live: Manifest | None, wanted: Manifest, why: str) -> Write:
+        """Create what is wanted, or apply it to the very version that was observed."""
+        if live is None:
+            return cls("create", wanted, why)
+        seen = live["metadata"]
+        return cls("apply", wanted, why, seen.get("uid"), seen.get("resourceVersion"))
+
 
 @dataclass(frozen=True, slots=True)
 class EventNote:

@@ -86,9 +86,14 @@ def begin(observed: Observed, state: State, message: str) -> Move:
 
 
 def described(observed: Observed, attempt: Attempt, started_at: str) -> Manifest:
-    """Return what the record of an attempt that begins now says of it: the rollout and objective in force."""
+    """Return what the record of an attempt that begins now says of it."""
+    return in_force(observed, attempt) | {"startedAt": started_at}
+
+
+def in_force(observed: Observed, attempt: Attempt) -> Manifest:
+    """Return an attempt's id with the rollout and objective that the spec has now."""
     spec = observed.service.spec
-    found: Manifest = {"id": str(attempt), "startedAt": started_at, "rollout": spec.rollout.wire()}
+    found: Manifest = {"id": str(attempt), "rollout": spec.rollout.wire()}
     return found | ({"objective": spec.objective.wire()} if spec.objective is not None else {})
 
 

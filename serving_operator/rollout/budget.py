@@ -24,8 +24,8 @@ def replicas(observed: Observed, state: State) -> int | None:
 
 def has_room(observed: Observed, state: State, revision: str) -> bool:
     """Whether a Deployment that is not there may be made: with a budget, once stable is known to leave it a replica."""
-    total = replicas(observed, state)
-    if total is None or state.canary is None or revision != state.canary.revision:
+    total = _shared_by(observed, state, revision)
+    if total is None:
         return True
     stable = _stable(observed, state)
     told = ((stable.autoscaler or {"spec": {}})["spec"].get("share") or {}).get("budgetReplicas") == total
@@ -35,10 +35,8 @@ def has_room(observed: Observed, state: State, revision: str) -> bool:
 
 def room(observed: Observed, state: State, revision: str) -> int | None:
     """Return the replicas that stable leaves to a canary that is made (again); None without a budget."""
-    total = replicas(observed, state)
-    if total is None or state.canary is None or revision != state.canary.revision:
-        return None
-    return total - asked(observed, _stable(observed, state))
+    total = _shared_by(observed, state, revision)
+    return None if total is None else total - asked(observed, _stable(observed, state))
 
 
 def gate(observed: Observed, state: State, percent: int) -> Gate:
@@ -92,8 +90,13 @@ def external_too_small(observed: Observed) -> str:
 
 def asked(observed: Observed, seen: Revision) -> int:
     """Return the replicas that a revision is told to have, or had when its Deployment was last there."""
-    lost = observed.world.last_replicas.get(seen.name, 0) if seen.deployment is None else 0
-    return seen.asked if seen.asked is not None else lost
+    return seen.asked if seen.asked is not None else observed.world.last_replicas.get(seen.name, 0)
+
+
+def _shared_by(observed: Observed, state: State, revision: str) -> int | None:
+    """Return the budget if the revision is the canary that comes into it."""
+    is_canary = state.canary is not None and revision == state.canary.revision
+    return replicas(observed, state) if is_canary else None
 
 
 def _stable(observed: Observed, state: State) -> Revision:
@@ -109,11 +112,9 @@ def _wanted(observed: Observed, state: State, canary: Revision, percent: int) ->
 
 
 def _too_small(observed: Observed, state: State, kept: int, wants: int, percent: int) -> str:
-    key, bound = observed.world.key, observed.max_replicas
     assert state.canary is not None
     return (
-        f"With rollout.surge Budget both revisions together have at most predictor.maxReplicas ({bound}): stable needs "
-        f"{kept} for what it keeps, and revision {state.canary.revision} needs {wants} for {percent}%. Raise it: "
-        f"kubectl -n {key.namespace} patch infsvc {key.name} --type merge "
-        f"""-p '{{"spec":{{"predictor":{{"maxReplicas":{kept + wants}}}}}}}'; or take smaller steps."""
+        f"With rollout.surge Budget both revisions together have at most predictor.maxReplicas ({observed.max_replicas}): "
+        f"stable needs {kept} for what it keeps, and revision {state.canary.revision} needs {wants} for {percent}%. "
+        f"{capacity.raise_max_replicas(observed, kept + wants)}; or take smaller steps."
     )

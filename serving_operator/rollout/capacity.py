@@ -183,12 +183,20 @@ def preparing(revision: str, percent: int) -> str:
 
 def reserve_limited_message(observed: Observed, seen: Revision) -> str:
     """Say which bound cuts the need, and how to raise it."""
-    key, said = observed.world.key, last_answer(seen)
+    said = last_answer(seen)
     need = said.replicas if said else 0
     return (
         f"Revision {seen.revision} needs more replicas than predictor.maxReplicas ({observed.max_replicas}) allows. "
+        f"{raise_max_replicas(observed, max(need, observed.max_replicas + 1))}"
+    )
+
+
+def raise_max_replicas(observed: Observed, replicas: int) -> str:
+    """Say how to allow so many replicas."""
+    key = observed.world.key
+    return (
         f"Raise it: kubectl -n {key.namespace} patch infsvc {key.name} --type merge "
-        f"""-p '{{"spec":{{"predictor":{{"maxReplicas":{max(need, observed.max_replicas + 1)}}}}}}}'"""
+        f"""-p '{{"spec":{{"predictor":{{"maxReplicas":{replicas}}}}}}}'"""
     )
 
 

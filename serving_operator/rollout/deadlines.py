@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from serving_api.status import CanaryStatus, Hold, Promotion
 from serving_operator.rollout.capacity import WAITING_FOR_CAPACITY, preparing
-from serving_operator.rollout.loading import loads_until
+from serving_operator.rollout.loading import extended
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import Gate, Move, State, Wait, moment_of, text_of
 
@@ -31,9 +31,7 @@ def waiting(observed: Observed, state: State, gate: Gate, stage: str, words: str
         stalled = observed.now >= ends
         look_again.append(ends)
     elif gate.wait is Wait.OWN:
-        ends = deadline(observed, held)
-        loads = loads_until(observed, held.canary.revision)
-        ends = ends if loads is None else max(ends, loads)
+        ends = extended(observed, held.canary.revision, deadline(observed, held))
         overdue = observed.now >= ends
         look_again.append(ends)
     return Move(

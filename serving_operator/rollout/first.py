@@ -42,12 +42,6 @@ def _opening(observed: Observed, revision: str) -> tuple[Write, ...]:
     if observed.routed and observed.weights.get(revision) != 100:
         writes.append(routing.write(observed, routing.with_leaving(observed, {revision: 100}), why))
     if observed.selected != revision:
-        wanted, live = stable_service(observed.service, revision), observed.stable_service
-        seen = (live or {}).get("metadata") or {}
-        verb = Write("create", wanted, why)
-        if live is not None:
-            verb = Write(
-                "apply", wanted, why, uid=seen.get("uid"), resource_version=seen.get("resourceVersion")
-            )
-        writes.append(verb)
+        wanted = stable_service(observed.service, revision)
+        writes.append(Write.upon(observed.stable_service, wanted, why))
     return tuple(writes)

@@ -11,7 +11,7 @@ from serving_api.status import Abort
 from serving_operator.judge.windows import NOT_YET_READ, Finding, Missing
 from serving_operator.rollout import capacity, deadlines, evidence
 from serving_operator.rollout.commands import label_command
-from serving_operator.rollout.loading import loads_until
+from serving_operator.rollout.loading import extended
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.rollforward import roll_forward, stable_is_broken
 from serving_operator.rollout.state import OPEN, Gate, Move, State, Wait
@@ -123,8 +123,7 @@ def _below_need(observed: Observed, state: State) -> Move:
         return deadlines.waiting(observed, state, gate, COLLECTING)
     held = deadlines.accounted(state, None, observed.now)
     patience = timedelta(seconds=observed.rollout_of(canary.revision).progress_deadline_seconds)
-    loads = loads_until(observed, canary.revision)
-    ends = since + patience if loads is None else max(since + patience, loads)
+    ends = extended(observed, canary.revision, since + patience)
     return Move(held, CANARY_BELOW_NEED, message, overdue=observed.now >= ends, look_again=(ends,))
 
 

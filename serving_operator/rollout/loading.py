@@ -10,6 +10,12 @@ from serving_operator.rollout.state import moment_of
 from serving_operator.world import Manifest
 
 
+def extended(observed: Observed, revision: str, ends: datetime) -> datetime:
+    """Return the deadline, or, if that is later, until when a pod of the revision may still load."""
+    loads = loads_until(observed, revision)
+    return ends if loads is None else max(ends, loads)
+
+
 def loads_until(observed: Observed, revision: str) -> datetime | None:
     """Return until when a pod of the revision may still load; None without `predictor.modelLoadSeconds`.
 

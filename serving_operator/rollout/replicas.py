@@ -48,7 +48,7 @@ def _external(observed: Observed, state: State, seen: Revision) -> int:
     is_live = seen.revision in capacity.live_revisions(state)
     if is_live and (state.stable is None or state.canary is None):
         return observed.external_replicas
-    had = seen.asked if seen.asked is not None else observed.world.last_replicas.get(seen.name, 0)
+    had = budget.asked(observed, seen)
     if not is_live:  # kept warm, with what it had
         return max(had, observed.external_replicas)
     percent = capacity.share(observed, state, seen.revision).reserve_percent

@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from serving_api.names import ABORTING_ANNOTATION, WEIGHTS_ANNOTATION
+from serving_api.names import ABORTING_ANNOTATION
 from serving_operator.children import route as routes
+from serving_operator.children import weights as carried_weights
 from serving_operator.rollout import selection, surge
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import State
@@ -50,11 +51,7 @@ def written(observed: Observed) -> Mapping[str, int] | None:
     """
     if not observed.routed:
         return selection.written(observed)
-    try:
-        found = json.loads(_annotations(observed).get(WEIGHTS_ANNOTATION) or "null")
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
+    return carried_weights.written(observed.route)
 
 
 def backends(observed: Observed, state: State) -> dict[str, int]:
@@ -85,7 +82,7 @@ def with_leaving(observed: Observed, weights: Mapping[str, int]) -> dict[str, in
 
 def manifest(observed: Observed, weights: Mapping[str, int], abort: Aborting | None) -> Manifest:
     """Return the route with these weights."""
-    annotations = {WEIGHTS_ANNOTATION: json.dumps(dict(weights), sort_keys=True, separators=(",", ":"))}
+    annotations = carried_weights.annotation(weights)
     if abort is not None:
         annotations[ABORTING_ANNOTATION] = json.dumps(asdict(abort), sort_keys=True, separators=(",", ":"))
     return routes.route(observed.service, list(weights.items()), annotations)
@@ -96,10 +93,7 @@ def write(observed: Observed, weights: Mapping[str, int], why: str, abort: Abort
     if not observed.routed:
         return selection.write(observed, max(weights, key=lambda revision: weights[revision]), why)
     wanted = manifest(observed, weights, abort)
-    if observed.route is None:
-        return Write("create", wanted, why)
-    seen = observed.route["metadata"]
-    return Write("apply", wanted, why, uid=seen.get("uid"), resource_version=seen.get("resourceVersion"))
+    return Write.upon(observed.route, wanted, why)
 
 
 def _annotations(observed: Observed) -> Mapping[str, str]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
-from serving_api.names import WEIGHTS_ANNOTATION
+from serving_operator.children import weights
 from serving_operator.children.services import stable_service
 from serving_operator.rollout.observed import Observed, is_leaving
 from serving_operator.rollout.state import State
@@ -38,14 +36,9 @@ def wanted(observed: Observed, state: State) -> str | None:
     return state.stable.revision
 
 
-def written(observed: Observed) -> dict[str, int]:
-    """Return the weights that the stable Service was switched to, as it carries them; empty if it never was."""
-    annotations = ((observed.stable_service or {}).get("metadata") or {}).get("annotations") or {}
-    try:
-        found = json.loads(annotations.get(WEIGHTS_ANNOTATION) or "{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+def written(observed: Observed) -> dict[str, int] | None:
+    """Return the weights that the stable Service was switched to, as it carries them; None if it never was."""
+    return weights.written(observed.stable_service)
 
 
 def is_drifted(observed: Observed, state: State) -> bool:
@@ -55,17 +48,11 @@ def is_drifted(observed: Observed, state: State) -> bool:
 
 def manifest(observed: Observed, revision: str, *, switches: bool = False) -> Manifest:
     """Return the stable Service that selects a revision. What it says of its last switch stays while that is so."""
-    weights = {revision: 100}
-    said = {WEIGHTS_ANNOTATION: json.dumps(weights, separators=(",", ":"))}
-    return stable_service(
-        observed.service, revision, said if switches or written(observed) == weights else None
-    )
+    switched = {revision: 100}
+    says = switches or written(observed) == switched
+    return stable_service(observed.service, revision, weights.annotation(switched) if says else None)
 
 
 def write(observed: Observed, revision: str, why: str) -> Write:
     """Switch the stable Service to a revision, decided on the version that was observed."""
-    made = manifest(observed, revision, switches=True)
-    if observed.stable_service is None:
-        return Write("create", made, why)
-    seen = observed.stable_service["metadata"]
-    return Write("apply", made, why, uid=seen.get("uid"), resource_version=seen.get("resourceVersion"))
+    return Write.upon(observed.stable_service, manifest(observed, revision, switches=True), why)

@@ -50,8 +50,6 @@ def servable(observed: Observed, state: State) -> Said:
 
 def serving_revisions(observed: Observed) -> list[str]:
     """Return the revisions that requests are sent to, the heaviest first."""
-    if not observed.routed:
-        return [observed.selected] if observed.selected else []
     weighted = [(-weight, revision) for revision, weight in observed.weights.items() if weight > 0]
     return [revision for _, revision in sorted(weighted)]
 

@@ -47,25 +47,26 @@ async def too_few_requests(user: User) -> None:
     await user.rejected("b")
 
 
+async def turned_bad(user: User, start_seconds: tuple[float, float]) -> None:
+    """A version is good at its step, and turns bad while the pods of the next one start."""
+    await judged_canary(user, weights=(20, 80), progressDeadlineSeconds=180)
+    await user.at_weight("b", 20)
+    user.world.start_seconds = start_seconds
+    await user.until(lambda: (user.status.get("canary") or {}).get("step") == 1, "the first step was good")
+    user.world.traffic.late_share["b"] = 0.6
+
+
 @scenario("turns-bad")
 async def turns_bad(user: User) -> None:
     """A version is good at its step, and turns bad while the pods of the next one take long to start."""
-    await judged_canary(user, weights=(20, 80), progressDeadlineSeconds=180)
-    await user.at_weight("b", 20)
-    user.world.start_seconds = (80.0, 90.0)
-    await user.until(lambda: (user.status.get("canary") or {}).get("step") == 1, "the first step was good")
-    user.world.traffic.late_share["b"] = 0.6
+    await turned_bad(user, (80.0, 90.0))
     await user.rejected("b")
 
 
 @scenario("turns-bad-unseen")
 async def turns_bad_unseen(user: User) -> None:
     """A version is good at its step, and turns bad while no operator runs and the pods of the next one become ready."""
-    await judged_canary(user, weights=(20, 80), progressDeadlineSeconds=180)
-    await user.at_weight("b", 20)
-    user.world.start_seconds = (30.0, 35.0)
-    await user.until(lambda: (user.status.get("canary") or {}).get("step") == 1, "the first step was good")
-    user.world.traffic.late_share["b"] = 0.6
+    await turned_bad(user, (30.0, 35.0))
     user.restart(away_seconds=100)
     await user.rejected("b")
 

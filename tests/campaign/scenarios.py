@@ -98,14 +98,19 @@ async def second_committed(user: User, keep_warm_seconds: int) -> None:
     await user.committed("b")
 
 
+async def rolled_back(user: User) -> None:
+    """The committed attempt is aborted, and what was before it is committed again."""
+    user.label("Abort", user.status["stable"]["id"])
+    await user.rejected("b")
+    await user.committed("a")
+
+
 @scenario("rollback-warm")
 async def rollback_warm(user: User) -> None:
     """The committed attempt is aborted while the pods of the one before are kept."""
     await second_committed(user, 900)
     await user.rest(30)
-    user.label("Abort", user.status["stable"]["id"])
-    await user.rejected("b")
-    await user.committed("a")
+    await rolled_back(user)
 
 
 @scenario("rollback-cold")
@@ -113,9 +118,7 @@ async def rollback_cold(user: User) -> None:
     """The committed attempt is aborted when nothing but the record is left of the one before."""
     await second_committed(user, 0)
     await user.left("a")
-    user.label("Abort", user.status["stable"]["id"])
-    await user.rejected("b")
-    await user.committed("a")
+    await rolled_back(user)
 
 
 @scenario("keep-warm-ends")

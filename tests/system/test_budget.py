@@ -10,6 +10,7 @@ import pytest
 
 from localcluster.cluster import Cluster
 from serving_io import kinds
+from tests.system.judging import rejection
 from tests.system.kube import Kube, Manifest
 from tests.system.load import Load
 from tests.system.recording import Recording
@@ -50,6 +51,21 @@ def asks_for(kube: Kube, namespace: str, revision: str, replicas: int) -> Callab
     return does
 
 
+def side_by_side(
+    kube: Kube, namespace: str, load: Load, first: Manifest, second: Manifest
+) -> tuple[str, str, int]:
+    """Bring a canary to its step and wait until stable has given up a replica for it.
+
+    The answer: the stable revision, the attempt, and how many requests had ended before the canary was applied.
+    """
+    stable = first_revision(kube, namespace, first)
+    kube.until("stable has its least", asks_for(kube, namespace, stable, 2))
+    began = len(load.records)
+    attempt = canary_at_step(kube, namespace, second)
+    kube.until("stable gives up a replica", asks_for(kube, namespace, stable, 1))
+    return stable, attempt, began
+
+
 def before(versions: list[Manifest], name: str, moment: int) -> Manifest:
     """The version of an object that was there when something else was written; resource versions are moments."""
     known = [live for live in versions if live["metadata"]["name"] == name and version_of(live) < moment]
@@ -72,12 +88,8 @@ def test_replicas_move_with_the_traffic(
         Load(cluster, host, rate=10) as load,
         Recording(kube, kinds.DEPLOYMENT, namespace) as deployments,
     ):
-        stable = first_revision(kube, namespace, first)
-        kube.until("stable has its least", asks_for(kube, namespace, stable, 2))
-        began = len(load.records)
-        attempt = canary_at_step(kube, namespace, second)
+        stable, attempt, began = side_by_side(kube, namespace, load, first, second)
         canary = attempt.split("-")[0]
-        kube.until("stable gives up a replica", asks_for(kube, namespace, stable, 1))
         kube.label(namespace, "digits", promote=attempt)
         status = committed(kube, namespace, attempt)
         answered = len(load.records)
@@ -108,20 +120,9 @@ def test_traffic_goes_back_as_stable_carries_it(
         Recording(kube, kinds.HTTP_ROUTE, namespace) as routes,
         Recording(kube, kinds.INFERENCE_AUTOSCALER, namespace) as autoscalers,
     ):
-        stable = first_revision(kube, namespace, first)
-        kube.until("stable has its least", asks_for(kube, namespace, stable, 2))
-        began = len(load.records)
-        attempt = canary_at_step(kube, namespace, second)
-        kube.until("stable gives up a replica", asks_for(kube, namespace, stable, 1))
+        stable, attempt, began = side_by_side(kube, namespace, load, first, second)
         kube.label(namespace, "digits", abort=attempt)
-        kube.until(
-            "the attempt is rejected and gone",
-            lambda: (
-                not (status := kube.status(namespace)).get("canary")
-                and status.get("rejected")
-                and len(kube.list(kinds.DEPLOYMENT, namespace)) == 1
-            ),
-        )
+        rejection(kube, namespace, attempt)
         kube.until("stable has its replicas back", asks_for(kube, namespace, stable, 2))
     status = kube.status(namespace)
     name = f"digits-{stable}"
