@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -12,7 +12,14 @@ import numpy as np
 from autoscaler import status as statuses
 from autoscaler.capacity import service_time_from_sojourn
 from autoscaler.forecast import Forecast, forecast
-from autoscaler.learn import FAILED_RATIO_LIMIT, FEWEST_REQUESTS, PRIOR_PESSIMISM, ServiceTime, StartTime
+from autoscaler.learn import (
+    FAILED_RATIO_LIMIT,
+    FEWEST_REQUESTS,
+    PRIOR_PESSIMISM,
+    FirstScrapes,
+    ServiceTime,
+    StartTime,
+)
 from autoscaler.signals.observe import Observation, bounds_around, observe
 from autoscaler.signals.queries import Windows
 from autoscaler.signals.views import Expectation, Signals, View
@@ -27,10 +34,27 @@ SATURATED_GROWTH: Final = 1.5
 """Demand is then taken for so many times the completions."""
 UP_BAND, DOWN_BAND, SERVICE_BAND = 0.03, 0.10, 0.05
 """Fractions by which demand must rise or fall, and work change, before numbers move."""
+LONGEST_COVERED: Final = 2.0
+"""Windows per span with requests: `Coverage` counts no shorter spans, so that rates at it are too low."""
 QUIET_SECONDS, QUIET_PER_REPLICA = 30.0, 2.0
-"""When means that include waiting teach about the work: so long settled, with so few in flight per replica."""
+"""When means that include waiting teach about the work: so long, and all of their window, so few in flight."""
 DECISION_SECONDS: Final = 5.0
 """From a change of demand to the decision that sees it: about a tick."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Seconds of the two windows in which there were requests to count: a rate is over all of its window."""
+
+    fast: float
+    base: float
+
+    @classmethod
+    def of(cls, states: Iterable[TargetState], windows: Windows, now: float) -> Coverage:
+        """Since the first of these served. At least half the fast window: of one sample no rate can be told."""
+        since = min((state.served_since for state in states if state.served_since is not None), default=now)
+        seconds = max(now - since, windows.fast / LONGEST_COVERED)
+        return cls(min(seconds, windows.fast), min(seconds, windows.base))
 
 
 def first_seen(target: Target, targets: Sequence[Target], state: LoopState, now: float) -> TargetState:
@@ -70,6 +94,10 @@ def perceive(
     ready_since = (
         None if workload.ready < 1 else before.ready_since if before.ready_since is not None else now
     )
+    served_since = before.served_since
+    if served_since is None and workload.ready > 0:
+        # Ready already when it was first seen: it may have been so for as long as it exists.
+        served_since = workload.created if before.replicas is None else now - elapsed
     settled = workload.ready == workload.wanted == (before.replicas or workload.wanted) and workload.ready > 0
     expected = Expectation(
         ready_replicas=workload.ready,
@@ -91,6 +119,8 @@ def perceive(
         ),
         replicas=workload.wanted,
         ready_since=ready_since,
+        served_since=served_since,
+        first_scrapes=before.first_scrapes or _first_scrapes(target, signals),
         settled_since=(before.settled_since if before.settled_since is not None else now)
         if settled
         else None,
@@ -99,30 +129,47 @@ def perceive(
         if observation.blind
         else (before.complete_since if before.complete_since is not None else now),
     )
-    state = replace(state, service=_learn(target, state, observation, elapsed, now))
+    account = observation.gateway if target.profile.source == "gateway" else observation.pods
+    state = replace(state, quiet_since=_quiet_since(state, account, workload.ready, now))
+    state = replace(
+        state, service=_learn(target, state, account, observation.failed_ratio, windows, elapsed, now)
+    )
     return _with_own_rates(target, state, observation), observation
 
 
+def _first_scrapes(target: Target, signals: Signals) -> FirstScrapes | None:
+    at, count = signals.scraped_at(target.key), signals.samples_per_minute(target.key)
+    return None if at is None or count is None else FirstScrapes(at, count)
+
+
 def _learn(
-    target: Target, state: TargetState, observation: Observation, elapsed: float, now: float
+    target: Target,
+    state: TargetState,
+    view: View,
+    failed_ratio: float,
+    windows: Windows,
+    elapsed: float,
+    now: float,
 ) -> ServiceTime:
-    service = state.service
-    profile = target.profile
-    view = observation.gateway if profile.source == "gateway" else observation.pods
-    workload = target.workload
+    service, workload = state.service, target.workload
     if workload is None or not view.gate.usable or view.work_seconds is None or elapsed <= 0:
         return service
-    if workload.ready < 1 or observation.failed_ratio > FAILED_RATIO_LIMIT or view.completions <= 0:
+    if workload.ready < 1 or failed_ratio > FAILED_RATIO_LIMIT or view.completions <= 0:
         return service
-    requests = view.completions * elapsed
+    windows_covered = windows.fast / Coverage.of([state], windows, now).fast
+    completions = view.completions * windows_covered
+    requests = completions * elapsed
     mean = view.work_seconds
-    if profile.durations == "sojourn":
-        if service.learned and not _quiet(state, view, workload.ready, now):
+    if target.profile.durations == "sojourn":
+        patience = max(QUIET_SECONDS, windows.fast)
+        if service.learned and (state.quiet_since is None or now - state.quiet_since < patience):
             return service  # the mean still holds a queue from the time of fewer replicas
+        if windows_covered >= LONGEST_COVERED:
+            return service  # of too few completions all of the stay looks like work
         mean = float(
             service_time_from_sojourn(
                 np.array([mean]),
-                np.array([view.completions]),
+                np.array([completions]),
                 np.array([workload.ready]),
                 np.array([service.variability]),
             )[0]
@@ -132,16 +179,18 @@ def _learn(
     service = service.with_requests(mean, requests, elapsed)
     threshold = target.spec.objective.threshold_milliseconds / 1000
     below, _ = bounds_around(view.within, threshold)
-    if profile.durations == "service" and below is not None and view.arrivals_base > 0:
+    if target.profile.durations == "service" and below is not None and view.arrivals_base > 0:
         beyond = min(max(1 - view.within[below] / view.arrivals_base, 0.0), 1.0)
         service = service.with_tail(below, beyond, requests)
     return service
 
 
-def _quiet(state: TargetState, view: View, ready: int, now: float) -> bool:
-    """Whether what is in flight is about what the replicas work on, and has been for the mean's window."""
-    settled = state.settled_since is not None and now - state.settled_since >= QUIET_SECONDS
-    return settled and (view.in_flight is None or view.in_flight <= QUIET_PER_REPLICA * ready)
+def _quiet_since(state: TargetState, view: View, ready: int, now: float) -> float | None:
+    """Since when the replicas are settled, with about as much in flight as they work on."""
+    quiet = state.settled_since is not None and (
+        view.in_flight is None or view.in_flight <= QUIET_PER_REPLICA * ready
+    )
+    return (state.quiet_since if state.quiet_since is not None else now) if quiet else None
 
 
 def _with_own_rates(target: Target, state: TargetState, observation: Observation) -> TargetState:
@@ -175,11 +224,12 @@ def project(
     """Sum the demand of the service's revisions, look ahead, and hold the highest."""
     state = kept[target.uid]
     members = [uid for uid in target.members if uid in kept]
-    fast = sum(kept[uid].own_fast for uid in members)
+    covered = Coverage.of((kept[uid] for uid in members), windows, now)
+    fast = sum(kept[uid].own_fast for uid in members) * windows.fast / covered.fast
     base = sum(kept[uid].own_base for uid in members)
     horizon = horizon_seconds(state)
     history = state.history.with_rate(now, fast, keep_seconds=3.0 * windows.fast)
-    ahead = forecast(fast, base, history, now, windows.fast, horizon)
+    ahead = forecast(fast, base, history, now, covered.fast, horizon)
     blind = any(seen[uid].blind for uid in members)
     # While blind nothing is let go of: the time without data is not time without demand.
     hold = math.inf if blind else state.start.hold_seconds(target.spec.scale_down_hold_seconds)

@@ -35,6 +35,8 @@ START_LIMIT_SECONDS: Final = 1800.0
 HOLD_SECONDS: Final = (180.0, 600.0)
 
 SCRAPE_PRIOR_SECONDS: Final = 15.0
+SCRAPES_COUNTED: Final = 3
+"""By so many must a new target's samples have grown: pods scraped at different moments blur fewer."""
 
 _SHAPES = np.array([0.01, 0.02, 0.05, 0.1, 0.15, 0.25, 0.4, 0.6, 1.0, 1.6, 2.5])
 
@@ -161,11 +163,26 @@ class StartTime:
         return replace(self, raised_at=created, raised_to=wanted)
 
 
-def scrape_seconds(settled: Iterable[float], young: Iterable[float], before: float) -> float:
-    """Scrape interval from the samples that targets got in the last minute: that of the slowest settled one.
+@dataclass(frozen=True)
+class FirstScrapes:
+    """The samples of a new target's first minute, whose growth tells the interval long before the minute is full."""
 
-    A target that is younger than the minute can only prove that scrapes are more frequent.
+    newest_at: float
+    """Time of the newest sample when the target was first seen."""
+    count: float
+    """Samples of the minute before it."""
+
+    def interval_seconds(self, newest_at: float, count: float) -> float | None:
+        """The interval between scrapes; None while too few have come, or if the minute was full from the start."""
+        more, seconds = count - self.count, newest_at - self.newest_at
+        return seconds / more if more >= SCRAPES_COUNTED and seconds > 0 else None
+
+
+def scrape_seconds(settled: Iterable[float], young: Iterable[float], before: float) -> float:
+    """Scrape interval from the samples that settled targets got in the last minute: that of the slowest one.
+
+    Without any, from the intervals in seconds that `young` targets prove: scrapes are at least as frequent.
     """
     if counts := [count for count in settled if count > 0]:
         return min(max(60 / min(counts), 1.0), 120.0)
-    return min(before, max(60 / max(young, default=0.5), 1.0))
+    return min(before, max(min(young, default=before), 1.0))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from autoscaler.forecast import Band, Held, RateHistory
-from autoscaler.learn import SCRAPE_PRIOR_SECONDS, ServiceTime, StartTime
+from autoscaler.learn import SCRAPE_PRIOR_SECONDS, FirstScrapes, ServiceTime, StartTime
 from autoscaler.signals.profiles import Profile
 
 _NO_SERVICE_TIME, _NO_START_TIME = ServiceTime(), StartTime()
@@ -37,12 +37,17 @@ class TargetState:
     replicas: int | None = None
     """Wanted replicas of the Deployment at the last tick."""
     ready_since: float | None = None
+    served_since: float | None = None
+    """Since when the service may have got requests: before it no counter can have counted any."""
+    first_scrapes: FirstScrapes | None = None
     gateway_seen_at: float | None = None
     lowered_at: float | None = None
     complete_since: float | None = None
     """Since when no signal that is expected has been missing."""
     settled_since: float | None = None
     """Since when all wanted replicas are ready."""
+    quiet_since: float | None = None
+    """Since when they also have had nothing waiting, as far as is known."""
     numbers_written_at: float | None = None
 
     @property

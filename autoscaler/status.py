@@ -233,6 +233,13 @@ def _limited(target: Target, decision: Decision) -> Finding:
             "MaxReplicas",
             f"demand takes more than maxReplicas ({target.spec.max_replicas}): raise it, or expect late requests",
         )
+    if decision.held_by == "Budget":
+        return Finding(
+            "ScalingLimited",
+            "True",
+            "Budget",
+            "demand takes more than the maxReplicas that all revisions share leave: raise it, or end the rollout",
+        )
     return Finding("ScalingLimited", "False", "WithinBounds", "the bounds leave room for what demand takes")
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from autoscaler.budget import Named, by_name, decide_together, full_replicas, room
 from autoscaler.case import Case
 from autoscaler.decide import Decision, gpu_replicas, urgent_replicas
-from autoscaler.demand import first_seen, horizon_seconds, perceive, project
+from autoscaler.demand import Coverage, first_seen, horizon_seconds, perceive, project
 from autoscaler.forecast import Forecast
 from autoscaler.learn import scrape_seconds
 from autoscaler.signals.observe import LATENCY_LAG_SECONDS, Observation, bounds_around
@@ -88,7 +88,7 @@ def tick(answers: Answers, objects: ApiObjects, state: LoopState, now: float) ->
     for target in scaled:
         kept[target.uid], forecasts[target.uid] = project(target, kept, seen, windows, now)
     named = by_name(targets)
-    cases = [_case(target, targets, named, kept, seen, forecasts, now) for target in scaled]
+    cases = [_case(target, targets, named, kept, seen, forecasts, windows, now) for target in scaled]
     for row, target in enumerate(scaled):
         kept[target.uid], cases[row] = _with_urgency(target, kept[target.uid], cases[row], seen, windows, now)
     decisions = decide_together(named, scaled, cases)
@@ -104,19 +104,38 @@ def tick(answers: Answers, objects: ApiObjects, state: LoopState, now: float) ->
     for target in targets:
         if target.uid not in kept:
             writes += without_decision(target, now)
-    counts = {target.uid: signals.samples_per_minute(target.key) for target in scaled}
-    settled = {uid: (since := kept[uid].ready_since) is not None and now - since >= 60 for uid in counts}
-    measured = scrape_seconds(
-        (count for uid, count in counts.items() if count and settled[uid]),
-        (count for uid, count in counts.items() if count and not settled[uid]),
-        state.scrape_seconds,
-    )
     return Result(
         writes,
-        replace(state, targets=kept, ticked_at=now, scrape_seconds=measured),
+        replace(
+            state,
+            targets=kept,
+            ticked_at=now,
+            scrape_seconds=_scrape_seconds(scaled, kept, signals, state.scrape_seconds, now),
+        ),
         reports,
         unreadable,
     )
+
+
+def _scrape_seconds(
+    targets: Sequence[Target], kept: Mapping[str, TargetState], signals: Signals, before: float, now: float
+) -> float:
+    settled, young = [], []
+    for target in targets:
+        state, count, newest = (
+            kept[target.uid],
+            signals.samples_per_minute(target.key),
+            signals.scraped_at(target.key),
+        )
+        if not count:
+            continue
+        if state.ready_since is not None and now - state.ready_since >= 60:
+            settled.append(count)
+            continue
+        young.append(60 / count)
+        if state.first_scrapes is not None and newest is not None:
+            young += filter(None, [state.first_scrapes.interval_seconds(newest, count)])
+    return scrape_seconds(settled, young, before)
 
 
 def _case(
@@ -126,6 +145,7 @@ def _case(
     kept: Mapping[str, TargetState],
     seen: Mapping[str, Observation],
     forecasts: Mapping[str, Forecast],
+    windows: Windows,
     now: float,
 ) -> Case:
     state, observation, spec, workload = kept[target.uid], seen[target.uid], target.spec, target.workload
@@ -151,7 +171,9 @@ def _case(
         stable_replicas=full_replicas(stable) if stable.uid != target.uid else None,
         expected=state.expected_band.value or 0.0,
         level=max(state.level.highest or 0.0, forecasts[target.uid].level),
-        own_rate=state.own_fast,
+        own_rate=state.own_fast
+        * windows.fast
+        / Coverage.of((kept[uid] for uid in members), windows, now).fast,
         service_seconds=state.service_band.value,
         variability=state.service.variability,
         in_flight=observation.in_flight,

@@ -151,6 +151,10 @@ class Signals:
         """How often the target's pods were scraped in the last minute."""
         return self.value(key, "gauges", "up", "samples_per_minute")
 
+    def scraped_at(self, key: TargetKey) -> float | None:
+        """When one of the target's pods was scraped last with success."""
+        return self.value(key, "gauges", "up", "sampled_at")
+
     def gpu_utilization(self, key: TargetKey) -> float | None:
         """Busy share of the target's accelerators, 0 to 1."""
         value = self.value(key, "gpu", "gpu", "utilization")
@@ -178,7 +182,7 @@ class Signals:
     def _sampled_at(self, key: TargetKey, profile: Profile) -> float | None:
         times = [self.value(key, "gauges", profile.id, "sampled_at")]
         if profile.lazy:
-            times.append(self.value(key, "gauges", "up", "sampled_at"))
+            times.append(self.scraped_at(key))
         return max((time for time in times if time is not None), default=None)
 
     def _without_series(self, key: TargetKey, profile: Profile, expected: Expectation) -> View:

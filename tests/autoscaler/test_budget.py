@@ -161,7 +161,6 @@ def test_a_tick_keeps_the_budget() -> None:
         world.run(5)
         assert sum(revision.replicas for revision in revisions) <= 5
     assert sum(revision.replicas for revision in revisions) == 5
-    reasons = {
-        write.status["lastDecision"]["reason"] for _, write in world.writes if hasattr(write, "status")
-    }
-    assert "Budget" in reasons
+    for revision in revisions:
+        limited = next(c for c in revision.status["conditions"] if c["type"] == "ScalingLimited")
+        assert (limited["status"], limited["reason"]) == ("True", "Budget")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autoscaler.learn import ServiceTime, StartTime, scrape_seconds
+from autoscaler.learn import FirstScrapes, ServiceTime, StartTime, scrape_seconds
 
 
 @pytest.mark.parametrize("factor", [0.5, 2.0, 4.0])
@@ -83,8 +83,8 @@ def test_hold_is_the_start_time_within_bounds(
     ("settled", "young", "before", "found", "why"),
     [
         ([12.0, 4.0], [1.0], 5.0, 15.0, "the slowest settled target"),
-        ([], [1.0], 15.0, 15.0, "a young target with one sample proves nothing"),
-        ([], [6.0], 15.0, 10.0, "six samples in a minute prove ten seconds at most"),
+        ([], [60.0], 15.0, 15.0, "a young target with one sample proves nothing"),
+        ([], [30.0, 10.0], 15.0, 10.0, "the young one that is known to be scraped most often"),
         ([], [], 7.0, 7.0, "nobody: as before"),
     ],
 )
@@ -93,6 +93,22 @@ def test_scrape_interval(
 ) -> None:
     """The interval is measured."""
     assert scrape_seconds(settled, young, before) == pytest.approx(found), why
+
+
+@pytest.mark.parametrize(
+    ("newest_at", "count", "interval", "why"),
+    [
+        (110.0, 3.0, None, "two more samples may be two pods that were scraped at different moments"),
+        (115.0, 4.0, 5.0, "three more in fifteen seconds"),
+        (190.0, 7.0, 15.0, "six more in ninety seconds"),
+        (145.0, 1.0, None, "no more: the minute was full from the start"),
+    ],
+)
+def test_the_first_samples_tell_the_interval(
+    newest_at: float, count: float, interval: float | None, why: str
+) -> None:
+    """While a new target's minute fills, the samples that are added tell their interval."""
+    assert FirstScrapes(100.0, 1.0).interval_seconds(newest_at, count) == interval, why
 
 
 def test_means_are_weighted_by_requests() -> None:

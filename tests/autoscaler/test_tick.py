@@ -1,6 +1,7 @@
 """The whole policy in virtual time, against services under load."""
 
 import itertools
+import math
 from typing import Any
 
 import pytest
@@ -302,10 +303,10 @@ def test_busy_accelerators_are_a_lower_bound_where_asked_for() -> None:
         replicas=3,
         ready=3,
         gpu=2.7,
-        spec={"gpu": {"targetUtilizationPercent": 60}},
+        spec={"gpu": {"targetUtilizationPercent": 60}, "scaleDownHoldSeconds": 20},
     )
     world = World(service, rate=lambda _: 20.0)
-    world.run(60)
+    world.run(400)
     assert service.replicas == 5
 
 
@@ -353,3 +354,21 @@ def test_a_missing_deployment_is_named() -> None:
     )
     (write,) = result.writes
     assert write.status["conditions"][0]["reason"] == "TargetMissing"
+
+
+RISE = ((38.0, 5.0), (47.0, 11.0), (56.0, 19.0), (65.0, 27.0), (74.0, 36.0), (math.inf, 45.0))
+"""Requests per second until so many seconds: one replica holds the second step, and not the third."""
+
+
+@pytest.mark.parametrize("scrape_seconds", [5.0, 15.0, 30.0])
+def test_a_new_service_is_seen_at_once(scrape_seconds: float) -> None:
+    """Rates are over windows of minutes that a new service has not lived yet: they are told over its life."""
+    service = Revision("digits", service_seconds=0.06, ready=0, pending=[EPOCH + 20])
+
+    def rate(now: float) -> float:
+        return 0.0 if now < 20 else next(height for until, height in RISE if now < until)
+
+    world = World(service, rate=rate, scrape_seconds=scrape_seconds, start_seconds=10)
+    world.run(200)
+    assert world.late <= 0.03 * world.arrived
+    assert max(world.scaled()) <= 8, "45 requests per second take 4 or 5"

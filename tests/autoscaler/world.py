@@ -69,12 +69,10 @@ class Revision:
         series = self.counters.setdefault(name, [0.0])
         series.append(series[-1] + amount)
 
-    def rate(self, name: str, seconds: int, offset: int = 0) -> float:
-        """Rate over the window that ended `offset` seconds ago."""
+    def rate(self, name: str, seconds: int) -> float:
+        """Rate over a window: as Prometheus has it over all of the window, also where the counter is younger."""
         series = self.counters.get(name, [0.0])
-        end = max(len(series) - 1 - offset, 0)
-        start = max(end - seconds, 0)
-        return (series[end] - series[start]) / max(end - start, 1)
+        return (series[-1] - series[max(len(series) - 1 - seconds, 0)]) / seconds
 
 
 class World:
@@ -300,7 +298,7 @@ class World:
             for signal, value in (
                 ("sampled_at", sampled_at),
                 ("scraped", float(revision.ready)),
-                ("samples_per_minute", 60 / self.scrape_seconds),
+                ("samples_per_minute", min(60.0, self.now - EPOCH) // self.scrape_seconds),
             ):
                 labels = {"namespace": "demo", "deployment": revision.name, "profile": "up", "signal": signal}
                 answers["gauges"].samples.append(Sample(labels, value))
