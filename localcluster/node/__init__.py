@@ -9,8 +9,9 @@ It differs from a kubelet where a process differs from a container, and nowhere 
 * No network namespace. A pod reports 10.244.a.b and must listen on 127.244.a.b, given as `LISTEN_ADDRESS`.
 * A mounted service account token is a file plus a kubeconfig that names it, given as `KUBECONFIG`.
 * Processes run as the agent's user: `runAsUser` and the rest of `securityContext` are not applied.
-* CPU limits hold where cgroups can be written (see the node's condition `CPULimitsEnforced`). Memory limits,
-  `sizeLimit` and medium `Memory` of an emptyDir are not enforced, and nothing is killed for want of memory.
+* CPU limits hold by cgroup, or where none can be written by stopping and continuing the container's processes
+  (the node's condition `CPULimitsEnforced` says which). Memory limits, `sizeLimit` and medium `Memory` of an
+  emptyDir are not enforced, and nothing is killed for want of memory.
 * Envoy and the GPU exporter are static ("mirror") pods: published and kept, run by the cluster's supervisor.
 * No kubelet API: output is in `<run dir>/pods/<namespace>_<pod>/<container>.log`. gRPC probes always fail.
 * The annotation `serving-operator.dev/emulate-loss: "true"` on a Node kills its pods and its heartbeat.

@@ -20,7 +20,7 @@ from localcluster.cluster import DEFAULT_RUN_DIR, Cluster, ClusterNotFoundError
 from localcluster.paths import this_python
 from localcluster.tether import kill_marked
 
-from . import cgroups, processes, provisioner, static_pods
+from . import cgroups, processes, provisioner, static_pods, throttle
 from .addresses import Addresses
 from .agent import Agent
 from .catalogue import images
@@ -80,10 +80,11 @@ def clean(run_dir: Path, group: str) -> None:
 
 async def serve(options: argparse.Namespace, cluster: Cluster, group: str) -> None:
     """Run the agent until SIGINT or SIGTERM."""
-    limits = cgroups.find(group)
-    refusal = limits if isinstance(limits, str) else None
-    if refusal:
-        log.warning("CPU limits are not enforced, cgroups cannot be written (%s)", refusal)
+    found = cgroups.find(group)
+    limits = throttle.Throttle() if isinstance(found, str) else found
+    how = "each limited container has a cgroup with a period of 10 ms"
+    if isinstance(found, str):
+        how = f"limited containers are stopped and continued, for cgroups cannot be written ({found})"
     processes.adopt_orphans()
     one_each = httpx.Limits(max_keepalive_connections=0)
     async with (
@@ -95,7 +96,7 @@ async def serve(options: argparse.Namespace, cluster: Cluster, group: str) -> No
             run_dir=cluster.run_dir,
             addresses=Addresses(cluster.run_dir, last_address(cluster.run_dir)),
             catalogue=images(cluster.model_server_python),
-            cpu_limits=None if isinstance(limits, str) else limits,
+            cpu_limits=limits,
             allocatable=allocatable(options, cluster),
             backoff_base_seconds=options.restart_backoff_seconds,
             http=http,
@@ -105,14 +106,16 @@ async def serve(options: argparse.Namespace, cluster: Cluster, group: str) -> No
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         work = [
-            host.spawn(Agent(host, names, refusal).run()),
+            host.spawn(Agent(host, names, how).run()),
             host.spawn(stop.wait()),
         ]
+        if isinstance(limits, throttle.Throttle):
+            work.append(host.spawn(limits.run()))
         if not options.pods_only:
             work.append(host.spawn(provisioner.run(api, cluster.run_dir / "volumes")))
             static = static_pods.static_pods(cluster, options.node_name)
             work += [host.spawn(static_pods.keep(api, pod)) for pod in static]
-        log.info("agent of %s runs, CPU limits %s", ", ".join(names), "off" if refusal else "on")
+        log.info("agent of %s runs; %s", ", ".join(names), how)
         await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
         for task in work:
             task.cancel()

@@ -24,17 +24,14 @@ _LEASE_SECONDS = 40
 _REAP_SECONDS = 5.0
 
 
-def node(
-    name: str, allocatable: Mapping[str, str], version: str, cpu_limits_refusal: str | None, time: str
-) -> Object:
-    """A Node that is ready, and says whether CPU limits hold on it."""
+def node(name: str, allocatable: Mapping[str, str], version: str, cpu_limits: str, time: str) -> Object:
+    """A Node that is ready, and says how CPU limits hold on it."""
 
     def condition(kind: str, true: bool, reason: str, message: str) -> Object:
         status = "True" if true else "False"
         times = {"lastHeartbeatTime": time, "lastTransitionTime": time}
         return {"type": kind, "status": status, "reason": reason, "message": message, **times}
 
-    enforced = cpu_limits_refusal is None
     labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}
     return {
         "metadata": {"name": name, "labels": labels},
@@ -50,12 +47,7 @@ def node(
                 condition("MemoryPressure", False, "NotMeasured", "memory is not watched by this agent"),
                 condition("DiskPressure", False, "NotMeasured", "disks are not watched by this agent"),
                 condition("PIDPressure", False, "NotMeasured", "processes are not counted by this agent"),
-                condition(
-                    "CPULimitsEnforced",
-                    enforced,
-                    "CgroupsWritable" if enforced else "CgroupsNotWritable",
-                    cpu_limits_refusal or "each limited container has a cgroup with a period of 10 ms",
-                ),
+                condition("CPULimitsEnforced", True, "ByThisAgent", cpu_limits),
             ],
             "nodeInfo": {
                 "kubeletVersion": version,
@@ -75,8 +67,8 @@ def node(
 class Agent:
     """Runs the pods that are bound to its nodes."""
 
-    def __init__(self, host: Host, names: Sequence[str], cpu_limits_refusal: str | None) -> None:
-        self._host, self._names, self._refusal = host, names, cpu_limits_refusal
+    def __init__(self, host: Host, names: Sequence[str], cpu_limits: str) -> None:
+        self._host, self._names, self._cpu_limits = host, names, cpu_limits
         self._pods: dict[str, Pod] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._waiting: dict[str, Object] = {}
@@ -135,7 +127,7 @@ class Agent:
     async def _register(self, name: str) -> None:
         api = self._host.api
         version = (await api.call("GET", "/version"))["gitVersion"]
-        body = node(name, self._host.allocatable, version, self._refusal, now())
+        body = node(name, self._host.allocatable, version, self._cpu_limits, now())
         await api.create_if_absent("/api/v1/nodes", body)
         await api.call("PATCH", f"/api/v1/nodes/{name}/status", {"status": body["status"]}, STRATEGIC_MERGE)
 

@@ -130,14 +130,19 @@ class Container:
         return launch(spec, pod, image, found, host.allocatable, mounts, home, host.run_dir)
 
     def _start(self, launched: Launch) -> None:
-        if self._host.cpu_limits and self.cpu_limit:
+        if self.cpu_limit:
             self._cgroup = self._host.cpu_limits.create(self._group, environment.quantity(self.cpu_limit))
         with self._host.log_file(self._pod(), self._name).open("ab") as output:
             self.process = Process(launched.argv, launched.env, launched.cwd, output, self._cgroup)
+        self._limit(self.process)
         self._launched = launched
         self.state.running(f"local://{self.process.pid}-{time.monotonic_ns()}", now())
         self._host.save_state()
         self._changed()
+
+    def _limit(self, process: Process) -> None:
+        if self.cpu_limit:
+            self._host.cpu_limits.hold(self._group, process)
 
     async def _watch_over(self) -> None:
         """From its start to its end: hooks, probes, exit."""
@@ -153,8 +158,7 @@ class Container:
             self._ending = f"ended by signal {code - 128}"
         self.state.exited(code, "Completed" if code == 0 else "Error", self._ending, now())
         self.process = None
-        if self._host.cpu_limits and self._cgroup:
-            self._host.cpu_limits.remove(self._group)
+        self._host.cpu_limits.remove(self._group)
         self._host.save_state()
 
     async def _hook_and_probe(self, started: float) -> None:
@@ -213,6 +217,7 @@ class Container:
         try:
             argv, env = self._launched.inside(command), self._launched.env
             process = Process(argv, env, self._launched.cwd, subprocess.DEVNULL, self._cgroup)
+            self._limit(process)
         except (ProgramError, OSError, subprocess.SubprocessError) as error:
             return False, str(error)
         try:

@@ -20,6 +20,7 @@ from localcluster.objects import Object
 from .addresses import Addresses
 from .catalogue import Image
 from .cgroups import CpuLimits
+from .throttle import Throttle
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class Host:
     run_dir: Path
     addresses: Addresses
     catalogue: Sequence[Image]
-    cpu_limits: CpuLimits | None
+    cpu_limits: CpuLimits | Throttle
     allocatable: Mapping[str, str]
     backoff_base_seconds: float
     http: httpx.AsyncClient

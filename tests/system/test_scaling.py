@@ -7,7 +7,7 @@ import pytest
 from localcluster.cluster import Cluster
 from serving_io import kinds
 from tests.system.audit import Audit
-from tests.system.kube import Kube, Manifest, condition
+from tests.system.kube import Kube, Manifest
 from tests.system.load import Load, measured
 from tests.system.services import first_revision, web_service
 
@@ -41,10 +41,6 @@ def replicas(kube: Kube, namespace: str, service: str = "digits") -> Manifest:
 @pytest.mark.lengthy
 def test_replicas_follow_the_load(kube: Kube, cluster: Cluster, namespace: str) -> None:
     """Up when the load rises, down when it has fallen for a hold: each by the autoscaler, with a reason and an event."""
-    (node,) = kube.list(kinds.NODE, selector="kubernetes.io/hostname=local")
-    enforced = condition(node["status"], "CPULimitsEnforced")
-    if enforced["status"] != "True":
-        pytest.skip(f"replicas are no capacity without CPU limits: {enforced['message']}")
     host = f"{namespace}.example.com"
     manifest = web_service(
         host=host, spec__scaling__scaleDownHoldSeconds=20, spec__objective__thresholdMilliseconds=1000
