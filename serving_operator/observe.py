@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import kopf
-from kopf._cogs.structs.credentials import Vault  # an argument of kopf.operator, yet not exported
+from kopf._cogs.structs.credentials import Vault  # arguments of kopf.operator, yet not exported
+from kopf._core.engines.peering import Identity
 
 from serving_api.names import OPERATOR
 from serving_io.connection import api_client
@@ -106,6 +107,8 @@ class Informer:
                 clusterwide=not self._namespaces,
                 namespaces=list(self._namespaces),
                 standalone=True,
+                # By itself Kopf would ask for the user's name, and where a platform chooses the uid there is none.
+                identity=Identity("informer"),
                 vault=vault,
             )
         finally:

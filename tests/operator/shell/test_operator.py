@@ -58,6 +58,23 @@ def versions(fake: FakeKube) -> dict[tuple[str, str], str]:
     }
 
 
+async def test_the_operator_runs_under_a_uid_without_a_name(
+    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some platforms choose the uid: then nothing may ask for the user's name."""
+
+    def nobody(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    fake.write(external())
+
+    async with operator(fake, tmp_path, monkeypatch):
+        await until(lambda: ready(fake), fake)
+
+
 async def test_a_service_comes_into_being(
     fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
