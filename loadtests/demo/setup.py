@@ -55,11 +55,31 @@ async def install(commands: Commands, prometheus_url: str) -> None:
 
 
 async def train(commands: Commands, say: Callable[[str], None]) -> None:
-    """Train the four versions in the cluster."""
+    """Train the four versions in the cluster. Raises SetupError with what the Job's pods say of their failure."""
     await commands.kubectl("apply -f manifests/demo/namespace.yaml")
     await commands.kubectl("apply -k manifests/demo/train")
     say("A Job trains four versions of a digit classifier into a volume. Version 3 has a mistake in it.")
-    await commands.kubectl(f"-n {NAMESPACE} wait --for=condition=Complete --timeout=240s job/train-digits")
+    ends = [
+        asyncio.create_task(
+            commands.kubectl(f"-n {NAMESPACE} wait --for=condition={end} --timeout=240s job/train-digits")
+        )
+        for end in ("Complete", "Failed")
+    ]
+    complete, failed = ends
+    try:
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for end in ends:
+            end.cancel()
+        await asyncio.gather(*ends, return_exceptions=True)
+    if complete.cancelled() or complete.exception():
+        pods = await _asked(
+            commands,
+            "get pods -l app.kubernetes.io/name=train-digits -o custom-columns=POD:.metadata.name,"
+            "REASON:.status.containerStatuses[*].state.*.reason,MESSAGE:.status.containerStatuses[*].state.*.message",
+        )
+        ended = "did not end within 240 s" if failed.cancelled() or failed.exception() else "failed"
+        raise SetupError(f"the Job train-digits {ended}; its pods say:\n{pods}")
 
 
 async def serve_version_1(commands: Commands) -> None:
@@ -88,14 +108,15 @@ async def first_answer(request: Request, commands: Commands) -> None:
                     last = f"{type(error).__name__}: {error}"
                 await asyncio.sleep(1)
     except TimeoutError:
-        described = await _described(commands)
+        described = await _asked(commands, "get infsvc,infas,deployments,pods,httproutes")
         raise SetupError(
             f"no 200 through the gateway within {_FIRST_ANSWER_SECONDS:.0f} s (last: {last})\n{described}"
         ) from None
 
 
-async def _described(commands: Commands) -> str:
+async def _asked(commands: Commands, line: str) -> str:
+    """What a kubectl command answers, or why it does not: for messages about another failure."""
     try:
-        return await commands.kubectl(f"-n {NAMESPACE} get infsvc,infas,deployments,pods,httproutes")
+        return await commands.kubectl(f"-n {NAMESPACE} {line}")
     except CommandError as error:
         return str(error)
