@@ -1,5 +1,6 @@
 """Run the system tests again and again, go on after a failure, and say at the end what failed how often.
 
+Each rung has lanes, side by side, each with a local cluster of its own: most of these tests wait most of the time.
 Runs of the same commit add up: an interrupted command goes on where it stopped.
 """
 
@@ -7,26 +8,35 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from localcluster.interruption import first_only
 from localcluster.paths import this_python
-from tests.ladder import ALIASES, OUT, ROOT, Result, counts, python
+from tests.ladder import ALIASES, PATIENCE_SECONDS, ROOT, RUN_DIR_VARIABLE, STEPS, Result, counts, python
 
 FLAKE = ROOT / "out" / "flake"
 RUNGS = ALIASES["live"]
+LANES = {"system": 2, "disruptive": 1, "outages": 4}
+"""Of each rung: so many that all take about as long, on two CPUs."""
+SIDE_BY_SIDE = 6
+"""System tests at a time in each of their lanes; together about as many as in the ladder."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the rungs."""
+    """One run of a rung."""
 
     commit: str
-    rungs: str
+    rung: str
     seconds: float
     passed: int
     failed: list[str]
@@ -40,78 +50,157 @@ def state_of_tree() -> str:
     return described.stdout.strip()
 
 
-def known(runs: Path, commit: str, rungs: str) -> list[Run]:
+def known(runs: Path, commit: str, rungs: Sequence[str]) -> list[Run]:
     """The runs of this commit so far; a tree that differs from its commit has none."""
     if not runs.exists() or commit.endswith("-dirty"):
         return []
     found = [Run(**json.loads(line)) for line in runs.read_text().splitlines()]
-    return [run for run in found if (run.commit, run.rungs) == (commit, rungs)]
+    return [run for run in found if run.commit == commit and run.rung in rungs]
 
 
-def once(rungs: tuple[str, ...], log: Path) -> tuple[int, list[str]]:
-    """Run the rungs; how many tests passed, and the names of those that did not."""
-    for rung in rungs:
-        (OUT / f"{rung}.xml").unlink(missing_ok=True)
-    only = [word for rung in rungs for word in ("--only", rung)]
-    with log.open("wb") as words:
-        done = subprocess.run(python("tests.ladder", *only), cwd=ROOT, stdout=words, stderr=subprocess.STDOUT)
-    result = Result("", 0.0)
-    for rung in rungs:
-        counts(rung, result)
-    failed = result.failed
-    if done.returncode and not failed:
-        failed = ["the ladder itself"]
-    return result.passed, failed
-
-
-def summary(commit: str, rungs: str, runs: list[Run]) -> dict[str, object]:
-    """What `out/flake/summary.json` holds: counts over all runs, and how often each test failed."""
-    failures = Counter(name for run in runs for name in run.failed)
+def summary(commit: str, runs: Sequence[Run]) -> dict[str, object]:
+    """What `out/flake/summary.json` holds: per rung how many runs there were and were clean, and what failed how often."""
+    rungs = sorted({run.rung for run in runs})
+    by_rung = {rung: [run for run in runs if run.rung == rung] for rung in rungs}
     return {
         "commit": commit,
-        "rungs": rungs,
-        "runs": len(runs),
-        "runs_clean": sum(not run.failed for run in runs),
+        "runs": {rung: len(of_it) for rung, of_it in by_rung.items()},
+        "runs_clean": {rung: sum(not run.failed for run in of_it) for rung, of_it in by_rung.items()},
         "tests_passed": sum(run.passed for run in runs),
-        "failures": dict(failures.most_common()),
-        "seconds_median": sorted(run.seconds for run in runs)[len(runs) // 2] if runs else None,
+        "failures": dict(Counter(name for run in runs for name in run.failed).most_common()),
+        "seconds_median": {
+            rung: sorted(run.seconds for run in of_it)[len(of_it) // 2] for rung, of_it in by_rung.items()
+        },
     }
 
 
+class Flake:
+    """All lanes, and what they share: which runs are left, what was seen, whether to stop."""
+
+    def __init__(self, commit: str, runs: list[Run], wanted: int, rungs: Sequence[str]) -> None:
+        self.runs = runs
+        self._commit, self._wanted, self._rungs = commit, wanted, rungs
+        done = Counter(run.rung for run in runs)
+        self._left = {rung: list(range(done[rung] + 1, wanted + 1)) for rung in rungs}
+        self._lock, self._starting = threading.Lock(), threading.Lock()
+        self._stopping = threading.Event()
+        self._running: set[subprocess.Popen[bytes]] = set()
+
+    def run(self) -> None:
+        """Run what is left, in lanes. Raises KeyboardInterrupt once every lane has tidied up."""
+        lanes = [
+            threading.Thread(target=self._lane, args=(rung, number))
+            for rung in self._rungs
+            for number in range(1, min(LANES[rung], len(self._left[rung])) + 1)
+        ]
+        with first_only(self._stop):
+            for lane in lanes:
+                lane.start()
+            for lane in lanes:
+                lane.join()
+        if self._stopping.is_set():
+            raise KeyboardInterrupt
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        for process in list(self._running):
+            os.killpg(process.pid, signal.SIGINT)
+
+    def _lane(self, rung: str, number: int) -> None:
+        run_dir = FLAKE / f"cluster-{rung}-{number}"
+        log = FLAKE / f"cluster-{rung}-{number}.log"
+        arguments = ("--run-dir", str(run_dir))
+        try:
+            with self._starting:
+                if self._do(python("localcluster", "up", *arguments), log, run_dir):
+                    self._say(f"{rung}, lane {number}: its cluster did not start (see {log})")
+                    return
+            while not self._stopping.is_set() and self._left[rung]:
+                with self._lock:
+                    if not self._left[rung]:
+                        return
+                    turn = self._left[rung].pop(0)
+                self._once(rung, turn, run_dir)
+        finally:
+            with log.open("ab") as words:
+                subprocess.run(
+                    python("localcluster", "down", *arguments),
+                    cwd=ROOT,
+                    stdout=words,
+                    stderr=words,
+                    start_new_session=True,
+                )
+
+    def _once(self, rung: str, turn: int, run_dir: Path) -> None:
+        name = f"{rung}-{turn}"
+        report, log = FLAKE / f"{name}.xml", FLAKE / f"{name}.log"
+        report.unlink(missing_ok=True)
+        log.unlink(missing_ok=True)
+        ((*command, tests),) = STEPS[rung]
+        more = ["-n", str(SIDE_BY_SIDE)] if rung == "system" else []
+        began = time.monotonic()
+        status = self._do([*command, f"--junitxml={report}", *more, tests], log, run_dir)
+        if self._stopping.is_set():
+            return
+        result = Result(rung, time.monotonic() - began)
+        counts(report, result)
+        failed = result.failed or (["pytest itself"] if status else [])
+        run = Run(self._commit, rung, round(result.seconds, 1), result.passed, failed)
+        with self._lock:
+            self.runs.append(run)
+            with (FLAKE / "runs.jsonl").open("a") as lines:
+                lines.write(json.dumps(asdict(run)) + "\n")
+        said = f"failed: {', '.join(failed)} (see {log})" if failed else "clean"
+        self._say(f"{rung}, run {turn} of {self._wanted}: {run.seconds:.0f} s, {run.passed} passed, {said}")
+
+    def _do(self, command: list[str], log: Path, run_dir: Path) -> int:
+        environment = {**os.environ, RUN_DIR_VARIABLE: str(run_dir)}
+        with log.open("ab") as words:
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=words, stderr=words, process_group=0
+            )
+        self._running.add(process)
+        if self._stopping.is_set():
+            os.killpg(process.pid, signal.SIGINT)
+        try:
+            while True:
+                try:
+                    return process.wait(PATIENCE_SECONDS)
+                except subprocess.TimeoutExpired:
+                    if self._stopping.is_set():
+                        os.killpg(process.pid, signal.SIGKILL)
+        finally:
+            self._running.discard(process)
+
+    def _say(self, sentence: str) -> None:
+        print(f"{time.strftime('%H:%M:%S')} {sentence}", flush=True)
+
+
 def main() -> int:
-    """Run until there are so many runs; the exit code says whether all were clean."""
+    """Run until there are so many runs of each rung; the exit code says whether all were clean."""
     parser = argparse.ArgumentParser(prog=f"{this_python()} -m tests.flake", description=__doc__)
-    parser.add_argument("--runs", type=int, default=20, help="how many in all (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=20, help="how many of each rung (default: %(default)s)")
     parser.add_argument(
         "--only", action="append", choices=RUNGS, help=f"a rung; without it {', '.join(RUNGS)}"
     )
     options = parser.parse_args()
     rungs = tuple(options.only or RUNGS)
     FLAKE.mkdir(parents=True, exist_ok=True)
-    commit, path = state_of_tree(), FLAKE / "runs.jsonl"
-    runs = known(path, commit, " ".join(rungs))
-    if runs:
-        print(f"{len(runs)} runs of {commit} are known already")
-    while len(runs) < options.runs:
-        number = len(runs) + 1
-        began = time.monotonic()
-        passed, failed = once(rungs, FLAKE / f"run-{number}.log")
-        runs.append(Run(commit, " ".join(rungs), round(time.monotonic() - began, 1), passed, failed))
-        with path.open("a") as lines:
-            lines.write(json.dumps(asdict(runs[-1])) + "\n")
-        said = f"failed: {', '.join(failed)} (see {FLAKE}/run-{number}.log)" if failed else "clean"
-        print(
-            f"run {number} of {options.runs}: {runs[-1].seconds:.0f} s, {passed} passed, {said}", flush=True
-        )
-    whole = summary(commit, " ".join(rungs), runs)
+    commit = state_of_tree()
+    flake = Flake(commit, known(FLAKE / "runs.jsonl", commit, rungs), options.runs, rungs)
+    if flake.runs:
+        print(f"{len(flake.runs)} runs of {commit} are known already")
+    flake.run()
+    whole = summary(commit, flake.runs)
     (FLAKE / "summary.json").write_text(json.dumps(whole, indent=2) + "\n")
     print(json.dumps(whole, indent=2))
-    return 0 if whole["runs_clean"] == len(runs) else 1
+    enough = all(sum(run.rung == rung for run in flake.runs) >= options.runs for rung in rungs)
+    return 0 if enough and not any(run.failed for run in flake.runs) else 1
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on with the next run")
+        print("interrupted; the same command goes on with what is left")
         sys.exit(130)

@@ -85,9 +85,8 @@ STEPS: dict[str, list[list[str]]] = {
 NEEDS_CLUSTER = ("contract", "system", "disruptive")
 
 
-def counts(rung: str, result: Result) -> None:
-    """Add what pytest reported for a rung."""
-    report = OUT / f"{rung}.xml"
+def counts(report: Path, result: Result) -> None:
+    """Add what pytest reported."""
     if not report.exists():
         return
     for case in ElementTree.parse(report).iter("testcase"):
@@ -131,7 +130,7 @@ def run(rung: str) -> Result:
     began = time.monotonic()
     failed = [" ".join(command[1:4]) for command in STEPS[rung] if step(command) != 0]
     result = Result(rung, time.monotonic() - began, failed)
-    counts(rung, result)
+    counts(OUT / f"{rung}.xml", result)
     return result
 
 
@@ -161,7 +160,7 @@ class Background:
         print(self._log.read_text(), end="", flush=True)
         seconds = self._log.stat().st_mtime - self._began  # its last words came at its end, perhaps long ago
         result = Result(self._rung, seconds, failed)
-        counts(self._rung, result)
+        counts(OUT / f"{self._rung}.xml", result)
         return result
 
     def stop(self) -> None:

@@ -10,6 +10,7 @@ from tests.flake import Run, known, summary
 
 CLEAN = Run("abc", "system", 10.0, 5, [])
 SHAKY = Run("abc", "system", 30.0, 4, ["tests.system.test_a.test_b"])
+OUTAGE = Run("abc", "outages", 60.0, 1, [])
 OTHER = Run("def", "system", 20.0, 5, [])
 
 
@@ -17,23 +18,22 @@ def test_only_runs_of_this_commit_are_known(tmp_path: Path) -> None:
     """An interrupted command goes on where it stopped; a changed tree, other rungs or no file begin anew."""
     path = tmp_path / "runs.jsonl"
 
-    assert known(path, "abc", "system") == []
+    assert known(path, "abc", ["system"]) == []
 
-    path.write_text("".join(json.dumps(asdict(run)) + "\n" for run in (CLEAN, OTHER, SHAKY)))
+    path.write_text("".join(json.dumps(asdict(run)) + "\n" for run in (CLEAN, OTHER, OUTAGE, SHAKY)))
 
-    assert known(path, "abc", "system") == [CLEAN, SHAKY]
-    assert known(path, "abc", "outages system") == []
-    assert known(path, "abc-dirty", "system") == []
+    assert known(path, "abc", ["system"]) == [CLEAN, SHAKY]
+    assert known(path, "abc", ["outages", "system"]) == [CLEAN, OUTAGE, SHAKY]
+    assert known(path, "abc-dirty", ["system"]) == []
 
 
 def test_the_summary_names_what_failed() -> None:
-    """Its keys are what programs read: how many runs, how many were clean, and which test failed how often."""
-    assert summary("abc", "system", [CLEAN, SHAKY, SHAKY]) == {
+    """Its keys are what programs read: per rung how many runs, how many were clean, and what failed how often."""
+    assert summary("abc", [CLEAN, SHAKY, OUTAGE, SHAKY]) == {
         "commit": "abc",
-        "rungs": "system",
-        "runs": 3,
-        "runs_clean": 1,
-        "tests_passed": 13,
+        "runs": {"outages": 1, "system": 3},
+        "runs_clean": {"outages": 1, "system": 1},
+        "tests_passed": 14,
         "failures": {"tests.system.test_a.test_b": 2},
-        "seconds_median": 30.0,
+        "seconds_median": {"outages": 60.0, "system": 30.0},
     }
