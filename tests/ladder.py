@@ -56,6 +56,8 @@ def pytest(rung: str, *arguments: str) -> list[str]:
     return python("pytest", "-q", f"--junitxml={OUT / rung}.xml", *arguments)
 
 
+LIVE = ("tests/system", "tests/localcluster")
+"""Where tests of the rungs on a cluster are: of the rest none need be read, by every worker anew."""
 STEPS: dict[str, list[list[str]]] = {
     "lint": [
         python("ruff", "check", "."),
@@ -66,8 +68,8 @@ STEPS: dict[str, list[list[str]]] = {
     ],
     "types": [python("mypy")],
     "unit": [pytest("unit", "-m", "not system and not real_api", "-n", "2", "tests")],
-    "contract": [pytest("contract", "-m", "real_api", "tests")],
-    "outages": [pytest("outages", "-m", "system and outage", "tests")],
+    "contract": [pytest("contract", "-m", "real_api", "tests/contract")],
+    "outages": [pytest("outages", "-m", "system and outage", *LIVE)],
     "system": [
         # One test at a time to each worker: the long ones begin first, and none waits behind another.
         pytest(
@@ -77,10 +79,10 @@ STEPS: dict[str, list[list[str]]] = {
             "-n",
             str(SIDE_BY_SIDE),
             "--maxschedchunk=1",
-            "tests",
+            *LIVE,
         )
     ],
-    "disruptive": [pytest("disruptive", "-m", "system and disruptive", "tests")],
+    "disruptive": [pytest("disruptive", "-m", "system and disruptive", *LIVE)],
 }
 NEEDS_CLUSTER = ("contract", "system", "disruptive")
 

@@ -20,6 +20,7 @@ _FILTER = (
     r"|cluster\..*\.version_text)$"
 )
 _REFUSAL = re.compile(r"config update (?:rejected|failure): (.*?)(?=\n\[\d{4}-|\Z)", re.DOTALL)
+_CRASH = re.compile(r"\[critical\]\[assert\] \[.*?\] (.*)")
 _LOG_TAIL_BYTES = 200_000
 
 Stats = Mapping[str, Any]
@@ -56,13 +57,21 @@ class EnvoyAdmin:
 
     def last_refusal(self) -> str:
         """The last line of the last refusal in Envoy's log (a dump of the configuration precedes it)."""
+        found = _REFUSAL.findall(self._end_of_log())
+        return found[-1].strip().splitlines()[-1].lstrip(": ")[:1000] if found else "see Envoy's log"
+
+    def last_crash(self) -> str:
+        """What Envoy said last as it gave up; empty if it did not."""
+        found = _CRASH.findall(self._end_of_log())
+        return found[-1] if found else ""
+
+    def _end_of_log(self) -> str:
         try:
             with self._log_file.open("rb") as log:
                 log.seek(max(0, self._log_file.stat().st_size - _LOG_TAIL_BYTES))
-                found = _REFUSAL.findall(log.read().decode("utf-8", "replace"))
+                return log.read().decode("utf-8", "replace")
         except FileNotFoundError:
-            found = []
-        return found[-1].strip().splitlines()[-1].lstrip(": ")[:1000] if found else "see Envoy's log"
+            return ""
 
     async def _get(self, path: str, **params: str) -> Any:
         try:
@@ -70,7 +79,7 @@ class EnvoyAdmin:
             response.raise_for_status()
             return response.json()
         except httpx.ConnectError as error:
-            raise EnvoyNotRunningError(str(error)) from error
+            raise EnvoyNotRunningError(f"{error} {self.last_crash()}".strip()) from error
 
 
 def rejected_counts(stats: Stats) -> dict[str, int]:

@@ -26,6 +26,8 @@ Manifest = dict[str, Any]
 PATIENCE_SECONDS = float(os.environ.get("SERVING_TEST_PATIENCE_SECONDS", "300"))
 """How long a wait may take before a test fails; generous, because machines are shared: no test rests on it."""
 
+POLL_SECONDS = 0.5
+
 
 class Kube:
     """The administrator's view of the cluster."""
@@ -190,7 +192,7 @@ def until(what: str, look: Callable[[], Any], within: float = PATIENCE_SECONDS) 
         else:
             if seen:
                 return seen
-        time.sleep(0.25)
+        time.sleep(POLL_SECONDS)
     raise AssertionError(f"not within {within:.0f} s: {what}; last seen: {seen!r}")
 
 

@@ -168,6 +168,20 @@ def test_the_reason_of_a_refusal_is_found_in_the_log(tmp_path: Path) -> None:
     assert EnvoyAdmin("127.0.0.1", 1, log).last_refusal() == "value does not match regex"
 
 
+def test_why_envoy_gave_up_is_found_in_the_log(tmp_path: Path) -> None:
+    """Not the trace after it, and nothing where it has not."""
+    log = tmp_path / "envoy.log"
+    log.write_text("[2026-01-01 00:00:00.000][1][info][main] starting\n")
+    assert EnvoyAdmin("127.0.0.1", 1, log).last_crash() == ""
+    log.write_text(
+        "[2026-01-01 00:00:00.000][1][critical][assert] [a.cc:25] assert failure: fd_ >= 0. Details: raise the limit\n"
+        "[2026-01-01 00:00:00.000][1][critical][backtrace] [b.h:173] Caught Aborted\n"
+    )
+    assert (
+        EnvoyAdmin("127.0.0.1", 1, log).last_crash() == "assert failure: fd_ >= 0. Details: raise the limit"
+    )
+
+
 def test_objectives_become_edges_of_the_histograms() -> None:
     """Edges are in order, without doubles, and hold what is added to the usual ones."""
     edges = buckets([35, 300])
