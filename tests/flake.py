@@ -1,6 +1,6 @@
 """Run the system tests again and again, go on after a failure, and say at the end what failed how often.
 
-Each rung has lanes, side by side, each with a local cluster of its own: most of these tests wait most of the time.
+They run in lanes, side by side, each with a local cluster of its own: most of these tests wait most of the time.
 Runs of the same commit add up: an interrupted command goes on where it stopped.
 """
 
@@ -25,10 +25,8 @@ from tests.ladder import ALIASES, PATIENCE_SECONDS, ROOT, RUN_DIR_VARIABLE, STEP
 
 FLAKE = ROOT / "out" / "flake"
 RUNGS = ALIASES["live"]
-LANES = {"system": 2, "disruptive": 1, "outages": 4}
-"""Of each rung: so many that all take about as long, on two CPUs."""
-SIDE_BY_SIDE = 6
-"""System tests at a time in each of their lanes; together about as many as in the ladder."""
+LANES = (("system", "disruptive"), ("outages",), ("outages",))
+"""The rungs of each lane, which take turns: the first two keep two CPUs busy, the others wait most of the time."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,7 @@ def summary(commit: str, runs: Sequence[Run]) -> dict[str, object]:
 
 
 INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
-INOTIFY_INSTANCES = 512
+INOTIFY_INSTANCES = 256
 """A cluster's control plane takes about thirteen, and Envoy one for each backend."""
 
 
@@ -94,9 +92,9 @@ class Flake:
     def run(self) -> None:
         """Run what is left, in lanes. Raises KeyboardInterrupt once every lane has tidied up."""
         lanes = [
-            threading.Thread(target=self._lane, args=(rung, number))
-            for rung in self._rungs
-            for number in range(1, min(LANES[rung], len(self._left[rung])) + 1)
+            threading.Thread(target=self._lane, args=(number, rungs))
+            for number, rungs in enumerate(LANES, 1)
+            if any(self._left.get(rung) for rung in rungs)
         ]
         with first_only(self._stop):
             for lane in lanes:
@@ -111,21 +109,16 @@ class Flake:
         for process in list(self._running):
             os.killpg(process.pid, signal.SIGINT)
 
-    def _lane(self, rung: str, number: int) -> None:
-        run_dir = FLAKE / f"cluster-{rung}-{number}"
-        log = FLAKE / f"cluster-{rung}-{number}.log"
+    def _lane(self, number: int, rungs: Sequence[str]) -> None:
+        run_dir, log = FLAKE / f"cluster-{number}", FLAKE / f"cluster-{number}.log"
         arguments = ("--run-dir", str(run_dir))
         try:
             with self._starting:
                 if self._do(python("localcluster", "up", *arguments), log, run_dir):
-                    self._say(f"{rung}, lane {number}: its cluster did not start (see {log})")
+                    self._say(f"lane {number}: its cluster did not start (see {log})")
                     return
-            while not self._stopping.is_set() and self._left[rung]:
-                with self._lock:
-                    if not self._left[rung]:
-                        return
-                    turn = self._left[rung].pop(0)
-                self._once(rung, turn, run_dir)
+            while not self._stopping.is_set() and (taken := self._take(rungs)):
+                self._once(*taken, run_dir)
         finally:
             with log.open("ab") as words:
                 subprocess.run(
@@ -136,15 +129,20 @@ class Flake:
                     start_new_session=True,
                 )
 
+    def _take(self, rungs: Sequence[str]) -> tuple[str, int] | None:
+        """The next run of the rung that has most of them left, if any has."""
+        with self._lock:
+            rung = max(rungs, key=lambda rung: len(self._left.get(rung, ())))
+            return (rung, self._left[rung].pop(0)) if self._left.get(rung) else None
+
     def _once(self, rung: str, turn: int, run_dir: Path) -> None:
         name = f"{rung}-{turn}"
         report, log = FLAKE / f"{name}.xml", FLAKE / f"{name}.log"
         report.unlink(missing_ok=True)
         log.unlink(missing_ok=True)
         (command,) = STEPS[rung]
-        more = ["-n", str(SIDE_BY_SIDE)] if rung == "system" else []
         began = time.monotonic()
-        status = self._do([*command, f"--junitxml={report}", *more], log, run_dir)
+        status = self._do([*command, f"--junitxml={report}"], log, run_dir)
         if self._stopping.is_set():
             return
         result = Result(rung, time.monotonic() - began)

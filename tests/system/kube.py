@@ -94,8 +94,13 @@ class Kube:
         return items
 
     def watch(self, kind: Kind, namespace: str, stop: threading.Event) -> Iterator[Manifest]:
-        """The events of a kind in a namespace from what there is now on, until `stop` is set."""
+        """The events of a kind in a namespace from what there is now on, until `stop` is set.
+
+        Where nothing happens here for long the API server may forget where the watch was, while others write: then
+        what there is must be what was told last.
+        """
         since: str | None = None
+        told: dict[str, str] = {}
         while not stop.is_set():
             parameters = {"watch": "true", "timeoutSeconds": "2"}
             if since is not None:
@@ -103,9 +108,26 @@ class Kube:
             with self._client.stream("GET", kind.path(namespace), params=parameters) as answer:
                 for line in answer.iter_lines():
                     event = json.loads(line)
+                    if event["type"] == "ERROR" and event["object"]["code"] == httpx.codes.GONE:
+                        since = self._nothing_missed(kind, namespace, told)
+                        break
                     assert event["type"] != "ERROR", event
-                    since = event["object"]["metadata"]["resourceVersion"]
+                    metadata = event["object"]["metadata"]
+                    since = metadata["resourceVersion"]
+                    if event["type"] in ("ADDED", "MODIFIED"):
+                        told[metadata["uid"]] = since
+                    elif event["type"] == "DELETED":
+                        told.pop(metadata["uid"], None)
                     yield event
+
+    def _nothing_missed(self, kind: Kind, namespace: str, told: Mapping[str, str]) -> str:
+        """The version to watch from now on."""
+        answer = self._client.get(kind.path(namespace))
+        answer.raise_for_status()
+        listing = answer.json()
+        live = {item["metadata"]["uid"]: item["metadata"]["resourceVersion"] for item in listing["items"]}
+        assert live == told, "the watch was interrupted, and something has changed meanwhile"
+        return str(listing["metadata"]["resourceVersion"])
 
     def patch(
         self, kind: Kind, namespace: str | None, name: str, body: Manifest, subresource: str | None = None
