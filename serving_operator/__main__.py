@@ -175,6 +175,7 @@ class Operator:
                     namespaces=self.config.namespaces,
                     period_seconds=self.config.resync_seconds,
                     on_result=self.metrics.resynced,
+                    on_behind=self.metrics.behind,
                 )
                 await resync.once()
             except (Unavailable, TooManyRequests) as error:

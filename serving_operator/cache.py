@@ -81,6 +81,15 @@ class Cache:
         self._gone[place] = version_of(known) + 1
         return self._remove(place)
 
+    def behind(self, listed: Iterable[Manifest]) -> list[Place]:
+        """Return where the listed objects are of which only an older state is known."""
+        found = []
+        for manifest in listed:
+            known = self._objects.get(place_of(manifest))
+            if known is not None and version_of(known) < version_of(manifest):
+                found.append(place_of(manifest))
+        return found
+
     def replace(self, kind: str, listed: Iterable[Manifest], list_version: int) -> set[ServiceKey]:
         """Make the cache hold what a LIST at `list_version` held, but for what is newer than that list."""
         concerned: set[ServiceKey] = set()

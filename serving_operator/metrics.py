@@ -56,6 +56,11 @@ class Metrics:
             "leader_election_master_status", "1 while this process leads.", ("name",), registry=self.registry
         )
         self._resyncs = counter("serving_operator_resyncs_total", "Resyncs by their result.", "result")
+        self._behind = counter(
+            "serving_operator_resync_corrections_total",
+            "Objects of which a resync read a newer state than the watches had told: rare, or events are lost.",
+            "kind",
+        )
         self._leader.labels(OPERATOR).set(0)
         for result in ("success", "error", "requeue_after"):
             self._reconciles.labels(CONTROLLER, result)
@@ -119,6 +124,10 @@ class Metrics:
     def resynced(self, result: str) -> None:
         """A resync has ended, with success or error."""
         self._resyncs.labels(result).inc()
+
+    def behind(self, kind: str) -> None:
+        """A resync has read a newer state of an object than the watches had told."""
+        self._behind.labels(kind).inc()
 
     def service_seen(
         self, key: ServiceKey, status: Manifest, weights: Mapping[str, int], evidence: Evidence | None = None

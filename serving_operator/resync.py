@@ -39,6 +39,7 @@ class Resync:
         namespaces: Sequence[str],
         period_seconds: float,
         on_result: Callable[[str], None] = lambda _: None,
+        on_behind: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._cluster = cluster
         self._cache = cache
@@ -47,6 +48,7 @@ class Resync:
         self._namespaces: Iterable[str | None] = tuple(namespaces) or (None,)
         self._period_seconds = period_seconds
         self._on_result = on_result
+        self._on_behind = on_behind
         self._succeeded_at: float | None = None
         self._failing_since: float | None = None
         self._recovered = asyncio.Event()
@@ -63,6 +65,11 @@ class Resync:
                 listing = await self._cluster.list(watched.kind, namespace, label_selector=watched.selector)
                 items += listing.items
                 versions.append(int(listing.resource_version))
+            if self._succeeded_at is not None:
+                for place in self._cache.behind(items):
+                    # Now and then an event is under way; where it is often, a watch has lost some.
+                    log.info("the watch had not told the newest state of %s %s/%s", *place)
+                    self._on_behind(place.kind)
             for key in self._cache.replace(watched.kind.name, items, min(versions)):
                 self._queue.add(key)
         for key in self._cache.service_keys():

@@ -96,6 +96,14 @@ def test_a_list_ends_ghosts_and_spares_what_is_newer(cache: Cache) -> None:
     assert cache.get(Place("Deployment", "team", "kept")) is not None
 
 
+def test_a_list_tells_of_what_the_watches_have_missed(cache: Cache) -> None:
+    """Only an older state of the first is known, of the second the same, of the third nothing."""
+    cache.put(made("Deployment", "older", 5))
+    cache.put(made("Deployment", "same", 6))
+    listed = [made("Deployment", name, version) for name, version in (("older", 7), ("same", 6), ("new", 8))]
+    assert cache.behind(listed) == [Place("Deployment", "team", "older")]
+
+
 def test_objects_are_found_by_label_and_by_controller(cache: Cache) -> None:
     """An object whose label was taken away is still found by its controller, and the other way round."""
     by_owner = made("Service", "a", 2, metadata=owned() | {"labels": {}})

@@ -1,0 +1,191 @@
+"""Services, the Prometheus that scrapes them, and the API objects that the production `tick` decides from."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from autoscaler.signals.views import Answers
+from autoscaler.state import LoopState
+from autoscaler.targets import ApiObjects, timestamp_of
+from autoscaler.tick import Result, ask, tick
+from autoscaler.writes import Scale, WriteStatus
+from loadtests.simulator.evaluate import Evaluator
+from loadtests.simulator.requests import Count
+from loadtests.simulator.service import NAMESPACE, Service
+from loadtests.simulator.store import Floats, Labels, Targets
+from serving_api.names import AUTOSCALER, SERVICE_LABEL
+
+EPOCH = 1_800_000_000.0
+"""Seconds since 1970 at the begin of every simulation."""
+DEPTH = 16
+"""Scrapes that are kept: more than the slowest window of a rate holds."""
+
+
+@dataclass
+class World:
+    """Many services side by side, which share nothing but the clock and the autoscaler."""
+
+    services: list[Service]
+    scrape_seconds: float = 15.0
+    now: float = 0.0
+    state: LoopState = field(default_factory=LoopState)
+
+    def __post_init__(self) -> None:
+        self._phase = np.array(
+            [
+                np.random.default_rng(service.seed).integers(0, int(self.scrape_seconds))
+                for service in self.services
+            ]
+        )
+        ends = np.cumsum([service.slots for service in self.services])
+        self._first_slot = [
+            int(end) - service.slots for end, service in zip(ends, self.services, strict=True)
+        ]
+        gateway = [service.gateway_labels() for service in self.services]
+        pods = [service.pod_labels(slot) for service in self.services for slot in range(service.slots)]
+        self._gateway, self._pods = (_targets(labels) for labels in (gateway, pods))
+        self._evaluator = Evaluator([self._gateway, self._pods])
+        self._autoscalers = [_autoscaler(service, number) for number, service in enumerate(self.services)]
+        self._deployments = [_deployment(service) for service in self.services]
+        self.decisions: dict[str, int] = defaultdict(int)
+        """Scalings, by service."""
+
+    def run(self, seconds: float, tick_seconds: float = 5.0) -> None:
+        """Let so much time pass, scraping and ticking."""
+        end = self.now + seconds
+        while self.now < end:
+            self.now += 1.0
+            self._scrape()
+            if self.now % tick_seconds == 0:
+                self.tick()
+
+    def tick(self) -> Result:
+        """Ask, decide and do as the autoscaler's loop does."""
+        at = EPOCH + self.now
+        objects = self.objects()
+        answers = self.answers(ask(objects, self.state, at))
+        result = tick(answers, objects, self.state, at)
+        self.state = result.state
+        for write in result.writes:
+            self._do(write)
+        return result
+
+    def answers(self, questions: dict[str, str]) -> Answers:
+        """What Prometheus answers to each question now."""
+        return {name: self._evaluator.answer(text, EPOCH + self.now) for name, text in questions.items()}
+
+    def objects(self) -> ApiObjects:
+        """What a LIST returns."""
+        for service, manifest in zip(self.services, self._deployments, strict=True):
+            pods = service.pods
+            manifest["spec"]["replicas"] = pods.wanted
+            manifest["status"] = {"replicas": pods.wanted, "readyReplicas": pods.ready}
+        return ApiObjects(self._autoscalers, self._deployments)
+
+    def _scrape(self) -> None:
+        due = np.flatnonzero(self._phase == self.now % self.scrape_seconds)
+        gateway: list[int] = []
+        pods: list[int] = []
+        of_gateway: dict[str, list[float]] = defaultdict(list)
+        of_pods: dict[str, list[float]] = defaultdict(list)
+        for number in due:
+            service, first = self.services[number], self._first_slot[number]
+            self._advance(int(number))
+            gateway.append(int(number))
+            for metric, values in service.gateway_values().items():
+                of_gateway[metric] += values
+            for slot in np.flatnonzero(service.requests.accepts):
+                pods.append(first + int(slot))
+                for metric, values in service.pod_values(int(slot)).items():
+                    of_pods[metric] += values
+        for targets, slots, read in ((self._gateway, gateway, of_gateway), (self._pods, pods, of_pods)):
+            if slots:
+                columns: dict[str, Floats] = {metric: np.array(values) for metric, values in read.items()}
+                targets.scrape(np.array(slots), EPOCH + self.now, columns)
+
+    def _advance(self, number: int) -> None:
+        service, first = self.services[number], self._first_slot[number]
+        gone = service.advance(self.now)
+        if gone:
+            self._pods.end(np.array(gone) + first)
+
+    def _do(self, write: Scale | WriteStatus) -> None:
+        number = int(write.target.uid)
+        if isinstance(write, WriteStatus):
+            self._autoscalers[number]["status"] = write.status
+            return
+        service, manifest = self.services[number], self._deployments[number]
+        manifest["metadata"]["managedFields"] = [
+            {"manager": AUTOSCALER, "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+        ]
+        if write.hand_over:
+            return
+        self._advance(number)
+        before = set(np.flatnonzero(np.isinf(service.pods.gone_at) & (service.pods.gone_at > 0)).tolist())
+        service.pods.scale(write.replicas, self.now)
+        after = set(np.flatnonzero(np.isinf(service.pods.gone_at) & (service.pods.gone_at > 0)).tolist())
+        if fresh := after - before:
+            self._pods.clear(np.array(sorted(fresh)) + self._first_slot[number])
+        stopped = np.flatnonzero(service.pods.draining)
+        if len(stopped):
+            self._pods.end(stopped + self._first_slot[number])
+        self.decisions[service.name] += 1
+
+    def late_fraction(self, number: int) -> float:
+        """Of the requests offered so far to a service, the share that is late."""
+        counts = self.services[number].requests.counts
+        return float(counts[Count.LATE] / max(counts[Count.OFFERED], 1))
+
+
+def _targets(labels: list[Any]) -> Targets:
+    series: dict[str, list[Labels]] = defaultdict(list)
+    for one in labels:
+        for metric, of_metric in one.items():
+            series[metric] += of_metric
+    return Targets(series, len(labels), DEPTH)
+
+
+def _autoscaler(service: Service, number: int) -> dict[str, Any]:
+    return {
+        "apiVersion": "serving-operator.dev/v1alpha1",
+        "kind": "InferenceAutoscaler",
+        "metadata": {
+            "name": service.name,
+            "namespace": NAMESPACE,
+            "uid": str(number),
+            "generation": 1,
+            "creationTimestamp": timestamp_of(EPOCH),
+            "labels": {SERVICE_LABEL: service.name},
+        },
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": service.name},
+            "minReplicas": service.min_replicas,
+            "maxReplicas": service.max_replicas,
+            "objective": {
+                "thresholdMilliseconds": round(1000 * service.objective_seconds),
+                "percent": service.percent,
+            },
+            "signals": {"profile": "mlserver"},
+        },
+        "status": {},
+    }
+
+
+def _deployment(service: Service) -> dict[str, Any]:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": service.name,
+            "namespace": NAMESPACE,
+            "uid": f"deployment-{service.name}",
+            "resourceVersion": "1",
+            "creationTimestamp": timestamp_of(EPOCH),
+            "managedFields": [],
+        },
+        "spec": {},
+    }

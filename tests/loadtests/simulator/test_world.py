@@ -1,0 +1,86 @@
+"""The production autoscaler in front of simulated services."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from loadtests.simulator.pods import Pods, fixed_start, lognormal_start
+from loadtests.simulator.requests import Count, Requests
+from loadtests.simulator.service import Load, Service
+from loadtests.simulator.world import World
+
+
+def service(rates: list[float], **options: object) -> Service:
+    """A service of a tenth of a second's work, with a step of the load every five minutes."""
+    made: dict[str, object] = {
+        "name": "s",
+        "load": Load(np.array(rates), 300.0, 0.1),
+        "objective_seconds": 0.5,
+        "starts": fixed_start(30.0),
+        "slots": 30,
+    }
+    return Service(**(made | options))  # type: ignore[arg-type]
+
+
+def test_pods_are_paid_from_creation_to_exit() -> None:
+    """Starting and draining too; those that are not ready go first, then the youngest."""
+    requests = Requests(6, 0.5)
+    pods = Pods(requests, fixed_start(30.0), np.random.default_rng(0))
+    pods.scale(2, 0.0)
+    pods.become_ready(30.0)
+    pods.scale(3, 40.0)
+    assert (pods.ready, pods.next_ready_at) == (2, 70.0)
+    pods.scale(2, 50.0)
+    assert pods.paid_seconds == 10.0
+    requests.advance(np.full(2, 60.0), np.array([20.0, 20.0]), 60.0)
+    pods.scale(1, 65.0)
+    assert pods.ready == 1
+    assert pods.end_drained(79.0) == []
+    assert len(pods.end_drained(81.0)) == 1
+    assert pods.paid_seconds == 10.0 + 80.0
+    assert pods.cost_seconds(100.0) == 90.0 + 100.0
+
+
+def test_starts_have_their_mean() -> None:
+    """Log-normal ones too."""
+    random = np.random.default_rng(0)
+    assert np.mean([lognormal_start(60.0)(random, 1) for _ in range(4000)]) == pytest.approx(60, rel=0.05)
+
+
+def test_replicas_follow_the_load() -> None:
+    """From Prometheus' answers alone: up before many are late, and down again."""
+    world = World([service([2, 20, 20, 2, 2, 2])])
+    world.run(900)
+    peak = world.services[0].pods.wanted
+    assert peak >= 3
+    assert world.state.targets["0"].service.mean_seconds == pytest.approx(0.1, rel=0.1)
+    world.run(900)
+    assert world.services[0].pods.wanted < peak
+    counts = world.services[0].requests.counts
+    assert counts[Count.OFFERED] > 12_000
+    assert (
+        counts[Count.OFFERED] == counts[Count.DISPATCHED] + counts[Count.UNROUTED] + counts[Count.OVERFLOWN]
+    )
+
+
+def test_the_same_seed_gives_the_same_run() -> None:
+    """Every number, and another seed another run."""
+
+    def run(seed: int) -> tuple[list[int], float]:
+        world = World([service([20], seed=seed)])
+        world.run(200)
+        return world.services[0].requests.counts.tolist(), world.services[0].pods.cost_seconds(200)
+
+    assert run(1) == run(1)
+    assert run(1) != run(2)
+
+
+def test_services_do_not_disturb_each_other() -> None:
+    """Beside another service the demand that is seen is the same."""
+    alone = World([service([20, 40])])
+    together = World([service([20, 40]), service([5, 60], name="t", seed=7)])
+    alone.run(330)
+    together.run(330)
+    assert alone.services[0].requests.counts.tolist() == together.services[0].requests.counts.tolist()
+    assert alone.services[0].pods.wanted == together.services[0].pods.wanted
