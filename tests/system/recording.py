@@ -39,7 +39,9 @@ class Recording:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._catch_up()
         self._stop.set()
         self._thread.join()
 
@@ -52,9 +54,26 @@ class Recording:
             self._failure = error
 
     def versions(self) -> list[Manifest]:
-        """All versions so far, oldest first."""
+        """All versions so far, oldest first; of a recording that goes on, with all that there is now."""
+        if not self._stop.is_set():
+            self._catch_up()
         assert self._failure is None, self._failure
         return list(self._objects)
+
+    def _catch_up(self) -> None:
+        """Wait until the watch, however late, has told what there is now."""
+        now = {
+            live["metadata"]["uid"]: int(live["metadata"]["resourceVersion"])
+            for live in self._kube.list(self._kind, self._namespace)
+        }
+
+        def told() -> bool:
+            newest = {
+                m["metadata"]["uid"]: int(m["metadata"]["resourceVersion"]) for m in list(self._objects)
+            }
+            return self._failure is not None or all(newest.get(uid, 0) >= at for uid, at in now.items())
+
+        self._kube.until("the watch has told what there is", told)
 
     def changes(self) -> Iterator[Change]:
         """All changes of Deployments' replicas so far; one that is made anew is no change."""
