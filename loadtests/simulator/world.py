@@ -19,7 +19,7 @@ from loadtests.simulator.service import NAMESPACE, Service
 from loadtests.simulator.store import Floats, Labels, Targets
 from serving_api.names import AUTOSCALER, SERVICE_LABEL
 
-EPOCH = 1_800_000_000.0
+EPOCH = 1_750_000_000.0
 """Seconds since 1970 at the begin of every simulation."""
 DEPTH = 16
 """Scrapes that are kept: more than the slowest window of a rate holds."""

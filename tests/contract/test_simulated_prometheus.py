@@ -1,0 +1,151 @@
+"""The simulator's Prometheus and a real one, given the same samples, answer the autoscaler's questions alike."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from autoscaler.tick import ask
+from loadtests.simulator.pods import fixed_start
+from loadtests.simulator.service import Load, Service
+from loadtests.simulator.store import Floats, Targets
+from loadtests.simulator.world import EPOCH, World
+from localcluster.cluster import Cluster
+from localcluster.ports import free_ports
+from tests.contract.remote_write import STALE, write
+
+pytestmark = pytest.mark.real_api
+
+Samples = dict[tuple[tuple[str, str], ...], list[tuple[float, float]]]
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path) -> Iterator[str]:
+    """A Prometheus of the local cluster's binary that scrapes nothing and takes what it is sent."""
+    cluster = Cluster.load(Path(os.environ.get("SERVING_TEST_RUN_DIR", "out/cluster")))
+    config = tmp_path / "prometheus.yaml"
+    config.write_text("global: {}\n")
+    (port,) = free_ports(1)
+    url = f"http://127.0.0.1:{port}"
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                program(cluster),
+                f"--config.file={config}",
+                f"--storage.tsdb.path={tmp_path / 'data'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+                "--web.enable-remote-write-receiver",
+            ],
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        until_ready(url, process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def program(cluster: Cluster) -> str:
+    """The binary that the local cluster runs."""
+    components = json.loads((cluster.run_dir / "components.json").read_text())
+    (found,) = (component["argv"][0] for component in components if component["name"] == "prometheus")
+    return str(found)
+
+
+def until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until Prometheus answers."""
+    while process.poll() is None:
+        try:
+            if httpx.get(f"{url}/-/ready").is_success:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    pytest.fail("Prometheus has ended")
+
+
+def recorded(world: World, targets: Targets, into: Samples) -> None:
+    """Keep every sample that a kind of targets is given from now on, and when each has ended."""
+    scrape, end = targets.scrape, targets.end
+
+    def series_of(slot: int, metric: str) -> list[tuple[tuple[str, str], ...]]:
+        each = targets.each[metric]
+        rows = targets.labels[metric][slot * each : (slot + 1) * each]
+        return [tuple(sorted({"__name__": metric, **labels}.items())) for labels in rows]
+
+    def scraped(slots: np.ndarray, now: float, values: dict[str, Floats]) -> None:
+        scrape(slots, now, values)
+        for metric, column in values.items():
+            series = [one for slot in slots for one in series_of(int(slot), metric)]
+            for one, value in zip(series, column.tolist(), strict=True):
+                into[one].append((now, float(value)))
+
+    def ended(slots: np.ndarray) -> None:
+        for slot in slots[~targets.ended[slots]]:
+            for metric in targets.labels:
+                for one in series_of(int(slot), metric):
+                    if into[one]:
+                        into[one].append((EPOCH + world.now, STALE))
+        end(slots)
+
+    targets.scrape, targets.end = scraped, ended  # type: ignore[method-assign, assignment]
+
+
+def test_the_same_samples_give_the_same_answers(prometheus: str) -> None:
+    """Of two services that scale up and down, with pods that come and go: every question, every element, all along."""
+    rates = np.array([5.0, 60.0, 60.0, 4.0, 4.0, 4.0])
+    services = [
+        Service("a", Load(rates, 100.0, 0.1), 0.5, fixed_start(20.0), 40, seed=1),
+        Service("b", Load(rates[::-1], 100.0, 0.2), 1.0, fixed_start(20.0), 60, seed=2),
+    ]
+    world = World(services)
+    for autoscaler in world.objects().autoscalers:
+        autoscaler["spec"]["scaleDownHoldSeconds"] = 15  # type: ignore[index]
+    samples: Samples = defaultdict(list)
+    for kind in (world._gateway, world._pods):
+        recorded(world, kind, samples)
+    asked: list[tuple[float, str, dict[Any, float]]] = []
+    while world.now < 600:
+        world.run(5)
+        if world.now % 35 == 0:
+            at = EPOCH + world.now
+            for text in ask(world.objects(), world.state, at).values():
+                answer = world.answers({"": text})[""]
+                asked.append((at, text, elements((s.labels, s.value) for s in answer.samples)))  # type: ignore[union-attr]
+    assert world.decisions["a"] >= 3
+    assert any(value != value for _, values in samples.items() for _, value in values), "a pod has gone"
+
+    write(prometheus, [(dict(labels), values) for labels, values in samples.items()])
+    compared = 0
+    for at, text, simulated in asked:
+        real = elements((one["metric"], float(one["value"][1])) for one in queried(prometheus, text, at))
+        assert simulated == pytest.approx(real, rel=1e-9, abs=1e-12), text
+        compared += len(real)
+    assert compared > 500
+
+
+def elements(found: Any) -> dict[Any, float]:
+    """Values by labels."""
+    return {
+        tuple(sorted((k, v) for k, v in labels.items() if k != "__name__")): value for labels, value in found
+    }
+
+
+def queried(url: str, text: str, at: float) -> list[Any]:
+    """An instant query."""
+    answer = httpx.post(f"{url}/api/v1/query", data={"query": text, "time": str(at)})
+    assert answer.is_success, answer.text
+    result: list[Any] = answer.json()["data"]["result"]
+    return result
