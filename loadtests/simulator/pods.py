@@ -58,22 +58,22 @@ class Pods:
     @property
     def next_ready_at(self) -> float:
         """When the next pod becomes ready; infinite if none starts."""
-        waiting = self._there() & ~self.requests.accepts & ~self.draining
+        waiting = self.there() & ~self.requests.accepts & ~self.draining
         return float(self.ready_at[waiting].min(initial=np.inf))
 
     def scale(self, wanted: int, now: float) -> None:
         """Create pods, or end them as a ReplicaSet does: those that are not ready first, then the youngest."""
         self.wanted = wanted
-        standing = np.flatnonzero(self._there() & ~self.draining)
+        standing = np.flatnonzero(self.there() & ~self.draining)
         if wanted > len(standing):
-            free = np.flatnonzero(~self._there())
+            free = np.flatnonzero(~self.there())
             longest_empty = free[np.argsort(self.gone_at[free], kind="stable")]
             if len(longest_empty) < wanted - len(standing):
                 raise ValueError(
                     f"{self.requests.slots} slots are too few for {wanted} pods and those that drain"
                 )
             for slot in longest_empty[: wanted - len(standing)]:
-                starting = 1 + int((self._there() & ~self.requests.accepts & ~self.draining).sum())
+                starting = 1 + int((self.there() & ~self.requests.accepts & ~self.draining).sum())
                 self.created_at[slot] = now
                 self.ready_at[slot] = now + self.starts(self.random, starting)
                 self.gone_at[slot] = np.inf
@@ -90,25 +90,26 @@ class Pods:
 
     def become_ready(self, now: float) -> None:
         """Let those serve whose time it is."""
-        due = self._there() & ~self.requests.accepts & ~self.draining & (self.ready_at <= now)
+        due = self.there() & ~self.requests.accepts & ~self.draining & (self.ready_at <= now)
         for slot in np.flatnonzero(due):
             self.requests.start(int(slot), float(self.ready_at[slot]))
 
     def end_drained(self, now: float) -> list[int]:
         """Let those go that have worked off what they held; return them."""
-        done = np.flatnonzero(self._there() & self.draining & (self.requests.free_at <= now))
+        done = np.flatnonzero(self.there() & self.draining & (self.requests.free_at <= now))
         for slot in done:
             self._gone(int(slot), max(float(self.requests.free_at[slot]), float(self.stopped_at[slot])))
         return [int(slot) for slot in done]
 
     def cost_seconds(self, now: float) -> float:
         """Replica-seconds so far, from creation to exit, failed and draining pods included."""
-        return self.paid_seconds + float((now - self.created_at[self._there()]).sum())
+        return self.paid_seconds + float((now - self.created_at[self.there()]).sum())
 
     def _gone(self, slot: int, at: float) -> None:
         self.paid_seconds += at - float(self.created_at[slot])
         self.gone_at[slot] = at
         self.draining[slot] = False
 
-    def _there(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def there(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """The slots with a pod, ready or not, draining too."""
         return np.isinf(self.gone_at) & (self.gone_at > 0)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from autoscaler.peers.signals import Replicas
 from autoscaler.signals.views import Answers
 from autoscaler.state import LoopState
 from autoscaler.targets import ApiObjects, timestamp_of
 from autoscaler.tick import Result, ask, tick
 from autoscaler.writes import Scale, WriteStatus
 from loadtests.simulator.evaluate import Evaluator
+from loadtests.simulator.govern import Governor, Scraped
 from loadtests.simulator.requests import Count
 from loadtests.simulator.service import NAMESPACE, Service
 from loadtests.simulator.store import Floats, Labels, Targets
@@ -30,6 +33,8 @@ class World:
     """Many services side by side, which share nothing but the clock and the autoscaler."""
 
     services: list[Service]
+    governors: Mapping[int, Governor] = field(default_factory=dict)
+    """Who sets the replicas of these services, by number; of all others the production autoscaler does."""
     scrape_seconds: float = 15.0
     now: float = 0.0
     state: LoopState = field(default_factory=LoopState)
@@ -60,8 +65,22 @@ class World:
         while self.now < end:
             self.now += 1.0
             self._scrape()
-            if self.now % tick_seconds == 0:
+            if self.now % tick_seconds == 0 and len(self.governors) < len(self.services):
                 self.tick()
+            for number, governor in self.governors.items():
+                if self.now % governor.period_seconds == 0:
+                    self._govern(number, governor)
+
+    def _govern(self, number: int, governor: Governor) -> None:
+        service, first = self.services[number], self._first_slot[number]
+        pods = service.pods
+        slots = slice(first, first + service.slots)
+        at = EPOCH + self.now
+        signals = Scraped(self._gateway, number, self._pods, slots, at, pods.ready, self.scrape_seconds)
+        replicas = Replicas(pods.wanted, pods.ready, max(pods.wanted - pods.ready, 0))
+        wanted = min(max(governor.replicas(signals, replicas, self.now), 1), service.max_replicas)
+        if wanted != pods.wanted:
+            self._scale(number, wanted)
 
     def tick(self) -> Result:
         """Ask, decide and do as the autoscaler's loop does."""
@@ -80,11 +99,14 @@ class World:
 
     def objects(self) -> ApiObjects:
         """What a LIST returns."""
-        for service, manifest in zip(self.services, self._deployments, strict=True):
-            pods = service.pods
+        ours = [number for number in range(len(self.services)) if number not in self.governors]
+        for number in ours:
+            pods, manifest = self.services[number].pods, self._deployments[number]
             manifest["spec"]["replicas"] = pods.wanted
             manifest["status"] = {"replicas": pods.wanted, "readyReplicas": pods.ready}
-        return ApiObjects(self._autoscalers, self._deployments)
+        return ApiObjects(
+            [self._autoscalers[number] for number in ours], [self._deployments[number] for number in ours]
+        )
 
     def _scrape(self) -> None:
         due = np.flatnonzero(self._phase == self.now % self.scrape_seconds)
@@ -118,22 +140,22 @@ class World:
         if isinstance(write, WriteStatus):
             self._autoscalers[number]["status"] = write.status
             return
-        service, manifest = self.services[number], self._deployments[number]
-        manifest["metadata"]["managedFields"] = [
+        self._deployments[number]["metadata"]["managedFields"] = [
             {"manager": AUTOSCALER, "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
         ]
-        if write.hand_over:
-            return
+        if not write.hand_over:
+            self._scale(number, write.replicas)
+
+    def _scale(self, number: int, wanted: int) -> None:
+        pods, first = self.services[number].pods, self._first_slot[number]
         self._advance(number)
-        before = set(np.flatnonzero(np.isinf(service.pods.gone_at) & (service.pods.gone_at > 0)).tolist())
-        service.pods.scale(write.replicas, self.now)
-        after = set(np.flatnonzero(np.isinf(service.pods.gone_at) & (service.pods.gone_at > 0)).tolist())
-        if fresh := after - before:
-            self._pods.clear(np.array(sorted(fresh)) + self._first_slot[number])
-        stopped = np.flatnonzero(service.pods.draining)
-        if len(stopped):
-            self._pods.end(stopped + self._first_slot[number])
-        self.decisions[service.name] += 1
+        before = pods.there()
+        pods.scale(wanted, self.now)
+        if len(fresh := np.flatnonzero(pods.there() & ~before)):
+            self._pods.clear(fresh + first)
+        if len(stopped := np.flatnonzero(pods.draining)):
+            self._pods.end(stopped + first)
+        self.decisions[self.services[number].name] += 1
 
     def late_fraction(self, number: int) -> float:
         """Of the requests offered so far to a service, the share that is late."""

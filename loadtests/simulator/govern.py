@@ -1,0 +1,127 @@
+"""Who else may set a simulated service's replicas: a peer's policy on the same scrapes, or a schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoscaler.peers import Policy
+from autoscaler.peers.signals import PodLoad, Replicas, Signals
+from loadtests.simulator.store import Floats, Targets, Window, averages, rates
+
+ARRIVED = (
+    "envoy_cluster_upstream_rq_total",
+    "envoy_cluster_upstream_cx_none_healthy",
+    "envoy_cluster_upstream_rq_pending_overflow",
+)
+ACTIVE = "envoy_cluster_upstream_rq_active"
+WORKED = "model_infer_request_duration_sum"
+
+
+class Governor(Protocol):
+    """Sets the replicas of one service now and then."""
+
+    period_seconds: float
+
+    def replicas(self, signals: Signals, replicas: Replicas, now: float) -> int:
+        """How many there are to be from now on."""
+        ...
+
+
+@dataclass
+class Peer:
+    """A peer's policy. It decides as often as there is something new to see, at most as often as it does itself."""
+
+    policy: Policy
+    scrape_seconds: float
+    _state: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.period_seconds = max(self.policy.period_seconds, self.scrape_seconds)
+        self._state = self.policy.initial()
+
+    def replicas(self, signals: Signals, replicas: Replicas, now: float) -> int:
+        """What the policy decides."""
+        wanted, self._state = self.policy.decide(signals, replicas, self._state, now)
+        return wanted
+
+
+@dataclass
+class Scheduled:
+    """Replicas that were decided beforehand, by step."""
+
+    asked: NDArray[np.int64]
+    period_seconds: float
+
+    def replicas(self, signals: Signals, replicas: Replicas, now: float) -> int:
+        """Those of the step that begins now."""
+        return max(1, int(self.asked[min(int(now / self.period_seconds), len(self.asked) - 1)]))
+
+
+@dataclass
+class Scraped:
+    """What was scraped of one service, as a metrics pipeline tells it: satisfies the peers' `Signals`."""
+
+    gateway: Targets
+    row: int
+    pods: Targets
+    slots: slice
+    now: float
+    ready: int
+    scrape_seconds: float
+
+    def arrivals_per_second(self, window_seconds: float) -> float:
+        """By the gateway's counters, refused requests among them."""
+        window = self._of_gateway(window_seconds)
+        found = [rates(self.gateway.values[name][[self.row]], window, 1)[0] for name in ARRIVED]
+        return float(np.nansum(found))
+
+    def in_flight(self, window_seconds: float) -> float:
+        """Mean of the gateway's gauge at the scrapes."""
+        found = averages(self.gateway.values[ACTIVE][[self.row]], self._of_gateway(window_seconds), 1)
+        return float(np.nan_to_num(found[0]))
+
+    def queued(self, window_seconds: float) -> float:
+        """Highest excess of the gauge over the ready pods, which each work on one."""
+        inside = self._of_gateway(window_seconds).inside[0]
+        return float(max(self.gateway.values[ACTIVE][self.row][inside].max(initial=0.0) - self.ready, 0.0))
+
+    def busy_ratio(self, window_seconds: float) -> float:
+        """Mean of the pods' busy shares, as far back as two scrapes: of one nothing can be told."""
+        busy = self._busy(window_seconds)
+        return float(busy.mean()) if len(busy) else 0.0
+
+    def latency_seconds(self, quantile: float, window_seconds: float) -> float | None:
+        """Not told: the simulated gateway has no buckets but the objective's."""
+        raise NotImplementedError("policies that read quantiles of latency are not simulated")
+
+    def per_pod(self, window_seconds: float) -> Sequence[PodLoad]:
+        """The busy share stands for the KV cache, and what waits is spread evenly."""
+        busy = self._busy(window_seconds)
+        waiting = self.queued(window_seconds) / max(len(busy), 1)
+        return [PodLoad(float(share), waiting) for share in busy]
+
+    def _of_gateway(self, seconds: float) -> Window:
+        return _rows(self.gateway.window(self.now, seconds), slice(self.row, self.row + 1))
+
+    def _busy(self, seconds: float) -> Floats:
+        seconds = max(seconds, 2 * self.scrape_seconds + 1)
+        window = _rows(self.pods.window(self.now, seconds), self.slots)
+        found = rates(self.pods.values[WORKED][self.slots], window, 1)
+        found = found[~self.pods.ended[self.slots]]
+        return np.minimum(found[~np.isnan(found)], 1.0)
+
+
+def _rows(window: Window, rows: slice) -> Window:
+    return Window(
+        window.times[rows],
+        window.inside[rows],
+        window.count[rows],
+        window.first[rows],
+        window.now,
+        window.seconds,
+    )

@@ -1,0 +1,49 @@
+"""Peers and schedules in front of the same simulated services."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from autoscaler.peers import PEERS
+from loadtests.simulator.govern import Peer, Scheduled
+from loadtests.simulator.requests import Count
+from loadtests.simulator.world import World
+from tests.loadtests.simulator.test_world import service
+
+
+def test_a_peer_sees_the_demand_and_follows_it() -> None:
+    """KEDA on the rate: 40 requests per second of a tenth of a second at 80% take five replicas, once it has seen them."""
+    world = World([service([5, 40, 40])], {0: Peer(PEERS["keda-rate"](0.8, 300.0, 1, 20, 0.1), 15.0)})
+    world.run(280)
+    assert world.services[0].pods.wanted == 1
+    world.run(160)
+    assert world.services[0].pods.wanted == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "knob"),
+    [("static", 6), ("hpa-utilization", 0.5), ("hpa-concurrency", 1.0), ("kpa", 1.0), ("wva-v1", 0.8), ("aibrix-apa", 1.0)],
+)  # fmt: skip
+def test_peers_serve_a_constant_load(name: str, knob: float) -> None:
+    """Each comes to replicas that carry it, and stays within its bounds."""
+    world = World([service([20])], {0: Peer(PEERS[name](knob, 300.0, 1, 10, 0.1), 15.0)})
+    world.run(960)
+    pods = world.services[0].pods
+    assert 3 <= pods.wanted <= 10
+
+
+def test_a_schedule_is_carried_out() -> None:
+    """At the beginning of each step, beside a service that the production autoscaler governs."""
+    asked = np.array([1, 3, 2])
+    world = World([service([5]), service([5], name="t")], {0: Scheduled(asked, 60.0)})
+    seen = []
+    for _ in range(3):
+        world.run(60)
+        seen.append(world.services[0].pods.wanted)
+    assert seen == [3, 2, 2]
+    assert set(world.state.targets) == {"1"}
+    assert (
+        world.services[0].requests.counts[Count.LATE]
+        <= 0.02 * world.services[0].requests.counts[Count.OFFERED]
+    )
