@@ -6,10 +6,11 @@ KEEP ?=
 BY ?=
 N ?= 20
 RUNS ?=
+BENCH ?=
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit contract system flake campaign judge-study crds dashboards lock cluster-up cluster-down clean
+.PHONY: help demo test check lint types unit contract system flake campaign bench judge-study crds dashboards lock cluster-up cluster-down clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +49,13 @@ system: $(VENV)/installed ## on the local cluster
 
 flake: $(VENV)/installed ## the system tests until they have run N times at this commit (N=20)
 	@$(BIN)/python -m tests.flake --runs $(N)
+
+$(VENV)/bench: $(VENV)/installed requirements/bench.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
+	@touch $@
+
+bench: $(VENV)/bench ## the autoscaler beside its peers in simulation (BENCH="--cells 6 --seeds 1"; out/bench/report.md)
+	@$(BIN)/python -m loadtests.bench $(BENCH)
 
 judge-study: $(VENV)/installed ## how often judges of canaries are wrong, by simulation: ours and others in use (RUNS=4000)
 	@$(BIN)/python -m loadtests.judge_study $(if $(RUNS),--runs $(RUNS))

@@ -9,6 +9,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 LOCKS = {
     "dev.lock": ["pyproject.toml", "--extra", "local", "--extra", "dev"],
+    "bench.lock": ["pyproject.toml", "--extra", "bench", "--constraint", "requirements/dev.lock"],
     # What goes into the images: the very versions that were tested.
     "runtime.lock": ["pyproject.toml", "--constraint", "requirements/dev.lock"],
     "build.lock": ["requirements/build.in", "--constraint", "requirements/dev.lock"],

@@ -116,7 +116,7 @@ class World:
         of_pods: dict[str, list[float]] = defaultdict(list)
         for number in due:
             service, first = self.services[number], self._first_slot[number]
-            self._advance(int(number))
+            self.bring_up_to_date(int(number))
             gateway.append(int(number))
             for metric, values in service.gateway_values().items():
                 of_gateway[metric] += values
@@ -129,7 +129,8 @@ class World:
                 columns: dict[str, Floats] = {metric: np.array(values) for metric, values in read.items()}
                 targets.scrape(np.array(slots), EPOCH + self.now, columns)
 
-    def _advance(self, number: int) -> None:
+    def bring_up_to_date(self, number: int) -> None:
+        """Let all happen to a service that is due by now."""
         service, first = self.services[number], self._first_slot[number]
         gone = service.advance(self.now)
         if gone:
@@ -148,7 +149,7 @@ class World:
 
     def _scale(self, number: int, wanted: int) -> None:
         pods, first = self.services[number].pods, self._first_slot[number]
-        self._advance(number)
+        self.bring_up_to_date(number)
         before = pods.there()
         pods.scale(wanted, self.now)
         if len(fresh := np.flatnonzero(pods.there() & ~before)):

@@ -112,7 +112,7 @@ def test_the_same_samples_give_the_same_answers(prometheus: str) -> None:
     ]
     world = World(services)
     for autoscaler in world.objects().autoscalers:
-        autoscaler["spec"]["scaleDownHoldSeconds"] = 15  # type: ignore[index]
+        autoscaler["spec"]["scaleDownHoldSeconds"] = 15
     samples: Samples = defaultdict(list)
     for kind in (world._gateway, world._pods):
         recorded(world, kind, samples)

@@ -1,0 +1,152 @@
+"""`.venv/bin/python -m loadtests.bench`: every policy on the same simulated services; what each costs and holds.
+
+Rows are kept as they come: the same command goes on where it was interrupted, and begins anew for another
+configuration.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import multiprocessing
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields as fields_of
+from pathlib import Path
+
+from loadtests.bench.cells import Cell, pairs, read_matrix
+from loadtests.bench.report import markdown
+from loadtests.bench.run import (
+    ORACLE,
+    OURS,
+    SIMULATED_PEERS,
+    Row,
+    Setting,
+    configuration,
+    fields,
+    row_of,
+    run,
+)
+from loadtests.bench.score import summary
+from localcluster.paths import this_python
+
+BATCH = 15
+"""Services in one simulated world: so many share the cost of a tick, and a lost batch is not much."""
+HOLDS_SECONDS = (60.0, 300.0)
+TARGETS = {
+    "static": (1, 2, 3, 4, 6, 8, 12, 16, 24, 32),
+    "hpa-concurrency": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.5, 2.0),
+    "kpa": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.5, 2.0),
+    "ray-serve": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.5, 2.0),
+    "aibrix-kpa": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.5, 2.0),
+    "aibrix-apa": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.5, 2.0),
+    "keda-queue": (0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 3, 4, 5),
+}
+SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.8, 0.9)
+"""Targets of all other peers."""
+
+
+def settings(peers: Iterable[str]) -> list[Setting]:
+    """Every setting that is run."""
+    return [
+        Setting(ORACLE),
+        Setting(OURS),
+        *(
+            Setting(peer, float(target), hold)
+            for peer in peers
+            for target in TARGETS.get(peer, SHARES)
+            for hold in (HOLDS_SECONDS if peer != "static" else (0.0,))
+        ),
+    ]
+
+
+def known(path: Path, of: str) -> list[Row]:
+    """The rows of this configuration so far; a line that was cut off is none."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as lines:
+        complete = [line for line in csv.DictReader(lines) if all(line.values())]
+    return [row_of(line) for line in complete if line["configuration"] == of]
+
+
+Job = tuple[Setting, list[tuple[Cell, int]], int, str]
+
+
+def jobs(
+    wanted: Sequence[Setting], of: Sequence[tuple[Cell, int]], rows: Sequence[Row], days: int, configured: str
+) -> Iterator[Job]:
+    """What is left to run, in batches."""
+    done = {(row.policy, row.knob, row.cell, row.seed) for row in rows}
+    for setting in wanted:
+        left = [
+            (cell, seed) for cell, seed in of if (setting.policy, setting.knob, cell.name, seed) not in done
+        ]
+        for start in range(0, len(left), BATCH):
+            yield setting, left[start : start + BATCH], days, configured
+
+
+def _run(job: Job) -> list[Row]:
+    return run(*job)
+
+
+def main() -> int:
+    """Run what is left, then write summary and report."""
+    parser = argparse.ArgumentParser(prog=f"{this_python()} -m loadtests.bench", description=__doc__)
+    parser.add_argument("--cells", type=int, default=24, help="of the matrix, evenly (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, help="for each cell (default: the matrix')")
+    parser.add_argument("--history-days", type=int, help="before the scored day (default: the matrix')")
+    parser.add_argument("--largest-work", type=float, default=15.0, help="leave out cells of more mean work (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--peer", action="append", choices=SIMULATED_PEERS, help="a peer; all without it")
+    parser.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("out/bench"), help="(default: %(default)s)")
+    options = parser.parse_args()
+    try:
+        import numba  # noqa: F401
+    except ImportError:
+        parser.error("numba is missing, and without it this takes days: make bench installs it")
+    matrix = read_matrix(largest_work=options.largest_work)
+    cells = matrix.subset(options.cells)
+    of = pairs(cells, options.seeds or matrix.seeds)
+    days = matrix.history_days if options.history_days is None else options.history_days
+    configured = f"{configuration()}-{days}d"
+    options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / "runs.csv"
+    rows = known(path, configured)
+    left = list(jobs(settings(options.peer or SIMULATED_PEERS), of, rows, days, configured))
+    print(
+        f"{len(cells)} cells, {len(of) // len(cells)} seeds, {days} days of history; "
+        f"{len(rows)} runs are known, {len(left)} batches left"
+    )
+    names = [field.name for field in fields_of(Row)]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(fields(row) for row in rows)
+        began = time.monotonic()
+        with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
+            for number, found in enumerate(pool.imap_unordered(_run, left), 1):
+                rows += found
+                writer.writerows(fields(row) for row in found)
+                file.flush()
+                spent = time.monotonic() - began
+                rest = spent / number * (len(left) - number)
+                print(
+                    f"\r{number} of {len(left)} batches, about {rest / 60:.0f} min left ", end="", flush=True
+                )
+    print()
+    whole = summary(rows)
+    (options.out / "summary.json").write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+    (options.out / "report.md").write_text(markdown(rows, whole), encoding="utf-8")
+    print(json.dumps(whole, indent=2))
+    print(f"report: {options.out / 'report.md'}")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command goes on with what is left")
+        sys.exit(130)

@@ -1,0 +1,137 @@
+"""The cells of the matrix: which trace, how much work, what objective, which starts, which routing."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import gcd
+from pathlib import Path
+
+import numpy as np
+
+from autoscaler.capacity import Demand, Floats, Ints, smallest_replicas
+from loadtests.bounds.oracle import Schedule, known_rate
+from loadtests.simulator.pods import fixed_start
+from loadtests.simulator.requests import Routing
+from loadtests.simulator.service import Load, Service
+from loadtests.traces.synthetic import GENERATORS
+
+MATRIX = Path(__file__).parents[1] / "matrix.toml"
+PERCENT = 99.0
+STEP_SECONDS = 15.0
+"""Of the oracle's schedule: as often as anybody else decides."""
+ROUTINGS = {
+    "least-request": Routing.LEAST_REQUEST,
+    "round-robin": Routing.ROUND_ROBIN,
+    "pooled": Routing.POOLED,
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One kind of service under one load."""
+
+    trace: str
+    mean_work: float
+    work_seconds: float
+    objective: float
+    """In mean times of work."""
+    start_seconds: float
+    variation: float
+    routing: str
+
+    @property
+    def name(self) -> str:
+        """Its place in the matrix, readable."""
+        return (
+            f"{self.trace}/a={self.mean_work:g}/slo={self.objective:g}/start={self.start_seconds:g}"
+            f"/cv={self.variation:g}/{self.routing}"
+        )
+
+    @property
+    def objective_seconds(self) -> float:
+        """Slower answers are late."""
+        return self.objective * self.work_seconds
+
+    def smallest(self, rates: Floats) -> Ints:
+        """Fewest replicas that hold the objective at constant rates: the queueing model with everything known."""
+        count = len(rates)
+        demand = Demand(
+            np.full(count, self.work_seconds),
+            np.full(count, self.variation**2),
+            np.full(count, self.objective_seconds),
+            np.full(count, 1 - PERCENT / 100),
+        )
+        return np.maximum(smallest_replicas(rates, demand), 1)
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """All cells, and how they are run."""
+
+    cells: tuple[Cell, ...]
+    seeds: int
+    history_days: int
+
+    def subset(self, count: int) -> tuple[Cell, ...]:
+        """So many cells, evenly over the matrix, every trace and amount of work about as often."""
+        if count >= len(self.cells):
+            return self.cells
+        # Steps of the golden section are never near one another; without a common factor they visit every cell.
+        golden = round(len(self.cells) * (5**0.5 - 1) / 2)
+        step = next(s for s in range(golden, 2 * len(self.cells)) if gcd(s, len(self.cells)) == 1)
+        return tuple(self.cells[number * step % len(self.cells)] for number in range(count))
+
+
+def read_matrix(path: Path = MATRIX, largest_work: float = float("inf")) -> Matrix:
+    """The matrix of a file, without the cells of more work. Raises KeyError for an entry that is missing."""
+    found = tomllib.loads(path.read_text(encoding="utf-8"))
+    cells = tuple(
+        Cell(trace, work, found["work_seconds"], service["objective"], service["start_seconds"], variation, routing)
+        for trace, work, service, variation, routing in product(
+            found["traces"], found["mean_work"], found["service"], found["variation"], found["routing"]
+        )
+        if work <= largest_work
+    )  # fmt: skip
+    return Matrix(cells, found["seeds"], found["history_days"])
+
+
+def load_of(cell: Cell, seed: int, days: int) -> Load:
+    """The cell's load for so many days from the trace's first."""
+    trace = GENERATORS[cell.trace](seed).scaled_to(cell.mean_work / cell.work_seconds)
+    steps = int(days * 86400 / trace.seconds_per_step)
+    return Load(np.asarray(trace.rates[:steps]), trace.seconds_per_step, cell.work_seconds, cell.variation**2)
+
+
+def oracle(cell: Cell, load: Load) -> Schedule:
+    """The schedule of who knows the rates and the time to start."""
+    per_step = STEP_SECONDS / load.step_seconds
+    edges = (np.arange(int(len(load.rates) / per_step)) * per_step).astype(int)
+    until = np.append(edges[1:], len(load.rates))
+    highest = np.array([load.rates[a:b].max() for a, b in zip(edges, until, strict=True)])
+    return known_rate(highest, STEP_SECONDS, cell.start_seconds, cell.smallest)
+
+
+def service_of(name: str, cell: Cell, seed: int, load: Load, schedule: Schedule) -> Service:
+    """The cell's service, with as many replicas as its oracle begins with, and room for three times its most."""
+    most = int(schedule.asked.max())
+    largest = 3 * most + 5
+    return Service(
+        name,
+        load,
+        cell.objective_seconds,
+        fixed_start(cell.start_seconds),
+        slots=2 * largest + 5,
+        routing=ROUTINGS[cell.routing],
+        initial_replicas=int(schedule.asked[0]),
+        max_replicas=largest,
+        percent=PERCENT,
+        seed=seed,
+    )
+
+
+def pairs(cells: Sequence[Cell], seeds: int) -> list[tuple[Cell, int]]:
+    """Every cell with every seed, one seed after the other."""
+    return [(cell, seed) for seed in range(seeds) for cell in cells]

@@ -1,0 +1,113 @@
+"""Which cells are feasible and held, who is cheapest, and what the summary says."""
+
+from __future__ import annotations
+
+import pytest
+
+from loadtests.bench.cells import Cell, read_matrix
+from loadtests.bench.report import markdown
+from loadtests.bench.run import Row, Setting, fields, row_of, run
+from loadtests.bench.score import by_cell as grouped
+from loadtests.bench.score import feasible, holds, standings, summary
+
+SUMMARY_KEYS = {
+    "configuration",
+    "cells",
+    "cells_feasible",
+    "seeds",
+    "runs",
+    "ours_cells_held",
+    "ours_cost_over_work",
+    "ours_cost_over_oracle",
+    "ours_late",
+    "peer_that_holds_most",
+    "peer_that_holds_most_gap_closed",
+    "peer_that_holds_all",
+    "peer_that_holds_all_cost_ratio",
+}
+
+
+def row(policy: str, cell: str, late: float, cost: float, seed: int = 0, knob: str = "none") -> Row:
+    """A run with ten units of work."""
+    return Row(cell, seed, policy, knob, late, cost, 10.0, late, 0.0, 1, "c")
+
+
+ROWS = [
+    row("oracle", "easy", 0.002, 12.0),
+    row("oracle", "hard", 0.020, 12.0),
+    row("ours", "easy", 0.005, 15.0),
+    row("ours", "hard", 0.030, 15.0),
+    row("kpa", "easy", 0.009, 18.0, knob="target=0.5"),
+    row("kpa", "easy", 0.010, 18.0, seed=1, knob="target=0.5"),
+    row("hpa", "easy", 0.050, 11.0, knob="target=0.9"),
+]
+
+
+def test_a_cell_is_feasible_where_the_oracle_is_hardly_late() -> None:
+    """The other stays in the table, and is not judged."""
+    assert feasible(grouped(ROWS)) == {"easy"}
+
+
+@pytest.mark.parametrize(
+    ("late", "held", "why"),
+    [
+        ((0.010, 0.010), True, "the mean is the limit"),
+        ((0.013, 0.004), True, "one seed may be above it"),
+        ((0.014, 0.004), False, "but not by so much"),
+        ((0.011, 0.011), False, "the mean is above"),
+    ],
+)
+def test_a_cell_is_held(late: tuple[float, float], held: bool, why: str) -> None:
+    """By the mean of the seeds and by the worst of them."""
+    assert holds([row("ours", "c", share, 1.0, seed) for seed, share in enumerate(late)]) == held, why
+
+
+def test_settings_stand_by_cost_on_the_feasible_cells() -> None:
+    """The cheapest first, whether it holds or not."""
+    found = standings(ROWS)
+    assert [(one.policy, one.held, one.cells) for one in found] == [
+        ("hpa", 0, 1), ("oracle", 1, 1), ("ours", 1, 1), ("kpa", 1, 1),
+    ]  # fmt: skip
+    assert found[2].cost_over_oracle == pytest.approx(1.25)
+
+
+def test_the_summary_compares_with_the_cheapest_that_holds() -> None:
+    """Half of the way from the peer to the oracle is a gap closed by one half."""
+    found = summary(ROWS)
+    assert set(found) == SUMMARY_KEYS
+    assert found["peer_that_holds_all"] == "kpa target=0.5"
+    assert found["peer_that_holds_all_cost_ratio"] == pytest.approx(15 / 18)
+    assert found["peer_that_holds_most_gap_closed"] == pytest.approx(0.5)
+    assert (found["cells"], found["cells_feasible"], found["ours_cells_held"]) == (2, 1, 1)
+    assert "| ours | none | 1 of 1 |" in markdown(ROWS, found)
+
+
+def test_rows_read_back_as_they_were_written() -> None:
+    """Every number."""
+    one = row("ours", "a/b", 1 / 3, 2 / 7)
+    assert row_of(fields(one)) == one
+
+
+def test_the_subset_has_something_of_everything() -> None:
+    """Every trace, amount of work, kind of service, variation and routing, each cell once."""
+    matrix = read_matrix(largest_work=15)
+    chosen = matrix.subset(24)
+    assert len(set(chosen)) == 24
+    for value in (
+        lambda cell: cell.trace,
+        lambda cell: cell.mean_work,
+        lambda cell: (cell.objective, cell.start_seconds),
+        lambda cell: cell.variation,
+        lambda cell: cell.routing,
+    ):
+        assert {value(cell) for cell in chosen} == {value(cell) for cell in matrix.cells}
+    assert matrix.subset(10_000) == matrix.cells
+
+
+def test_a_run_scores_the_day_after_the_history() -> None:
+    """Of a tiny service, for the oracle: what it costs is at least one replica, and all of it is counted."""
+    cell = Cell("diurnal", 0.02, 0.5, 5.0, 60.0, 0.5, "least-request")
+    (found,) = run(Setting("oracle"), [(cell, 1)], 0, "c")
+    assert found.cost >= 86400
+    assert 0.01 * 86400 < found.work < 0.04 * 86400
+    assert found.late < 0.02
