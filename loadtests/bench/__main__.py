@@ -22,12 +22,13 @@ from loadtests.bench.run import (
     ORACLE,
     OURS,
     SIMULATED_PEERS,
+    Job,
     Row,
     Setting,
     configuration,
     fields,
     row_of,
-    run,
+    run_job,
 )
 from loadtests.bench.score import summary
 from localcluster.paths import this_python
@@ -71,9 +72,6 @@ def known(path: Path, of: str) -> list[Row]:
     return [row_of(line) for line in complete if line["configuration"] == of]
 
 
-Job = tuple[Setting, list[tuple[Cell, int]], int, str]
-
-
 def jobs(
     wanted: Sequence[Setting], of: Sequence[tuple[Cell, int]], rows: Sequence[Row], days: int, configured: str
 ) -> Iterator[Job]:
@@ -85,10 +83,6 @@ def jobs(
         ]
         for start in range(0, len(left), BATCH):
             yield setting, left[start : start + BATCH], days, configured
-
-
-def _run(job: Job) -> list[Row]:
-    return run(*job)
 
 
 def main() -> int:
@@ -126,7 +120,7 @@ def main() -> int:
         writer.writerows(fields(row) for row in rows)
         began = time.monotonic()
         with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
-            for number, found in enumerate(pool.imap_unordered(_run, left), 1):
+            for number, found in enumerate(pool.imap_unordered(run_job, left), 1):
                 rows += found
                 writer.writerows(fields(row) for row in found)
                 file.flush()

@@ -113,6 +113,15 @@ def run(
     return rows
 
 
+Job = tuple[Setting, Sequence[tuple[Cell, int]], int, str]
+"""The arguments of `run`, to be sent to another process."""
+
+
+def run_job(job: Job) -> list[Row]:
+    """Run one job."""
+    return run(*job)
+
+
 def configuration() -> str:
     """A hash of the policy, the simulator and the matrix: rows of another one are not compared."""
     digest = hashlib.sha256()

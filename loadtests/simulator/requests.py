@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-try:
-    from numba import njit
-except ImportError:
 
-    def njit(**_: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Leave the function as it is."""
-        return lambda function: function
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile a function where Numba is installed, and leave it as it is elsewhere."""
+    if find_spec("numba") is None:
+        return function
+    numba: Any = import_module("numba")
+    return numba.njit(cache=True)(function)
 
 
 Floats = NDArray[np.float64]
@@ -145,7 +147,7 @@ class Requests:
         self.accepts[slot] = False
 
 
-@njit(cache=True)
+@compiled
 def _retire(pod, now, objective, bound, timeout, head, tail, held, counts, answers, done, worked, short):  # type: ignore[no-untyped-def]
     while head[pod] < tail[pod]:
         place = head[pod] % held.shape[1]
@@ -164,7 +166,7 @@ def _retire(pod, now, objective, bound, timeout, head, tail, held, counts, answe
         head[pod] += 1
 
 
-@njit(cache=True)
+@compiled
 def _choose(routing, accepts, free_at, head, tail, cursor):  # type: ignore[no-untyped-def]
     pods = accepts.shape[0]
     best = -1
@@ -203,7 +205,7 @@ def _choose(routing, accepts, free_at, head, tail, cursor):  # type: ignore[no-u
     return best
 
 
-@njit(cache=True)
+@compiled
 def _advance(  # type: ignore[no-untyped-def]
     times, work, until, routing, objective, bound, timeout, accepts, free_at, slowness, head, tail, held, deadlines,
     cursor, counts, answers, done, worked, short,
