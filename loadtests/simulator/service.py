@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from loadtests.simulator.pods import Pods, Starts
-from loadtests.simulator.requests import Count, Floats, Requests, Routing
+from loadtests.simulator.requests import Count, Floats, Ints, Requests, Routing
 
 CHUNK_SECONDS = 3600.0
 """Of arrivals drawn at a time."""
@@ -72,10 +72,10 @@ class Service:
         self.now = until
         return self.pods.end_drained(until)
 
-    def gateway_values(self) -> dict[str, list[float]]:
+    def gateway_values(self) -> dict[str, Floats]:
         """What a scrape of the gateway reads now, by metric, as Envoy has it."""
         counts = self.requests.counts
-        return {
+        read = {
             "envoy_cluster_upstream_rq_total": [counts[Count.DISPATCHED]],
             "envoy_cluster_upstream_cx_none_healthy": [counts[Count.UNROUTED]],
             "envoy_cluster_upstream_rq_pending_overflow": [counts[Count.OVERFLOWN]],
@@ -85,17 +85,21 @@ class Service:
             "envoy_cluster_upstream_rq_time_bucket": [counts[Count.ON_TIME], counts[Count.RESPONDED]],
             "envoy_cluster_upstream_rq_active": [self.requests.in_flight],
         }
+        return {metric: np.array(values, dtype=np.float64) for metric, values in read.items()}
 
-    def pod_values(self, slot: int) -> dict[str, list[float]]:
-        """What a scrape of a pod reads now, by metric, as MLServer has it."""
-        done = self.requests.done[slot]
+    def pod_values(self, slots: Ints) -> dict[str, Floats]:
+        """What scrapes of these pods read now, by metric, as MLServer has it; a pod's series follow one another."""
+        requests = self.requests
+        done = requests.done[slots].astype(np.float64)
         return {
-            "up": [1.0],
-            "model_infer_request_success_total": [done],
-            "model_infer_request_failure_total": [0.0],
-            "model_infer_request_duration_sum": [self.requests.worked_seconds[slot]],
-            "model_infer_request_duration_count": [done],
-            "rest_server_request_duration_seconds_bucket": [self.requests.short[slot], done],
+            "up": np.ones(len(slots)),
+            "model_infer_request_success_total": done,
+            "model_infer_request_failure_total": np.zeros(len(slots)),
+            "model_infer_request_duration_sum": requests.worked_seconds[slots],
+            "model_infer_request_duration_count": done,
+            "rest_server_request_duration_seconds_bucket": np.column_stack(
+                [requests.short[slots], done]
+            ).ravel(),
         }
 
     def gateway_labels(self) -> Mapping[str, list[dict[str, str]]]:
@@ -114,7 +118,10 @@ class Service:
         pod = {"job": "pods", "namespace": NAMESPACE, "pod": f"{self.name}-5d8c9-{slot:05d}"}
         infer = pod | {"path": "/v2/models/m/infer"}
         bounds = [infer | {"le": f"{self.objective_seconds:g}"}, infer | {"le": "+Inf"}]
-        return {metric: bounds if metric.endswith("_bucket") else [pod] for metric in self.pod_values(slot)}
+        return {
+            metric: bounds if metric.endswith("_bucket") else [pod]
+            for metric in self.pod_values(np.array([slot]))
+        }
 
     def _offer(self, until: float) -> None:
         while self._drawn_until < until:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autoscaler.peers.signals import Replicas
 from autoscaler.signals.views import Answers
@@ -40,12 +41,14 @@ class World:
     state: LoopState = field(default_factory=LoopState)
 
     def __post_init__(self) -> None:
-        self._phase = np.array(
-            [
-                np.random.default_rng(service.seed).integers(0, int(self.scrape_seconds))
-                for service in self.services
-            ]
-        )
+        self._due: list[list[int]] = [[] for _ in range(int(self.scrape_seconds))]
+        """Which services are scraped at each second of the interval."""
+        for number, service in enumerate(self.services):
+            phase = np.random.default_rng(service.seed).integers(0, len(self._due))
+            self._due[phase].append(number)
+        self._periods: dict[float, list[int]] = defaultdict(list)
+        for number, governor in self.governors.items():
+            self._periods[governor.period_seconds].append(number)
         ends = np.cumsum([service.slots for service in self.services])
         self._first_slot = [
             int(end) - service.slots for end, service in zip(ends, self.services, strict=True)
@@ -67,9 +70,10 @@ class World:
             self._scrape()
             if self.now % tick_seconds == 0 and len(self.governors) < len(self.services):
                 self.tick()
-            for number, governor in self.governors.items():
-                if self.now % governor.period_seconds == 0:
-                    self._govern(number, governor)
+            for period, numbers in self._periods.items():
+                if self.now % period == 0:
+                    for number in numbers:
+                        self._govern(number, self.governors[number])
 
     def _govern(self, number: int, governor: Governor) -> None:
         service, first = self.services[number], self._first_slot[number]
@@ -109,25 +113,22 @@ class World:
         )
 
     def _scrape(self) -> None:
-        due = np.flatnonzero(self._phase == self.now % self.scrape_seconds)
-        gateway: list[int] = []
-        pods: list[int] = []
-        of_gateway: dict[str, list[float]] = defaultdict(list)
-        of_pods: dict[str, list[float]] = defaultdict(list)
+        due = self._due[int(self.now % self.scrape_seconds)]
+        slots: list[NDArray[np.int64]] = []
+        of_gateway, of_pods = [], []
         for number in due:
-            service, first = self.services[number], self._first_slot[number]
-            self.bring_up_to_date(int(number))
-            gateway.append(int(number))
-            for metric, values in service.gateway_values().items():
-                of_gateway[metric] += values
-            for slot in np.flatnonzero(service.requests.accepts):
-                pods.append(first + int(slot))
-                for metric, values in service.pod_values(int(slot)).items():
-                    of_pods[metric] += values
-        for targets, slots, read in ((self._gateway, gateway, of_gateway), (self._pods, pods, of_pods)):
-            if slots:
-                columns: dict[str, Floats] = {metric: np.array(values) for metric, values in read.items()}
-                targets.scrape(np.array(slots), EPOCH + self.now, columns)
+            service = self.services[number]
+            self.bring_up_to_date(number)
+            of_gateway.append(service.gateway_values())
+            ready = np.flatnonzero(service.requests.accepts)
+            if len(ready):
+                slots.append(ready + self._first_slot[number])
+                of_pods.append(service.pod_values(ready))
+        at = EPOCH + self.now
+        if due:
+            self._gateway.scrape(np.array(due), at, _joined(of_gateway))
+        if slots:
+            self._pods.scrape(np.concatenate(slots), at, _joined(of_pods))
 
     def bring_up_to_date(self, number: int) -> None:
         """Let all happen to a service that is due by now."""
@@ -162,6 +163,10 @@ class World:
         """Of the requests offered so far to a service, the share that is late."""
         counts = self.services[number].requests.counts
         return float(counts[Count.LATE] / max(counts[Count.OFFERED], 1))
+
+
+def _joined(read: list[dict[str, Floats]]) -> dict[str, Floats]:
+    return {metric: np.concatenate([one[metric] for one in read]) for metric in read[0]}
 
 
 def _targets(labels: list[Any]) -> Targets:
