@@ -50,7 +50,8 @@ def test_a_rate_set_while_running_holds_from_then_on() -> None:
 
 @given(
     steps=st.lists(st.floats(0.01, 3), min_size=1, max_size=30),
-    rates=st.lists(st.floats(0, 50), min_size=1, max_size=5),
+    # Below, what rounding leaves of a gap at a change would take for ever.
+    rates=st.lists(st.floats(0.01, 50), min_size=1, max_size=5),
     spacing=st.sampled_from(["even", "poisson"]),
 )
 def test_the_schedule_does_not_depend_on_when_it_is_asked(steps, rates, spacing) -> None:
