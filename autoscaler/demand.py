@@ -91,9 +91,7 @@ def perceive(
     """See one target, and learn from it."""
     workload = target.workload
     assert workload is not None
-    ready_since = (
-        None if workload.ready < 1 else before.ready_since if before.ready_since is not None else now
-    )
+    ready_since = _since(before.ready_since, workload.ready > 0, now)
     served_since = before.served_since
     if served_since is None and workload.ready > 0:
         # Ready already when it was first seen: it may have been so for as long as it exists.
@@ -121,20 +119,24 @@ def perceive(
         ready_since=ready_since,
         served_since=served_since,
         first_scrapes=before.first_scrapes or _first_scrapes(target, signals),
-        settled_since=(before.settled_since if before.settled_since is not None else now)
-        if settled
-        else None,
+        settled_since=_since(before.settled_since, settled, now),
         gateway_seen_at=now if observation.gateway.sampled_at is not None else before.gateway_seen_at,
-        complete_since=None
-        if observation.blind
-        else (before.complete_since if before.complete_since is not None else now),
+        complete_since=_since(before.complete_since, not observation.blind, now),
     )
     account = observation.gateway if target.profile.source == "gateway" else observation.pods
-    state = replace(state, quiet_since=_quiet_since(state, account, workload.ready, now))
+    quiet = settled and (account.in_flight is None or account.in_flight <= QUIET_PER_REPLICA * workload.ready)
+    state = replace(state, quiet_since=_since(before.quiet_since, quiet, now))
     state = replace(
         state, service=_learn(target, state, account, observation.failed_ratio, windows, elapsed, now)
     )
     return _with_own_rates(target, state, observation), observation
+
+
+def _since(before: float | None, holds: bool, now: float) -> float | None:
+    """Since when something holds without a break."""
+    if not holds:
+        return None
+    return before if before is not None else now
 
 
 def _first_scrapes(target: Target, signals: Signals) -> FirstScrapes | None:
@@ -183,14 +185,6 @@ def _learn(
         beyond = min(max(1 - view.within[below] / view.arrivals_base, 0.0), 1.0)
         service = service.with_tail(below, beyond, requests)
     return service
-
-
-def _quiet_since(state: TargetState, view: View, ready: int, now: float) -> float | None:
-    """Since when the replicas are settled, with about as much in flight as they work on."""
-    quiet = state.settled_since is not None and (
-        view.in_flight is None or view.in_flight <= QUIET_PER_REPLICA * ready
-    )
-    return (state.quiet_since if state.quiet_since is not None else now) if quiet else None
 
 
 def _with_own_rates(target: Target, state: TargetState, observation: Observation) -> TargetState:

@@ -122,19 +122,17 @@ def _scrape_seconds(
 ) -> float:
     settled, young = [], []
     for target in targets:
-        state, count, newest = (
-            kept[target.uid],
-            signals.samples_per_minute(target.key),
-            signals.scraped_at(target.key),
-        )
+        state, count = kept[target.uid], signals.samples_per_minute(target.key)
         if not count:
             continue
         if state.ready_since is not None and now - state.ready_since >= 60:
             settled.append(count)
             continue
         young.append(60 / count)
-        if state.first_scrapes is not None and newest is not None:
-            young += filter(None, [state.first_scrapes.interval_seconds(newest, count)])
+        newest, first = signals.scraped_at(target.key), state.first_scrapes
+        if newest is not None and first is not None:
+            proven = first.interval_seconds(newest, count)
+            young += [] if proven is None else [proven]
     return scrape_seconds(settled, young, before)
 
 

@@ -36,13 +36,14 @@ from localcluster.paths import this_python
 BATCH = 15
 """Services in one simulated world: so many share the cost of a tick, and a lost batch is not much."""
 HOLDS_SECONDS = (60.0, 300.0)
+IN_FLIGHT = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.5, 2.0)
 TARGETS = {
     "static": (1, 2, 3, 4, 6, 8, 12, 16, 24, 32),
-    "hpa-concurrency": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.5, 2.0),
-    "kpa": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.5, 2.0),
-    "ray-serve": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.5, 2.0),
-    "aibrix-kpa": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.5, 2.0),
-    "aibrix-apa": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.5, 2.0),
+    "hpa-concurrency": IN_FLIGHT,
+    "kpa": IN_FLIGHT,
+    "ray-serve": IN_FLIGHT,
+    "aibrix-kpa": IN_FLIGHT,
+    "aibrix-apa": IN_FLIGHT,
     "keda-queue": (0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 3, 4, 5),
 }
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.8, 0.9)

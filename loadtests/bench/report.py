@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from loadtests.bench.run import ORACLE, OURS, Row
+from loadtests.bench.run import NO_KNOB, ORACLE, OURS, Row
 from loadtests.bench.score import FEASIBLE, HELD_MEAN, HELD_SEED, by_cell, feasible, holds, standings
 
 
@@ -29,7 +29,7 @@ def markdown(rows: Sequence[Row], summary: Mapping[str, object]) -> str:
         for one in standings(rows)
     ]
     grouped = by_cell(rows)
-    ours, oracle = grouped.get((OURS, "none"), {}), grouped.get((ORACLE, "none"), {})
+    ours, oracle = grouped.get((OURS, NO_KNOB), {}), grouped.get((ORACLE, NO_KNOB), {})
     possible = feasible(grouped)
     lines += [
         "",

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from autoscaler.peers import PEERS
 from loadtests.bench.cells import STEP_SECONDS, Cell, load_of, oracle, service_of
+from loadtests.bounds.oracle import Schedule
 from loadtests.simulator.govern import Governor, Peer, Scheduled
 from loadtests.simulator.requests import Count
 from loadtests.simulator.world import World
 
 HOUR = 3600.0
 OURS, ORACLE = "ours", "oracle"
+NO_KNOB = "none"
 SIMULATED_PEERS = tuple(name for name in PEERS if name not in ("keda-latency", "dynamo-load", "faro"))
 """All but those that read quantiles of latency, of which the simulated gateway tells none."""
 REPOSITORY = Path(__file__).parents[2]
@@ -33,18 +35,16 @@ class Setting:
     def knob(self) -> str:
         """The whole setting, readable."""
         if self.policy in (OURS, ORACLE):
-            return "none"
+            return NO_KNOB
         return f"target={self.target:g},hold={self.hold_seconds:g},min=1"
 
-    def governor(self, cell: Cell, world: Mapping[str, object]) -> Governor | None:
+    def governor(self, cell: Cell, schedule: Schedule, max_replicas: int) -> Governor | None:
         """Who governs a service of the cell; nobody but the production autoscaler for ours."""
         if self.policy == OURS:
             return None
         if self.policy == ORACLE:
-            return Scheduled(world["asked"], STEP_SECONDS)  # type: ignore[arg-type]
-        constructor = PEERS[self.policy]
-        most = int(world["largest"])  # type: ignore[call-overload]
-        policy = constructor(self.target, self.hold_seconds, 1, most, cell.work_seconds)
+            return Scheduled(schedule.asked, STEP_SECONDS)
+        policy = PEERS[self.policy](self.target, self.hold_seconds, 1, max_replicas, cell.work_seconds)
         return Peer(policy, scrape_seconds=15.0)
 
 
@@ -79,8 +79,7 @@ def run(
         schedule = oracle(cell, load)
         service = service_of(f"s{number}", cell, seed, load, schedule)
         services.append(service)
-        known = {"asked": schedule.asked, "largest": service.max_replicas}
-        if (governor := setting.governor(cell, known)) is not None:
+        if (governor := setting.governor(cell, schedule, service.max_replicas)) is not None:
             governors[number] = governor
     world = World(services, governors)
     world.run(history_days * 24 * HOUR, 15.0)

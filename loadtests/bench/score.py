@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 
-from loadtests.bench.run import ORACLE, OURS, Row
+from loadtests.bench.run import NO_KNOB, ORACLE, OURS, Row
 
 HELD_MEAN, HELD_SEED = 0.010, 0.013
 """A cell is held where the mean of the seeds' late fractions is at most the first, and none above the second."""
@@ -52,8 +52,11 @@ def by_cell(rows: Iterable[Row]) -> dict[Key, dict[str, list[Row]]]:
 
 def feasible(rows: Mapping[Key, Mapping[str, Sequence[Row]]]) -> set[str]:
     """Cells on which the oracle is hardly ever late."""
-    oracle = next((cells for (policy, _), cells in rows.items() if policy == ORACLE), {})
-    return {cell for cell, of_seeds in oracle.items() if fmean(row.late for row in of_seeds) <= FEASIBLE}
+    return {
+        cell
+        for cell, of_seeds in rows.get((ORACLE, NO_KNOB), {}).items()
+        if fmean(row.late for row in of_seeds) <= FEASIBLE
+    }
 
 
 def holds(of_seeds: Sequence[Row]) -> bool:
@@ -65,7 +68,7 @@ def standings(rows: Iterable[Row]) -> list[Standing]:
     """Every setting on the feasible cells, the cheapest first."""
     grouped = by_cell(rows)
     cells = feasible(grouped)
-    reference = next((found for (policy, _), found in grouped.items() if policy == ORACLE), {})
+    reference = grouped.get((ORACLE, NO_KNOB), {})
     found = []
     for (policy, knob), of_setting in grouped.items():
         judged = {cell: of_setting[cell] for cell in sorted(cells & set(of_setting))}
@@ -121,7 +124,7 @@ def _gap_closed(rows: Mapping[Key, Mapping[str, Sequence[Row]]], peer: Standing)
     cells = [cell for cell in feasible(rows) & set(of_peer) if holds(of_peer[cell])]
 
     def cost(policy: str) -> float | None:
-        of_policy = next((found for (name, _), found in rows.items() if name == policy), {})
+        of_policy = rows.get((policy, NO_KNOB), {})
         known = [fmean(row.cost / row.work for row in of_policy[cell]) for cell in cells if cell in of_policy]
         return geometric_mean(known) if len(known) == len(cells) else None
 

@@ -63,14 +63,14 @@ class Service:
         self.pods.become_ready(0.0)
         self._times, self._work, self._drawn_until = np.zeros(0), np.zeros(0), 0.0
 
-    def advance(self, until: float) -> list[int]:
-        """Let all happen up to a time; return the slots of the pods that have gone."""
+    def advance(self, until: float) -> None:
+        """Let all happen up to a time."""
         while (next_ready := self.pods.next_ready_at) <= until:
             self._offer(next_ready)
             self.pods.become_ready(next_ready)
         self._offer(until)
         self.now = until
-        return self.pods.end_drained(until)
+        self.pods.end_drained(until)
 
     def gateway_values(self) -> dict[str, Floats]:
         """What a scrape of the gateway reads now, by metric, as Envoy has it."""

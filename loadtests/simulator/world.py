@@ -18,7 +18,6 @@ from autoscaler.tick import Result, ask, tick
 from autoscaler.writes import Scale, WriteStatus
 from loadtests.simulator.evaluate import Evaluator
 from loadtests.simulator.govern import Governor, Scraped
-from loadtests.simulator.requests import Count
 from loadtests.simulator.service import NAMESPACE, Service
 from loadtests.simulator.store import Floats, Labels, Targets
 from serving_api.names import AUTOSCALER, SERVICE_LABEL
@@ -132,10 +131,7 @@ class World:
 
     def bring_up_to_date(self, number: int) -> None:
         """Let all happen to a service that is due by now."""
-        service, first = self.services[number], self._first_slot[number]
-        gone = service.advance(self.now)
-        if gone:
-            self._pods.end(np.array(gone) + first)
+        self.services[number].advance(self.now)
 
     def _do(self, write: Scale | WriteStatus) -> None:
         number = int(write.target.uid)
@@ -158,11 +154,6 @@ class World:
         if len(stopped := np.flatnonzero(pods.draining)):
             self._pods.end(stopped + first)
         self.decisions[self.services[number].name] += 1
-
-    def late_fraction(self, number: int) -> float:
-        """Of the requests offered so far to a service, the share that is late."""
-        counts = self.services[number].requests.counts
-        return float(counts[Count.LATE] / max(counts[Count.OFFERED], 1))
 
 
 def _joined(read: list[dict[str, Floats]]) -> dict[str, Floats]:
