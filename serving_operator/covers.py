@@ -41,13 +41,15 @@ def covers(live: Manifest | None, wanted: Manifest) -> bool:
 
 
 def drops_created(live: Manifest, wanted: Manifest) -> bool:
-    """Whether a field is ours by creation and not in `wanted`: an apply alone would leave it where it is."""
+    """Whether a field is ours by creation and not in `wanted`: an apply alone would leave it where it is.
+
+    A Deployment has such fields as soon as it is created: what the API server fills in counts as ours, too.
+    """
     stated = _stated(wanted)
-    return any(
-        _dropped(entry.get("fieldsV1") or {}, stated)
-        for entry in live["metadata"].get("managedFields") or ()
-        if is_by_creation(entry)
-    )
+    created = [entry for entry in live["metadata"].get("managedFields") or () if is_by_creation(entry)]
+    if wanted.get("kind") == "Deployment":
+        return bool(created)
+    return any(_dropped(entry.get("fieldsV1") or {}, stated) for entry in created)
 
 
 def is_by_creation(entry: Manifest) -> bool:

@@ -162,17 +162,16 @@ def stable_gate(observed: Observed, state: State, percent: int) -> Gate:
     return Gate(False, "StableNotReady", message, Wait.LOST)
 
 
-def lacks_need(observed: Observed, state: State, revision: str, percent: int) -> bool:
-    """Whether a revision is seen to have fewer ready replicas than this percent of the demand takes."""
-    seen = observed.revision(revision)
-    said = last_answer(seen) if observed.automatic else None
-    if said is None or seen.ready >= said.replicas:
+def lacks_need(observed: Observed, state: State, revision: str, percent: int, ready: int) -> bool:
+    """Whether so many ready replicas of a revision are fewer than this percent of the demand takes."""
+    said = last_answer(observed.revision(revision)) if observed.automatic else None
+    if said is None or ready >= said.replicas:
         return False
-    if said.limited and _stable_is_limited(observed, state, revision) and seen.ready >= observed.max_replicas:
+    if said.limited and _stable_is_limited(observed, state, revision) and ready >= observed.max_replicas:
         return False
     carries = said.carries_percent
-    if seen.ready < said.ready_replicas:
-        carries = carries * seen.ready // said.ready_replicas
+    if ready < said.ready_replicas:
+        carries = carries * ready // said.ready_replicas
     return carries < percent
 
 

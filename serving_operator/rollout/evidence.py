@@ -10,7 +10,8 @@ from serving_api.status import CanaryStatus, EvidenceStatus, Span
 from serving_operator.judge.planner import Plan, plan
 from serving_operator.judge.verdict import judge, limits_of
 from serving_operator.judge.windows import GRID_SECONDS, Evidence, Finding, Window
-from serving_operator.rollout import capacity
+from serving_operator.rollout import capacity, missed
+from serving_operator.rollout.first_seen import watched
 from serving_operator.rollout.observed import Observed, Revision
 from serving_operator.rollout.state import State, moment_of, text_of
 
@@ -104,18 +105,36 @@ def noted(observed: Observed, state: State) -> State:
     canary = state.canary
     if canary is None or analysis_of(observed, canary) is None or not canary.weight:
         return state
-    spans = list(canary.uncounted or ())
+    known = list(canary.uncounted or ())
+    spans = sorted([*known, *_missed(observed, state, known)], key=lambda span: span.since)
     lasting = bool(spans) and spans[-1].until is None
-    lacks = capacity.lacks_need(observed, state, canary.revision, canary.weight)
-    if lacks == lasting:
-        return state
-    if lacks:
+    ready = observed.revision(canary.revision).ready
+    lacks = capacity.lacks_need(observed, state, canary.revision, canary.weight, ready)
+    if lacks and not lasting:
         spans.append(Span(since=text_of(observed.now)))
-    else:
+    elif lasting and not lacks:
         spans[-1] = spans[-1].model_copy(update={"until": text_of(observed.now)})
-    if len(spans) > SPANS:
+    if spans == known:
+        return state
+    while len(spans) > SPANS:
         spans[:2] = [Span(since=spans[0].since, until=spans[1].until)]
     return state.with_canary(uncounted=spans)
+
+
+def _missed(observed: Observed, state: State, known: Sequence[Span]) -> list[Span]:
+    """Return when the canary lacked replicas before this process looked, as far as that is not known yet."""
+    canary = state.canary
+    assert canary is not None
+    if canary.step_started_at is None:
+        return []
+    begins = moment_of(canary.step_started_at)
+    ends = observed.first_seen(watched(canary.id)).replace(microsecond=0)
+    times = missed.lacking(observed, state, canary.weight or 0, begins, ends) if begins < ends else ()
+    return [
+        Span(since=text_of(since), until=text_of(until))
+        for since, until in times
+        if not any(_overlaps(span, since, until) for span in known)
+    ]
 
 
 def lacking_since(canary: CanaryStatus) -> datetime | None:

@@ -26,6 +26,11 @@ def unused(revision: str) -> str:
     return f"unused:{revision}"
 
 
+def watched(attempt: str) -> str:
+    """Name the fact that this process watches an attempt."""
+    return f"watched:{attempt}"
+
+
 def facts(world: World, now: datetime) -> dict[str, datetime]:
     """Return every fact that holds, with the moment at which it was first seen to.
 
@@ -52,6 +57,8 @@ def _holding(observed: Observed) -> Iterator[str]:
             yield fact
     if state.stable is not None and not observed.revision(state.stable.revision).has_ready_pod:
         yield STABLE_BROKEN
+    if state.canary is not None:
+        yield watched(state.canary.id)
     yield pods_counted(sum(observed.revision(name).replicas for name in capacity.live_revisions(state)))
     for revision in observed.populated:
         if is_unused(observed, revision):

@@ -179,11 +179,12 @@ class Surroundings:
                 "name": name,
                 "namespace": metadata["namespace"],
                 "uid": f"pod-{self._pods_made:04d}",
+                "creationTimestamp": _second(),
                 "labels": dict(template["metadata"]["labels"]),
                 "ownerReferences": [owner],
             },
             "spec": template["spec"],
-            "status": pod_status(template["spec"], False),
+            "status": pod_status(template["spec"], False, _second()),
         }
         key = (metadata["namespace"], name)
         self._ready_at[key] = at + self._chance.uniform(*self.start_seconds)
@@ -195,7 +196,8 @@ class Surroundings:
         image = pod["spec"]["containers"][0]["image"]
         broken = pod["metadata"]["labels"].get(REVISION_LABEL) in self.broken
         ready = image not in NEVER_READY and not broken and at >= self._ready_at.get(key, 0.0)
-        status = pod_status(pod["spec"], ready, "crashing" if broken else image)
+        since = _ready_condition(pod)["lastTransitionTime"] if is_ready(pod) == ready else _second()
+        status = pod_status(pod["spec"], ready, since, "crashing" if broken else image)
         if pod["status"] != status:
             self.api.put("kubelet", kinds.POD, {**pod, "status": status})
         return ready
@@ -365,12 +367,21 @@ def backends(route: Json) -> dict[str, int]:
     }
 
 
+def _second() -> str:
+    """This moment to the second, as the API server and kubelets tell it."""
+    return clock.text(clock.now().replace(microsecond=0))
+
+
 def is_ready(pod: Json) -> bool:
     """Whether a pod answers."""
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"]["conditions"])
+    return bool(_ready_condition(pod)["status"] == "True")
 
 
-def pod_status(spec: Json, ready: bool, image: str = "") -> Json:
+def _ready_condition(pod: Json) -> Json:
+    return next(entry for entry in pod["status"]["conditions"] if entry["type"] == "Ready")
+
+
+def pod_status(spec: Json, ready: bool, since: str, image: str = "") -> Json:
     """What a kubelet says."""
     container: dict[str, Any] = {"name": spec["containers"][0]["name"], "ready": ready, "restartCount": 0}
     if image in WAITING and not ready:
@@ -379,7 +390,9 @@ def pod_status(spec: Json, ready: bool, image: str = "") -> Json:
         container |= {"state": {"running": {}}}
     return {
         "phase": "Running",
-        "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
+        "conditions": [
+            {"type": "Ready", "status": "True" if ready else "False", "lastTransitionTime": since}
+        ],
         "containerStatuses": [container],
     }
 

@@ -51,6 +51,11 @@ def test_sampled_faults_of_each_class_change_nothing(drawn: str) -> None:
     assert outcome.problems == (), plan.text()
 
 
+def test_a_rollout_costs_few_writes() -> None:
+    """Three judged steps and a promotion take 50 writes, of which a third tells numbers of pods as they come and go."""
+    assert known_reference("automatic-three-steps").writes - known_reference("create").writes <= 50
+
+
 def test_a_sequence_of_mutations_comes_home() -> None:
     """Ten operations, valid and invalid, and then the first spec again: the state is the first one again."""
     assert run(classes.sequences(3)).problems == ()

@@ -138,6 +138,18 @@ def test_what_an_apply_alone_would_leave(why: str, entry: dict[str, str], drops:
     assert not drops_created(live, {"metadata": {"labels": {"a": "2", "old": "1"}, "uid": "1"}})
 
 
+def test_what_the_server_filled_in_is_dropped_from_a_deployment() -> None:
+    """Of a Deployment only some ownership is kept in memory, and never those fields: its creation alone tells."""
+    wanted = {"kind": "Deployment", "metadata": {"labels": {"a": "1"}}, "spec": {}}
+    entry = owned({"f:metadata": {"f:labels": {"f:a": {}}}})
+    live = {"metadata": {"labels": {"a": "1"}, "managedFields": [entry | {"operation": "Update"}]}}
+
+    assert drops_created(live, wanted)
+    assert not drops_created(live, wanted | {"kind": "Service"})
+    live["metadata"]["managedFields"] = [entry]
+    assert not drops_created(live, wanted)
+
+
 def test_preconditions_are_no_content() -> None:
     """A uid or resourceVersion in what is wanted is a precondition, not a wish."""
     live = {"metadata": {"name": "x", "uid": "1", "resourceVersion": "5"}}

@@ -202,8 +202,7 @@ class Simulation:
         begins, length = moment_of(started), rollout["analysis"].get("windowSeconds", 60)
         while begins + timedelta(seconds=length) * (len(windows) + 1) <= self.now:
             windows.append(self.traffic)
-        if self.ready(canary["revision"]) < -(-self.demand * canary["weight"] // 100):
-            self._lacking.append(self.now)
+        self._note_lack()
         fair = []
         for index, window in enumerate(windows):
             since = begins + timedelta(seconds=length * index - 5)
@@ -215,6 +214,12 @@ class Simulation:
         return Evidence(
             canary["id"], begins, "runtime", tuple(windows), self.source_missing, self.blind_windows
         )
+
+    def _note_lack(self) -> None:
+        """Remember that the canary has too few replicas now, whether the operator looks or not."""
+        canary = self.status.get("canary")
+        if canary and self.ready(canary["revision"]) < -(-self.demand * canary.get("weight", 0) // 100):
+            self._lacking.append(self.now)
 
     def _rollout_of(self, revision: str) -> Manifest:
         """Return the rollout that was recorded when the attempt at a revision began."""
@@ -376,22 +381,30 @@ class Simulation:
                 if image == "loading":
                     self.pods[pod]["status"] = self._loading(self.pods[pod], deployment)
                 elif image not in NEVER_READY and not self.pods[pod].get("killed"):
-                    self.pods[pod]["status"] = _pod_status(ready=True)
+                    self._say(self.pods[pod], ready=True)
                 elif image in NEVER_READY:
-                    self.pods[pod]["status"] = _pod_status(ready=False, image=image)
+                    self._say(self.pods[pod], ready=False, image=image)
             for index in range(len(mine), deployment["spec"]["replicas"]):
-                self.pods[f"{name}-pod{index}"] = {
+                self.pods[f"{name}-pod{index}"] = made = {
                     "metadata": {
                         "name": f"{name}-pod{index}",
                         "namespace": KEY.namespace,
                         "labels": deployment["metadata"]["labels"],
+                        "creationTimestamp": text_of(self.now),
                     },
-                    "status": _pod_status(ready=False, image=image),
                     "started": self.now,
                 }
+                self._say(made, ready=False, image=image)
             for pod in mine[deployment["spec"]["replicas"] :]:
                 del self.pods[pod]
             self._count(name)
+
+    def _say(self, pod: Manifest, *, ready: bool, image: str = "") -> None:
+        """Let the kubelet say of a pod what it says, and since when it is ready or not."""
+        said, was = _pod_status(ready=ready, image=image), (pod.get("status") or {}).get("conditions")
+        since = was[0].get("lastTransitionTime") if was and _is_ready(pod) == ready else None
+        said["conditions"][0]["lastTransitionTime"] = since or text_of(self.now)
+        pod["status"] = said
 
     def _loading(self, pod: Manifest, deployment: Manifest) -> Manifest:
         """A container that is ready after `load_seconds`, or is restarted at the end of its startup probe."""
@@ -423,8 +436,18 @@ class Simulation:
         for pod in self.pods.values():
             if pod["metadata"]["labels"][REVISION_LABEL] == revision:
                 pod["killed"] = broken
-                pod["status"] = _pod_status(ready=not broken, image="crashing")
+                self._say(pod, ready=not broken, image="crashing")
         self._count(f"{KEY.name}-{revision}")
+
+    def replace_pods(self, revision: str) -> None:
+        """Let new pods come in the place of those of a revision; they fail until they are let get well."""
+        self.pods = {
+            name: pod
+            for name, pod in self.pods.items()
+            if pod["metadata"]["labels"][REVISION_LABEL] != revision
+        }
+        self.kubelet()
+        self.break_pods(revision)
 
     def gateway(self) -> None:
         """Acknowledge the route as it is."""
@@ -506,11 +529,16 @@ class Simulation:
 
     def round(self, seconds: float = 1.0) -> int:
         """Let everybody act once; returns the operator's writes."""
+        self.round_without_operator(seconds)
+        return self.reconcile()
+
+    def round_without_operator(self, seconds: float = 1.0) -> None:
+        """Let everybody else act once."""
         self.tick(seconds)
         self.autoscaler()
         self.kubelet()
         self.gateway()
-        return self.reconcile()
+        self._note_lack()
 
     def run(self, seconds: int = 120) -> int:
         """Let everybody act for a while; returns the operator's writes."""

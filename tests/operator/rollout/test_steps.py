@@ -405,6 +405,25 @@ def test_lateness_for_want_of_replicas_is_no_evidence() -> None:
     assert committed(cluster) == B
 
 
+@pytest.mark.parametrize("lost", [True, False])
+def test_what_was_lost_while_nobody_looked_is_no_evidence(lost: bool) -> None:
+    """Pods tell since when they are back; where none was gone, what came in the absence of the operator counts."""
+    cluster = at_weight(30, started())
+    cluster.run(3)
+    if lost:
+        cluster.replace_pods(B)
+    for _ in range(45):
+        cluster.round_without_operator()
+    if lost:
+        cluster.break_pods(B, broken=False)
+    cluster.traffic = BAD
+    cluster.restart()
+    cluster.round()
+    cluster.traffic = Window(1000, 0, 4000, 0)
+    cluster.run(200)
+    assert cluster.status["stable"]["revision"] == (B if lost else A)
+
+
 def test_a_canary_that_stays_without_replicas_is_rejected() -> None:
     """Past the progress deadline, with the cause that its pods show."""
     cluster = at_weight(30, started())
