@@ -14,7 +14,7 @@ from serving_api.revision import revision_of
 from serving_api.service import InferenceService
 from serving_io.cluster import Cluster
 from serving_io.errors import NotFound
-from serving_io.kinds import HTTP_ROUTE, INFERENCE_SERVICE, kind_of
+from serving_io.kinds import HTTP_ROUTE, INFERENCE_SERVICE, SERVICE, kind_of
 from serving_operator.asked import Heartbeat, Quotas
 from serving_operator.cache import Cache
 from serving_operator.children.route import weights
@@ -22,12 +22,16 @@ from serving_operator.evidence.questions import wanted
 from serving_operator.evidence.reader import EvidenceReader
 from serving_operator.executor import Executor, Outdated, Refused, ServiceGone
 from serving_operator.metrics import Metrics
+from serving_operator.status.events import transitions
 from serving_operator.workqueue import WorkQueue
 from serving_operator.world import Manifest, ObjectId, Plan, Settings, World
 
 AGAIN_SECONDS = 0.02
 AGAIN_CAP_SECONDS = 10.0
 REFUSED_SECONDS = 15.0
+TRAFFIC_KINDS = (HTTP_ROUTE.name, SERVICE.name)
+PROGRESS = ("stable", "canary", "rejected", "commands")
+"""Fields of the status in which a rollout is recorded."""
 
 Decide = Callable[[World, Settings, datetime], Plan]
 Facts = Callable[[World, datetime], Mapping[str, datetime]]
@@ -129,7 +133,8 @@ class Reconciler:
         self._refused.setdefault(key, {})[refused.identity] = refused.error.message
         plan = look()
         if refused.identity.kind != INFERENCE_SERVICE.name:
-            await self._executor.execute(key, replace(plan, writes=()))
+            live = self._cache.service(key) or {}
+            await self._executor.execute(key, without_progress(plan, refused.identity, live))
         self._show(key)
         return min(REFUSED_SECONDS, plan.requeue_after_seconds or REFUSED_SECONDS)
 
@@ -162,6 +167,16 @@ class Reconciler:
         if self._cache.service(key) is None:
             self._cache.forget_service(key)
         self._metrics.service_gone(key)
+
+
+def without_progress(plan: Plan, refused: ObjectId, service: Manifest) -> Plan:
+    """What is left of a plan one write of which is refused: the status, without what presumes that traffic moved."""
+    if plan.status is None or refused.kind not in TRAFFIC_KINDS:
+        return replace(plan, writes=())
+    was = service.get("status") or {}
+    told = {key: value for key, value in plan.status.items() if key not in PROGRESS}
+    told |= {key: was[key] for key in PROGRESS if key in was}
+    return replace(plan, writes=(), status=told, events=transitions(was, told, service))
 
 
 def is_active(service: Manifest) -> bool:

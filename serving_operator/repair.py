@@ -104,7 +104,11 @@ def _children(observed: Observed, state: State, seen: Revision, recorded: Manife
             why,
             versioned=number is not None,
         )
-    yield ensure(observed, revision_service(observed.service, recorded), why)
+    if _is_left_over(observed, state, seen):
+        service = observed.world.objects[ObjectId("Service", seen.name)]
+        yield Ensured(delete(service, f"what is left of an earlier attempt at {seen.revision} goes first"))
+    else:
+        yield ensure(observed, revision_service(observed.service, recorded), why)
     yield ensure(observed, disruption_budget(observed.service, seen.revision), why)
     if observed.automatic:
         wanted = autoscaler(observed, state, seen.revision, recorded) if may_be_made else None
@@ -112,6 +116,18 @@ def _children(observed: Observed, state: State, seen: Revision, recorded: Manife
             yield ensure(observed, wanted, why)
     elif seen.autoscaler is not None and not seen.autoscaler["metadata"].get("deletionTimestamp"):
         yield Ensured(delete(seen.autoscaler, "scaling class External has no autoscaler"))
+
+
+def _is_left_over(observed: Observed, state: State, seen: Revision) -> bool:
+    """Whether a canary's Service has outlived its Deployment: who cleaned up may have a deletion of it on the way.
+
+    It would hit the Service in use: the uid is the same. A new one it leaves alone.
+    """
+    is_canary = state.canary is not None and state.canary.revision == seen.revision
+    service = observed.world.objects.get(ObjectId("Service", seen.name))
+    if not is_canary or service is None or is_leaving(service) or seen.revision in observed.weights:
+        return False
+    return seen.deployment is None or is_leaving(seen.deployment)
 
 
 def autoscaler(observed: Observed, state: State, revision: str, recorded: Manifest) -> Manifest | None:

@@ -21,6 +21,7 @@ from serving_api.names import (
     PROMOTE_LABEL,
     RETRY_LABEL,
     REVISION_LABEL,
+    SERVICE_LABEL,
     SYSTEM_NAMESPACE,
 )
 from serving_io import kinds
@@ -154,8 +155,9 @@ class Watcher:
             self._pod(change, live)
         ours = self._api.actor == "operator"
         if ours:
-            self.writes += 1
-            self.last_write = _now()
+            if self._api.sender >= max(self._api.at_work, default=0):  # not one that a dead process had sent
+                self.writes += 1
+                self.last_write = _now()
             self._by_operator(kind, change, live)
         if kind == "Deployment" and self._api.actor in ("operator", "autoscaler"):
             self._budget(change, live)
@@ -203,12 +205,27 @@ class Watcher:
         at, count = history[-1]
         return _now() - at if count == 0 else 0.0
 
+    def _is_stray(self, kind: str, live: Json) -> bool:
+        """Whether what is created takes nothing from anybody: its service is gone, or nothing refers to it."""
+        metadata = live["metadata"]
+        owners = {owner["uid"] for owner in metadata.get("ownerReferences") or ()}
+        services = {
+            r.manifest["metadata"]["uid"] for r in self._api.records(kinds.INFERENCE_SERVICE).values()
+        }
+        if not owners & services:
+            return True
+        routes = [record.manifest for record in self._api.records(kinds.HTTP_ROUTE).values()]
+        referred = {name for route in routes for name in backends(route)}
+        is_of_revision = metadata["name"] != (metadata.get("labels") or {}).get(SERVICE_LABEL)
+        return kind == "Service" and is_of_revision and metadata["name"] not in referred
+
     def _by_operator(self, kind: str, change: Change, live: Json) -> None:
         metadata = live["metadata"]
         name, namespace = metadata["name"], metadata.get("namespace", "")
         place = (kind, namespace, name)
         successor = self._writers.get(place, 0)
-        if successor > self._api.sender and (kind in _TRAFFIC or change.new is None):
+        takes = kind in _TRAFFIC and not (change.old is None and self._is_stray(kind, live))
+        if successor > self._api.sender and (takes or change.new is None):
             self.broken("S15", f"process {self._api.sender} wrote {kind} {name} after process {successor}")
         self._writers[place] = max(successor, self._api.sender)
         if kind == "Event":

@@ -111,3 +111,22 @@ def test_a_leaving_revision_stays_in_the_route_at_zero() -> None:
     cluster.run(40)
     assert weights(cluster.route or {}) == {A: 80, B: 0, revision("c"): 20}
     assert ObjectId("Service", f"{KEY.name}-{B}") in cluster.objects
+
+
+def test_a_service_that_outlived_its_deployment_serves_nobody_again() -> None:
+    """Who died while it cleaned up may have a deletion of it on the way, which would hit the next attempt."""
+    cluster = at_step()
+    service = ObjectId("Service", f"{KEY.name}-{B}")
+    cluster.label("Abort", f"{B}-2")
+    left = cluster.objects[service]
+    while service in cluster.objects:
+        cluster.round()
+    cluster.label("Abort", None)
+    cluster.label("Retry", cluster.status["rejected"][-1]["id"])
+    while "canary" not in cluster.status:
+        cluster.round()
+    cluster.objects[service] = left
+    while not weights(cluster.route or {}).get(B):
+        cluster.round()
+
+    assert cluster.objects[service]["metadata"]["uid"] != left["metadata"]["uid"]

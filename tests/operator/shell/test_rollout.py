@@ -12,6 +12,9 @@ import yaml
 from serving_io.kinds import CONTROLLER_REVISION, DEPLOYMENT, HTTP_ROUTE, INFERENCE_SERVICE, SERVICE
 from serving_operator.children.route import weights
 from serving_operator.executor import applied
+from serving_operator.reconciler import without_progress
+from serving_operator.status.events import transitions
+from serving_operator.world import ObjectId, Plan
 from tests.fakes.kube import FakeKube
 from tests.operator.shell.surroundings import NAMESPACE, condition, external, operator, quiet, until
 
@@ -206,3 +209,30 @@ def test_ownership_by_creation_becomes_ownership_by_apply() -> None:
 
     assert applied([ours, status_entry, theirs]) == [status_entry, theirs, by_apply]
     assert applied([ours, by_apply]) == [by_apply]
+
+
+@pytest.mark.parametrize(
+    ("refused", "goes_on"),
+    [
+        (ObjectId("HTTPRoute", "llama"), False),
+        (ObjectId("Service", "llama"), False),
+        (ObjectId("Deployment", "llama-1"), True),
+    ],
+)
+def test_a_status_does_not_tell_that_traffic_moved_which_did_not(refused: ObjectId, goes_on: bool) -> None:
+    """Conditions say what was refused; stable, canary, rejections and commands stay while a route or Service is."""
+    stalled = {"type": "Stalled", "status": "True", "reason": "Refused", "message": "no"}
+    before = {"stable": {"id": "0-1"}, "canary": {"id": "1-1", "weight": 20}, "rejected": []}
+    after = {
+        "stable": {"id": "0-1"},
+        "rejected": [{"id": "1-1", "reason": "Aborted"}],
+        "conditions": [stalled],
+    }
+    plan = Plan(status=after, events=transitions(before, after, {}))
+    left = without_progress(plan, refused, {"status": before})
+
+    assert left.status is not None
+    assert left.status["conditions"] == [stalled]
+    assert ("canary" in left.status) is not goes_on
+    assert bool(left.status["rejected"]) is goes_on
+    assert [event.reason for event in left.events] == ["Rejected"] * goes_on + ["StalledRefused"]
