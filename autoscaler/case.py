@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+FORECAST: Final = "expected in {:.0f} s"
+BY_THE_CLOCK: Final = "expected within {:.0f} s by the clock"
+STOOD_BY_FOR: Final = "stood by for, as they came within {:.0f} s in the last days"
+
 
 @dataclass(frozen=True)
 class Case:
@@ -47,6 +51,14 @@ class Case:
     horizon_seconds: float
     room: int | None = None
     """Most replicas that the others of a common budget leave; None without a budget."""
+    expected_by: str = FORECAST
+    """What asks for so much: the forecast, the clock, or what came by surprise."""
+
+
+def to_prepare_for(forecast: float, by_the_clock: float, stood_by_for: float) -> tuple[str, float]:
+    """The highest of the rates, requests per second, and what asks for it."""
+    rates = {FORECAST: forecast, BY_THE_CLOCK: by_the_clock, STOOD_BY_FOR: stood_by_for}
+    return max(rates.items(), key=lambda entry: entry[1])
 
 
 _WHY: Final = {
@@ -69,7 +81,7 @@ _WHY: Final = {
 
 def sentence(case: Case, desired: int, needed: int, reserve: int, reason: str) -> str:
     """Demand, what it takes, and the change, with its reason."""
-    forecast = f"{case.expected:.3g} requests/s expected in {case.horizon_seconds:.0f} s"
+    forecast = f"{case.expected:.3g} requests/s {case.expected_by.format(case.horizon_seconds)}"
     objective = f"{100 * (1 - case.late_allowed):.0f}% within {1000 * case.threshold_seconds:.0f} ms"
     if case.service_seconds is None:
         model = f"{forecast}; no capacity learned yet: {needed} for {case.weight_percent}%"

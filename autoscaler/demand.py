@@ -11,6 +11,7 @@ import numpy as np
 
 from autoscaler import status as statuses
 from autoscaler.capacity import service_time_from_sojourn
+from autoscaler.experience import experienced
 from autoscaler.forecast import Forecast, forecast
 from autoscaler.learn import (
     FAILED_RATIO_LIMIT,
@@ -73,6 +74,12 @@ def first_seen(target: Target, targets: Sequence[Target], state: LoopState, now:
             level=oldest.level,
             expected_band=oldest.expected_band,
             complete_since=oldest.complete_since,
+            asked=oldest.asked,
+            came=oldest.came,
+            surprises=oldest.surprises,
+            seasons=oldest.seasons,
+            seasonal=oldest.seasonal,
+            stand_by=oldest.stand_by,
         )
     if milliseconds := learned.get("serviceTimeMilliseconds"):
         known = ServiceTime.prior(milliseconds / 1000)
@@ -213,6 +220,7 @@ def project(
     kept: Mapping[str, TargetState],
     seen: Mapping[str, Observation],
     windows: Windows,
+    elapsed: float,
     now: float,
 ) -> tuple[TargetState, Forecast]:
     """Sum the demand of the service's revisions, look ahead, and hold the highest."""
@@ -240,7 +248,8 @@ def project(
         expected_band=state.expected_band.following(expected.highest or 0.0, UP_BAND, DOWN_BAND),
         service_band=service_band,
     )
-    return projected, ahead
+    seen_seconds = 0.0 if blind else elapsed
+    return experienced(target, projected, fast, covered.fast, seen_seconds, horizon, now), ahead
 
 
 def horizon_seconds(state: TargetState) -> float:

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 
 from autoscaler.forecast import Band, Held, RateHistory
 from autoscaler.learn import SCRAPE_PRIOR_SECONDS, FirstScrapes, ServiceTime, StartTime
+from autoscaler.seasons import DAY, HOUR, Season
 from autoscaler.signals.profiles import Profile
+from autoscaler.surprise import Came, Surprises
 
 _NO_SERVICE_TIME, _NO_START_TIME = ServiceTime(), StartTime()
 _NO_HISTORY, _NOTHING_HELD, _NO_BAND = RateHistory(), Held(), Band()
+_NOTHING_CAME = Came()
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,16 @@ class TargetState:
     level: Held = _NOTHING_HELD
     """Levels of the summed demand over the hold."""
     expected_band: Band = _NO_BAND
+    asked: RateHistory = _NO_HISTORY
+    """What was expected at the ticks of the last start time, without seasons and what is stood by for."""
+    came: Came = _NOTHING_CAME
+    surprises: Mapping[tuple[bool, ...], Surprises] = field(default_factory=dict)
+    """What was a surprise to who listens to these seasons."""
+    seasons: tuple[Season, ...] = (HOUR, DAY)
+    seasonal: float = 0.0
+    """Requests per second that come by the clock until the horizon."""
+    stand_by: float = 0.0
+    """Requests per second that are always to be ready."""
     service_band: Band = _NO_BAND
     gpu_replicas: Held = _NOTHING_HELD
     urgent: Held = _NOTHING_HELD

@@ -8,9 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from autoscaler.budget import Named, by_name, decide_together, full_replicas, room
-from autoscaler.case import Case
+from autoscaler.case import Case, to_prepare_for
 from autoscaler.decide import Decision, gpu_replicas, urgent_replicas
-from autoscaler.demand import Coverage, first_seen, horizon_seconds, perceive, project
+from autoscaler.demand import (
+    Coverage,
+    first_seen,
+    horizon_seconds,
+    perceive,
+    project,
+)
+from autoscaler.experience import LONGEST_TICK_SECONDS
 from autoscaler.forecast import Forecast
 from autoscaler.learn import scrape_seconds
 from autoscaler.signals.observe import LATENCY_LAG_SECONDS, Observation, bounds_around
@@ -25,7 +32,6 @@ BOUNDS_SECONDS: Final = 600.0
 """How often the bounds of the histograms are read."""
 BOUNDS_RETRY_SECONDS: Final = 30.0
 """How often while some profile has none: its first series may be minutes away."""
-LONGEST_TICK_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ def tick(answers: Answers, objects: ApiObjects, state: LoopState, now: float) ->
         kept[target.uid], seen[target.uid] = perceive(target, before, signals, windows, elapsed, now)
     forecasts: dict[str, Forecast] = {}
     for target in scaled:
-        kept[target.uid], forecasts[target.uid] = project(target, kept, seen, windows, now)
+        kept[target.uid], forecasts[target.uid] = project(target, kept, seen, windows, elapsed, now)
     named = by_name(targets)
     cases = [_case(target, targets, named, kept, seen, forecasts, windows, now) for target in scaled]
     for row, target in enumerate(scaled):
@@ -154,6 +160,7 @@ def _case(
     sure = all(seen[uid].complete for uid in members)
     since = [kept[uid].complete_since for uid in members]
     believed = sure and all(moment is not None and now - moment >= hold for moment in since)
+    expected_by, expected = to_prepare_for(state.expected_band.value or 0.0, state.seasonal, state.stand_by)
     gpu_target = spec.gpu.target_utilization_percent / 100 if spec.gpu else None
     return Case(
         minimum=spec.min_replicas,
@@ -167,7 +174,8 @@ def _case(
         wanted=workload.wanted,
         ready=workload.ready,
         stable_replicas=full_replicas(stable) if stable.uid != target.uid else None,
-        expected=state.expected_band.value or 0.0,
+        expected=expected,
+        expected_by=expected_by,
         level=max(state.level.highest or 0.0, forecasts[target.uid].level),
         own_rate=state.own_fast
         * windows.fast

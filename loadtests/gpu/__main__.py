@@ -1,4 +1,4 @@
-"""`python -m loadtests.gpu`: measure on an NVIDIA GPU what the simulator assumes of one.
+"""`PYTHON -m loadtests.gpu`: measure on an NVIDIA GPU what the simulator assumes of one.
 
 Needs PyTorch, nvidia-ml-py and numpy, which are not among the locked dependencies: use an environment that has them.
 """
@@ -15,6 +15,7 @@ from typing import Any
 
 from loadtests.gpu.curves import as_json, batch_time, busy_at, capacity, step_time
 from loadtests.gpu.report import markdown
+from localcluster.paths import this_python
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 INPUT_TOKENS = 512
@@ -30,7 +31,7 @@ BUSY = 0.95
 
 def main(argv: list[str] | None = None) -> int:
     """Measure, and write report and summary. Exit status 2 where there is no GPU or no PyTorch, 130 after Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="python -m loadtests.gpu", description=__doc__)
+    parser = argparse.ArgumentParser(prog=f"{this_python()} -m loadtests.gpu", description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0, help="of each load (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the arrivals (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("out/gpu"), help="where the files go")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoscaler.case import Case
+from autoscaler.case import BY_THE_CLOCK, FORECAST, STOOD_BY_FOR, Case
 from autoscaler.decide import decide, gpu_replicas, not_capacity_bound, urgent_replicas
 
 CASE = Case(
@@ -263,3 +263,16 @@ def test_late_and_idle_is_not_capacity() -> None:
 def test_gpu_lower_bound(utilization: float | None, replicas: int) -> None:
     """Three replicas against a target of 70%."""
     assert gpu_replicas(replace(CASE, gpu_target_ratio=0.7, gpu_utilization=utilization)) == replicas
+
+
+@pytest.mark.parametrize(
+    ("expected_by", "told"),
+    [
+        (FORECAST, "20 requests/s expected in 60 s, "),
+        (BY_THE_CLOCK, "20 requests/s expected within 60 s by the clock, "),
+        (STOOD_BY_FOR, "20 requests/s stood by for, as they came within 60 s in the last days, "),
+    ],
+)
+def test_the_sentence_says_what_asks_for_so_much(expected_by: str, told: str) -> None:
+    """The forecast, the clock, or what came by surprise."""
+    assert decide([replace(CASE, expected_by=expected_by)])[0].sentence.startswith(told)

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import random
 from typing import Any
 
 import pytest
@@ -372,3 +373,44 @@ def test_a_new_service_is_seen_at_once(scrape_seconds: float) -> None:
     world.run(200)
     assert world.late <= 0.03 * world.arrived
     assert max(world.scaled()) <= 8, "45 requests per second take 4 or 5"
+
+
+def every_hour(at: float) -> float:
+    """Ten times the usual for a minute, half an hour past."""
+    return 30.0 if 1800 <= at % 3600 < 1860 else 3.0
+
+
+def test_what_comes_by_the_clock_is_met_by_the_clock() -> None:
+    """The first times its requests are late; when it has come back, replicas are ready before it begins."""
+    service = Revision("digits", service_seconds=0.067, spec=DEMO)
+    world = World(service, rate=every_hour, seed=3)
+    world.run(3600 + 1790)
+    late, arrived = world.late, world.arrived
+    world.run(100)
+    unforeseen = (world.late - late) / (world.arrived - arrived)
+    world.run(2 * 3600 - 110)
+    assert service.ready >= 3
+    assert "by the clock" in service.status["lastDecision"]["message"]
+    late, arrived = world.late, world.arrived
+    world.run(110)
+
+    assert unforeseen > 0.1
+    assert (world.late - late) / (world.arrived - arrived) < 0.02
+    world.run(600)
+    assert service.replicas == 1
+
+
+def test_what_keeps_coming_by_surprise_is_stood_by_for() -> None:
+    """Where many requests come faster than pods start, replicas stay long after; one surge a day keeps none."""
+    chance = random.Random(4)
+    begins = sorted(chance.uniform(0, 4 * 3600) for _ in range(24))
+
+    def bursts(at: float) -> float:
+        return 30.0 if any(begin <= at < begin + 60 for begin in begins) else 3.0
+
+    service = Revision("digits", service_seconds=0.067, spec=DEMO)
+    world = World(service, rate=bursts, seed=5)
+    world.run(4 * 3600 + 900)
+
+    assert begins[-1] < 4 * 3600 - 60
+    assert service.replicas >= 3

@@ -87,7 +87,7 @@ def test_recorded_utilization_cannot_size() -> None:
 def test_every_key_of_the_summary_is_documented() -> None:
     """The README of the load tests names each key that a summary has."""
     told = (Path(__file__).parents[2] / "loadtests/README.md").read_text()
-    section = told.split("## `python -m loadtests.gpu`")[1].split("\n## ")[0]
+    section = told.split("## `PYTHON -m loadtests.gpu`")[1].split("\n## ")[0]
     models = RECORDED["encoder"] | RECORDED["decoder"]
     for key in (*RECORDED, *models, *models["served"][0], *models["fit"], *RECORDED["encoder"]["fit"]):
         assert f"{key}`" in section, key

@@ -1,0 +1,84 @@
+"""What the last days teach about demand that no trend tells: it came by the clock, or faster than pods start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Final
+
+from autoscaler.seasons import Season
+from autoscaler.state import TargetState
+from autoscaler.surprise import NO_SURPRISES, Surprises, carried, prepared
+from autoscaler.targets import Target
+
+HEARD: Final = tuple(product((False, True), repeat=2))
+"""Which of the two seasons somebody listens to."""
+LEAST_CARRIED: Final = 0.5
+"""Busy share up to which the least replicas are never surprised."""
+LONGEST_TICK_SECONDS: Final = 30.0
+"""Of a longer time since the last tick nothing is told."""
+
+
+def experienced(
+    target: Target,
+    state: TargetState,
+    rate: float,
+    counted_seconds: float,
+    elapsed: float,
+    horizon_seconds: float,
+    now: float,
+) -> TargetState:
+    """Compare what comes with what was expected one start time ago, and look ahead by what that teaches.
+
+    `rate` in requests per second, counted over `counted_seconds`, has been seen for `elapsed` seconds, 0 if blind.
+    """
+    patience = horizon_seconds + LONGEST_TICK_SECONDS
+    asked = state.asked.with_rate(now, state.expected_band.value or 0.0, patience)
+    before, work = asked.rate_at(now - horizon_seconds), state.service_band.value
+    state = replace(state, asked=asked)
+    if before is not None and work is not None and elapsed > 0:
+        least = LEAST_CARRIED * target.spec.min_replicas / work
+        came = state.came.with_requests(rate * elapsed, elapsed)
+        surprises = _surprised(state, now, rate, (before, least, work), counted_seconds, elapsed)
+        seasons = _seasons(state.seasons, now, rate, max(before, least))
+        heard = tuple(season.believed for season in seasons)
+        bearable = came.bearable((100 - target.spec.objective.percent) / 100)
+        must = surprises.get(heard, NO_SURPRISES).stand_by(now, bearable)
+        state = replace(state, came=came, surprises=surprises, seasons=seasons, stand_by=prepared(must, work))
+    return replace(state, seasonal=max(season.ahead(now, patience) for season in state.seasons))
+
+
+def _surprised(
+    state: TargetState,
+    now: float,
+    rate: float,
+    could: tuple[float, float, float],
+    counted_seconds: float,
+    elapsed: float,
+) -> Mapping[tuple[bool, ...], Surprises]:
+    """Note who would have been surprised, by the seasons that they listen to.
+
+    What a season had no way to know says nothing of who listens to it.
+    """
+    before, least, work = could
+    told = [season.said(now) for season in state.seasons]
+    found = dict(state.surprises)
+    for heard in HEARD:
+        heard_of = [said for said, is_heard in zip(told, heard, strict=True) if is_heard]
+        known = [said for said in heard_of if said is not None]
+        if len(known) == len(heard_of):
+            most = max(carried(max(before, 0.0, *known), work), least)
+            was = found.get(heard, NO_SURPRISES)
+            found[heard] = was.with_rate(now, rate, most, counted_seconds, elapsed)
+    return found
+
+
+def _seasons(seasons: Sequence[Season], now: float, rate: float, otherwise: float) -> tuple[Season, ...]:
+    """Let each season learn what is new to those before it."""
+    found = []
+    for season in seasons:
+        found.append(season.with_rate(now, rate, otherwise))
+        if season.believed:
+            otherwise = max(otherwise, season.said(now) or 0.0)
+    return tuple(found)
