@@ -26,6 +26,9 @@ Seen = Callable[[Manifest, bool], None]
 """Is told of each object that is there (False) or that is gone (True)."""
 
 STOP_SECONDS = 5.0
+LOOK_SECONDS = 1.0
+ALL_WATCHES = "multidimensional multitasker"
+"""Kopf's task that all watches are under."""
 # A watch that fails for longer dies, and the process with it; the Lease is lost before that if the API server is away.
 ERROR_BACKOFFS_SECONDS: tuple[float, ...] = (1, 1, 2, 3, 5, 8, 8)
 
@@ -101,7 +104,7 @@ class Informer:
             return
         vault = Vault()
         try:
-            await kopf.operator(
+            watching = kopf.operator(
                 registry=registry(self._watched, hand_over, failed),
                 settings=settings(self._watched),
                 clusterwide=not self._namespaces,
@@ -111,6 +114,7 @@ class Informer:
                 identity=Identity("informer"),
                 vault=vault,
             )
+            await ended(asyncio.create_task(watching, name="kopf"))
         finally:
             # Cancelled, Kopf leaves tasks behind, and with them its sessions open.
             left = asyncio.all_tasks() - {task}
@@ -118,6 +122,21 @@ class Informer:
                 each.cancel()
             await asyncio.gather(*left, return_exceptions=True)
             await vault.close()
+
+
+async def ended(operator: asyncio.Task[None]) -> None:
+    """Wait for Kopf to end. Raises what it ends with, or `RuntimeError` if its watches have and it does not.
+
+    After the death of one watch the others may wait for ever for a login by a task that has ended before them.
+    """
+    is_begun = False
+    while not operator.done():
+        await asyncio.wait({operator}, timeout=LOOK_SECONDS)
+        lives = any(task.get_name() == ALL_WATCHES for task in asyncio.all_tasks())
+        if is_begun and not lives and not (await asyncio.wait({operator}, timeout=STOP_SECONDS))[0]:
+            raise RuntimeError("the watches have died, and Kopf does not end")
+        is_begun |= lives
+    operator.result()
 
 
 def registry(

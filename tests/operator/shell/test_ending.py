@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from serving_io.kinds import DEPLOYMENT, LEASE
+from serving_operator.observe import ALL_WATCHES, ended
 from tests.fakes.kube import FakeKube
 from tests.fakes.kube.resources import built_in
 from tests.operator.shell.surroundings import (
@@ -78,6 +79,43 @@ async def test_a_dead_watch_ends_the_process(
 
     assert await asyncio.wait_for(task, WAIT_SECONDS) == 1
     assert holder(fake) == ""
+
+
+async def test_watches_that_died_are_noticed_though_kopf_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Kopf waits for ever after a watch has died, the process ends all the same."""
+    monkeypatch.setattr("serving_operator.observe.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("serving_operator.observe.STOP_SECONDS", 0.2)
+
+    async def hangs() -> None:
+        watches = asyncio.create_task(asyncio.sleep(0.2), name=ALL_WATCHES)
+        await watches
+        await asyncio.Event().wait()
+
+    operator = asyncio.create_task(hangs())
+    with pytest.raises(RuntimeError, match="watches have died"):
+        await ended(operator)
+    operator.cancel()
+
+
+async def test_kopf_calls_its_watches_by_the_name_that_is_looked_for(
+    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their end would not be noticed under another name."""
+    seen: set[str] = set()
+
+    async def listens(operator: asyncio.Task[None]) -> None:
+        while not operator.done():
+            seen.update(task.get_name() for task in asyncio.all_tasks())
+            await asyncio.sleep(0.05)
+        await operator
+
+    monkeypatch.setattr("serving_operator.observe.ended", listens)
+    running = process(fake, tmp_path, monkeypatch)
+    task = asyncio.create_task(running.run())
+    await until(lambda: ALL_WATCHES in seen)
+    running.stop()
+
+    assert await asyncio.wait_for(task, WAIT_SECONDS) == 0
 
 
 async def test_a_gateway_api_that_comes_later_is_taken_up_by_a_new_process(
