@@ -1,4 +1,4 @@
-"""`PYTHON -m loadtests.gpu`: measure on an NVIDIA GPU what the simulator assumes of one.
+"""`PYTHON -m loadtests.gpu`: measure on an NVIDIA GPU what a model of one must tell.
 
 Needs PyTorch, nvidia-ml-py and numpy, which are not among the locked dependencies: use an environment that has them.
 """
