@@ -40,7 +40,7 @@ def experienced(
     if before is not None and work is not None and elapsed > 0:
         least = LEAST_CARRIED * target.spec.min_replicas / work
         came = state.came.with_requests(rate * elapsed, elapsed)
-        surprises = _surprised(state, now, rate, (before, least, work), counted_seconds, elapsed)
+        surprises = _surprised(state, now, rate, before, least, work, counted_seconds, elapsed)
         seasons = _seasons(state.seasons, now, rate, max(before, least))
         heard = tuple(season.believed for season in seasons)
         bearable = came.bearable((100 - target.spec.objective.percent) / 100)
@@ -53,7 +53,9 @@ def _surprised(
     state: TargetState,
     now: float,
     rate: float,
-    could: tuple[float, float, float],
+    before: float,
+    least: float,
+    work: float,
     counted_seconds: float,
     elapsed: float,
 ) -> Mapping[tuple[bool, ...], Surprises]:
@@ -61,14 +63,13 @@ def _surprised(
 
     What a season had no way to know says nothing of who listens to it.
     """
-    before, least, work = could
     told = [season.said(now) for season in state.seasons]
     found = dict(state.surprises)
     for heard in HEARD:
         heard_of = [said for said, is_heard in zip(told, heard, strict=True) if is_heard]
         known = [said for said in heard_of if said is not None]
         if len(known) == len(heard_of):
-            most = max(carried(max(before, 0.0, *known), work), least)
+            most = max(carried(max([before, *known]), work), least)
             was = found.get(heard, NO_SURPRISES)
             found[heard] = was.with_rate(now, rate, most, counted_seconds, elapsed)
     return found

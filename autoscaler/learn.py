@@ -41,6 +41,11 @@ SCRAPES_COUNTED: Final = 3
 _SHAPES = np.array([0.01, 0.02, 0.05, 0.1, 0.15, 0.25, 0.4, 0.6, 1.0, 1.6, 2.5])
 
 
+def left_of_evidence(elapsed_seconds: float) -> float:
+    """The part of what was learned so long ago that still counts."""
+    return float(0.5 ** (elapsed_seconds / EVIDENCE_HALF_LIFE_SECONDS))
+
+
 @dataclass(frozen=True)
 class ServiceTime:
     """Mean work per request with the number of requests behind it, and its tail beyond one bound."""
@@ -95,7 +100,7 @@ class ServiceTime:
 
     def with_requests(self, mean_seconds: float, requests: float, elapsed_seconds: float) -> ServiceTime:
         """Add `requests` requests of that mean, seen in the last `elapsed_seconds`."""
-        aged = self.evidence * 0.5 ** (elapsed_seconds / EVIDENCE_HALF_LIFE_SECONDS)
+        aged = self.evidence * left_of_evidence(elapsed_seconds)
         rate = requests / elapsed_seconds if elapsed_seconds > 0 else 0.0
         kept = min(aged, max(EVIDENCE_REQUESTS, rate * EVIDENCE_SECONDS))
         if self.mean_seconds is None:

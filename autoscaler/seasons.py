@@ -14,7 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-HALF_LIFE_SECONDS: Final = 86400.0
+from autoscaler.learn import left_of_evidence
+
 BELIEVED_SHARE: Final = 0.3
 """Part of what was foretold that must have come."""
 NEWS_RATIO: Final = 1.15
@@ -81,7 +82,7 @@ class Season:
         """Judge what was foretold for the slot that has ended, and write down its peak."""
         if self.slot < 0:
             return self
-        kept = 0.5 ** (self.slot_seconds / HALF_LIFE_SECONDS)
+        kept = left_of_evidence(self.slot_seconds)
         foretold, came = self.foretold * kept, self.came * kept
         if self.is_foretold:
             said = self._said(self.slot) or 0.0

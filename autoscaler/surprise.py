@@ -14,9 +14,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-HALF_LIFE_SECONDS: Final = 86400.0
-"""What was a surprise yesterday counts half today."""
-REMEMBERED_SECONDS: Final = HALF_LIFE_SECONDS / math.log(2)
+from autoscaler.learn import EVIDENCE_HALF_LIFE_SECONDS, left_of_evidence
+
+REMEMBERED_SECONDS: Final = EVIDENCE_HALF_LIFE_SECONDS / math.log(2)
 """As much as all of the fading past weighs."""
 STEPS_PER_DOUBLING: Final = 8
 LOWEST_DOUBLING, DOUBLINGS = -7, 24
@@ -38,7 +38,7 @@ class Came:
 
     def with_requests(self, requests: float, elapsed: float) -> Came:
         """Add what came in the last `elapsed` seconds."""
-        kept = 0.5 ** (elapsed / HALF_LIFE_SECONDS)
+        kept = left_of_evidence(elapsed)
         return Came(self.requests * kept + requests, self.seconds * kept + elapsed)
 
     def bearable(self, late_allowed: float) -> float:
@@ -101,7 +101,7 @@ class Surprises:
     def _faded(self, now: float) -> NDArray[np.float32]:
         if self.steps is None:
             return np.zeros(STEPS_PER_DOUBLING * DOUBLINGS, dtype=np.float32)
-        return np.asarray(self.steps * np.float32(0.5 ** ((now - self.at) / HALF_LIFE_SECONDS)))
+        return np.asarray(self.steps * np.float32(left_of_evidence(now - self.at)))
 
 
 NO_SURPRISES: Final = Surprises()

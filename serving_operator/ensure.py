@@ -9,7 +9,7 @@ from serving_operator.ownership import Ownership, classify, removal_command, sam
 from serving_operator.rollout.observed import Observed
 from serving_operator.world import Manifest, ObjectId, Write
 
-_VERSIONED = frozenset({"HTTPRoute", "Service"})
+TRAFFIC_KINDS = frozenset({"HTTPRoute", "Service"})
 """Kinds whose writes move traffic: they hold only for the version that they were decided on."""
 
 
@@ -59,5 +59,5 @@ def conflict_message(stranger: Manifest) -> str:
 
 def _apply(live: Manifest, wanted: Manifest, why: str, versioned: bool) -> Write:
     metadata = live["metadata"]
-    version = metadata.get("resourceVersion") if versioned or wanted["kind"] in _VERSIONED else None
+    version = metadata.get("resourceVersion") if versioned or wanted["kind"] in TRAFFIC_KINDS else None
     return Write("apply", wanted, why, uid=metadata.get("uid"), resource_version=version)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 
 from pydantic import ValidationError
@@ -14,14 +14,16 @@ from serving_api.revision import revision_of
 from serving_api.service import InferenceService
 from serving_io.cluster import Cluster
 from serving_io.errors import NotFound
-from serving_io.kinds import HTTP_ROUTE, INFERENCE_SERVICE, SERVICE, kind_of
+from serving_io.kinds import HTTP_ROUTE, INFERENCE_SERVICE, kind_of
 from serving_operator.asked import Heartbeat, Quotas
 from serving_operator.cache import Cache
 from serving_operator.children.route import weights
+from serving_operator.ensure import TRAFFIC_KINDS
 from serving_operator.evidence.questions import wanted
 from serving_operator.evidence.reader import EvidenceReader
 from serving_operator.executor import Executor, Outdated, Refused, ServiceGone
 from serving_operator.metrics import Metrics
+from serving_operator.rollout.state import State
 from serving_operator.status.events import transitions
 from serving_operator.workqueue import WorkQueue
 from serving_operator.world import Manifest, ObjectId, Plan, Settings, World
@@ -29,8 +31,7 @@ from serving_operator.world import Manifest, ObjectId, Plan, Settings, World
 AGAIN_SECONDS = 0.02
 AGAIN_CAP_SECONDS = 10.0
 REFUSED_SECONDS = 15.0
-TRAFFIC_KINDS = (HTTP_ROUTE.name, SERVICE.name)
-PROGRESS = ("stable", "canary", "rejected", "commands")
+PROGRESS = tuple(field.name for field in fields(State))
 """Fields of the status in which a rollout is recorded."""
 
 Decide = Callable[[World, Settings, datetime], Plan]

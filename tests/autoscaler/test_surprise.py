@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autoscaler.learn import EVIDENCE_HALF_LIFE_SECONDS
 from autoscaler.surprise import (
-    HALF_LIFE_SECONDS,
     NO_SURPRISES,
     REMEMBERED_SECONDS,
     SURPRISE_SHARE,
@@ -63,8 +63,13 @@ def test_surprises_fade() -> None:
     seen = NO_SURPRISES.with_rate(0.0, 20.0, 5.0, WINDOW, TICK)
 
     assert seen.stand_by(0.0, 200.0) > 0
-    assert seen.stand_by(HALF_LIFE_SECONDS, 200.0) == 0
-    assert seen.with_rate(HALF_LIFE_SECONDS, 20.0, 5.0, WINDOW, TICK).stand_by(HALF_LIFE_SECONDS, 440.0) > 0
+    assert seen.stand_by(EVIDENCE_HALF_LIFE_SECONDS, 200.0) == 0
+    assert (
+        seen.with_rate(EVIDENCE_HALF_LIFE_SECONDS, 20.0, 5.0, WINDOW, TICK).stand_by(
+            EVIDENCE_HALF_LIFE_SECONDS, 440.0
+        )
+        > 0
+    )
 
 
 def test_the_first_minutes_are_not_taken_for_every_few_minutes() -> None:
