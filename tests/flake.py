@@ -25,8 +25,8 @@ from tests.ladder import ALIASES, PATIENCE_SECONDS, ROOT, RUN_DIR_VARIABLE, STEP
 
 FLAKE = ROOT / "out" / "flake"
 RUNGS = ALIASES["live"]
-LANES = (("system",), ("disruptive",), ("outages",), ("outages",), ("outages",))
-"""The rungs of each lane, which take turns: the first keeps two CPUs busy, the others wait most of the time."""
+LANES = (("system",), ("disruptive",), ("outages",), ("outages",))
+"""The rungs of each lane: the first keeps two CPUs busy, the others wait most of the time."""
 
 
 @dataclass(frozen=True)
