@@ -1,6 +1,6 @@
 """Run the system tests again and again, go on after a failure, and say at the end what failed how often.
 
-They run in lanes, side by side, each with a local cluster of its own: most of these tests wait most of the time.
+They run in lanes, side by side, each with local clusters of its own: most of these tests wait most of the time.
 Runs of the same commit add up: an interrupted command goes on where it stopped.
 """
 
@@ -21,12 +21,13 @@ from pathlib import Path
 
 from localcluster.interruption import first_only
 from localcluster.paths import this_python
-from tests.ladder import ALIASES, PATIENCE_SECONDS, ROOT, RUN_DIR_VARIABLE, STEPS, Result, counts, python
+from tests import clusters
+from tests.ladder import ALIASES, CLUSTERS, PATIENCE_SECONDS, ROOT, STEPS, Result, counts, python
 
 FLAKE = ROOT / "out" / "flake"
 RUNGS = ALIASES["live"]
-LANES = (("system",), ("disruptive",), ("outages",), ("outages",))
-"""The rungs of each lane: the first keeps two CPUs busy, the others wait most of the time."""
+LANES = ("system", "disruptive", "disruptive")
+"""The rung of each lane: the first keeps two CPUs busy, the others wait most of the time."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,9 @@ class Flake:
     def run(self) -> None:
         """Run what is left, in lanes. Raises KeyboardInterrupt once every lane has tidied up."""
         lanes = [
-            threading.Thread(target=self._lane, args=(number, rungs))
-            for number, rungs in enumerate(LANES, 1)
-            if any(self._left.get(rung) for rung in rungs)
+            threading.Thread(target=self._lane, args=(number, rung))
+            for number, rung in enumerate(LANES, 1)
+            if self._left.get(rung)
         ]
         with first_only(self._stop):
             for lane in lanes:
@@ -109,40 +110,41 @@ class Flake:
         for process in list(self._running):
             os.killpg(process.pid, signal.SIGINT)
 
-    def _lane(self, number: int, rungs: Sequence[str]) -> None:
-        run_dir, log = FLAKE / f"cluster-{number}", FLAKE / f"cluster-{number}.log"
-        arguments = ("--run-dir", str(run_dir))
+    def _lane(self, number: int, rung: str) -> None:
+        run_dirs = [FLAKE / f"cluster-{number}-{one}" for one in range(CLUSTERS[rung])]
+        log = FLAKE / f"cluster-{number}.log"
         try:
             with self._starting:
-                if self._do(python("localcluster", "up", *arguments), log, run_dir):
-                    self._say(f"lane {number}: its cluster did not start (see {log})")
-                    return
-            while not self._stopping.is_set() and (taken := self._take(rungs)):
-                self._once(*taken, run_dir)
+                for run_dir in run_dirs:
+                    if self._do(python("localcluster", "up", "--run-dir", str(run_dir)), log, run_dirs):
+                        self._say(f"lane {number}: its cluster did not start (see {log})")
+                        return
+            while not self._stopping.is_set() and (turn := self._take(rung)):
+                self._once(rung, turn, run_dirs)
         finally:
             with log.open("ab") as words:
-                subprocess.run(
-                    python("localcluster", "down", *arguments),
-                    cwd=ROOT,
-                    stdout=words,
-                    stderr=words,
-                    start_new_session=True,
-                )
+                for run_dir in run_dirs:
+                    subprocess.run(
+                        python("localcluster", "down", "--run-dir", str(run_dir)),
+                        cwd=ROOT,
+                        stdout=words,
+                        stderr=words,
+                        start_new_session=True,
+                    )
 
-    def _take(self, rungs: Sequence[str]) -> tuple[str, int] | None:
-        """The next run of the rung that has most of them left, if any has."""
+    def _take(self, rung: str) -> int | None:
+        """The number of the rung's next run, if any is left."""
         with self._lock:
-            rung = max(rungs, key=lambda rung: len(self._left.get(rung, ())))
-            return (rung, self._left[rung].pop(0)) if self._left.get(rung) else None
+            return self._left[rung].pop(0) if self._left[rung] else None
 
-    def _once(self, rung: str, turn: int, run_dir: Path) -> None:
+    def _once(self, rung: str, turn: int, run_dirs: Sequence[Path]) -> None:
         name = f"{rung}-{turn}"
         report, log = FLAKE / f"{name}.xml", FLAKE / f"{name}.log"
         report.unlink(missing_ok=True)
         log.unlink(missing_ok=True)
         (command,) = STEPS[rung]
         began = time.monotonic()
-        status = self._do([*command, f"--junitxml={report}"], log, run_dir)
+        status = self._do([*command, f"--junitxml={report}"], log, run_dirs)
         if self._stopping.is_set():
             return
         result = Result(rung, time.monotonic() - began)
@@ -156,8 +158,8 @@ class Flake:
         said = f"failed: {', '.join(failed)} (see {log})" if failed else "clean"
         self._say(f"{rung}, run {turn} of {self._wanted}: {run.seconds:.0f} s, {run.passed} passed, {said}")
 
-    def _do(self, command: list[str], log: Path, run_dir: Path) -> int:
-        environment = {**os.environ, RUN_DIR_VARIABLE: str(run_dir)}
+    def _do(self, command: list[str], log: Path, run_dirs: Sequence[Path]) -> int:
+        environment = {**os.environ, **clusters.variable(run_dirs)}
         with log.open("ab") as words:
             process = subprocess.Popen(
                 command, cwd=ROOT, env=environment, stdout=words, stderr=words, process_group=0

@@ -9,27 +9,28 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from localcluster.interruption import first_only, ignore
 from localcluster.paths import this_python
+from tests import clusters
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "out" / "test"
 RUN_DIR = ROOT / "out" / "test-cluster"
-RUNGS = ("lint", "types", "unit", "contract", "system", "disruptive", "outages")
-BACKGROUND = "outages"
-"""Runs beside all others: it mostly waits. On a cluster of its own, for it takes away what the others need."""
-RUN_DIR_VARIABLE = "SERVING_TEST_RUN_DIR"
-"""Tells a pytest run which cluster is its own."""
-BACKGROUND_RUN_DIR = ROOT / "out" / "test-cluster-outages"
+RUNGS = ("lint", "types", "unit", "contract", "system", "disruptive")
+BACKGROUND = "disruptive"
+"""Runs beside all others: it mostly waits. On clusters of its own, for it takes away what the others need."""
+CLUSTERS = {"system": 1, BACKGROUND: 2}
+"""How many a rung has: each worker of the second takes its own apart."""
+BACKGROUND_RUN_DIRS = [ROOT / "out" / f"test-cluster-{BACKGROUND}-{n}" for n in range(CLUSTERS[BACKGROUND])]
 PATIENCE_SECONDS = 60.0
 """How long what is interrupted may tidy up."""
 SIDE_BY_SIDE = 12  # system tests mostly wait: for probes, leases, soaks
-ALIASES = {"check": ("lint", "types", "unit"), "live": ("system", "disruptive", "outages")}
+ALIASES = {"check": ("lint", "types", "unit"), "live": ("system", "disruptive")}
 
 
 @dataclass
@@ -69,22 +70,31 @@ STEPS: dict[str, list[list[str]]] = {
     "types": [python("mypy")],
     "unit": [pytest("unit", "-m", "not system and not real_api", "-n", "2", "tests")],
     "contract": [pytest("contract", "-m", "real_api", "tests/contract")],
-    "outages": [pytest("outages", "-m", "system and outage", *LIVE)],
     "system": [
         # One test at a time to each worker: the long ones begin first, and none waits behind another.
         pytest(
             "system",
             "-m",
-            "system and not (outage or disruptive)",
+            "system and not disruptive",
             "-n",
             str(SIDE_BY_SIDE),
             "--maxschedchunk=1",
             *LIVE,
         )
     ],
-    "disruptive": [pytest("disruptive", "-m", "system and disruptive", *LIVE)],
+    "disruptive": [
+        pytest(
+            "disruptive",
+            "-m",
+            "system and disruptive",
+            "-n",
+            str(CLUSTERS["disruptive"]),
+            "--maxschedchunk=1",
+            *LIVE,
+        )
+    ],
 }
-NEEDS_CLUSTER = ("contract", "system", "disruptive")
+NEEDS_CLUSTER = ("contract", "system")
 
 
 def counts(report: Path, result: Result) -> None:
@@ -139,7 +149,7 @@ def run(rung: str) -> Result:
 class Background:
     """A rung that runs while others do; its words are printed when it is waited for."""
 
-    def __init__(self, rung: str, run_dir: Path) -> None:
+    def __init__(self, rung: str, run_dirs: Sequence[Path]) -> None:
         (OUT / f"{rung}.xml").unlink(missing_ok=True)
         self._rung = rung
         self._log = OUT / f"{rung}.log"
@@ -149,7 +159,7 @@ class Background:
             self._process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env={**os.environ, RUN_DIR_VARIABLE: str(run_dir)},
+                env={**os.environ, **clusters.variable(run_dirs)},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 process_group=0,
@@ -198,8 +208,9 @@ def climb(wanted: list[str]) -> list[Result]:
     background = None
     with first_only(), ExitStack() as up:
         if BACKGROUND in wanted:
-            up.enter_context(cluster_up(BACKGROUND_RUN_DIR, results))
-            background = Background(BACKGROUND, BACKGROUND_RUN_DIR)
+            for run_dir in BACKGROUND_RUN_DIRS:
+                up.enter_context(cluster_up(run_dir, results))
+            background = Background(BACKGROUND, BACKGROUND_RUN_DIRS)
             up.callback(background.stop)
         is_up = False
         for rung in wanted:
@@ -221,7 +232,7 @@ def main() -> int:
         for rung in (ALIASES.get(name, (name,)) if options.only else (name,))
     ]
     OUT.mkdir(parents=True, exist_ok=True)
-    os.environ[RUN_DIR_VARIABLE] = str(RUN_DIR)
+    os.environ |= clusters.variable([RUN_DIR])
     began = time.monotonic()
     try:
         results = climb(wanted)

@@ -10,7 +10,7 @@ from tests.flake import Run, known, summary
 
 CLEAN = Run("abc", "system", 10.0, 5, [])
 SHAKY = Run("abc", "system", 30.0, 4, ["tests.system.test_a.test_b"])
-OUTAGE = Run("abc", "outages", 60.0, 1, [])
+ALONE = Run("abc", "disruptive", 60.0, 1, [])
 OTHER = Run("def", "system", 20.0, 5, [])
 
 
@@ -20,20 +20,20 @@ def test_only_runs_of_this_commit_are_known(tmp_path: Path) -> None:
 
     assert known(path, "abc", ["system"]) == []
 
-    path.write_text("".join(json.dumps(asdict(run)) + "\n" for run in (CLEAN, OTHER, OUTAGE, SHAKY)))
+    path.write_text("".join(json.dumps(asdict(run)) + "\n" for run in (CLEAN, OTHER, ALONE, SHAKY)))
 
     assert known(path, "abc", ["system"]) == [CLEAN, SHAKY]
-    assert known(path, "abc", ["outages", "system"]) == [CLEAN, OUTAGE, SHAKY]
+    assert known(path, "abc", ["disruptive", "system"]) == [CLEAN, ALONE, SHAKY]
     assert known(path, "abc-dirty", ["system"]) == []
 
 
 def test_the_summary_names_what_failed() -> None:
     """Its keys are what programs read: per rung how many runs, how many were clean, and what failed how often."""
-    assert summary("abc", [CLEAN, SHAKY, OUTAGE, SHAKY]) == {
+    assert summary("abc", [CLEAN, SHAKY, ALONE, SHAKY]) == {
         "commit": "abc",
-        "runs": {"outages": 1, "system": 3},
-        "runs_clean": {"outages": 1, "system": 1},
+        "runs": {"disruptive": 1, "system": 3},
+        "runs_clean": {"disruptive": 1, "system": 1},
         "tests_passed": 14,
         "failures": {"tests.system.test_a.test_b": 2},
-        "seconds_median": {"outages": 60.0, "system": 30.0},
+        "seconds_median": {"disruptive": 60.0, "system": 30.0},
     }

@@ -18,6 +18,7 @@ from localcluster.cluster import Cluster as LocalCluster
 from localcluster.cluster import ClusterNotFoundError
 from serving_io import connection
 from serving_io.transport import Transport
+from tests.clusters import own_run_dir
 from tests.contract.questions import WIDGET_CRD, WIDGETS, Api
 from tests.fakes.kube import FakeKube
 
@@ -35,7 +36,7 @@ def real_kubeconfig() -> str:
     if path := os.environ.get("KUBECONFIG_CONTRACT"):
         return path
     try:
-        return str(LocalCluster.load(Path(os.environ.get("SERVING_TEST_RUN_DIR", "out/cluster"))).kubeconfig)
+        return str(LocalCluster.load(own_run_dir()).kubeconfig)
     except ClusterNotFoundError as error:
         pytest.fail(f"no real API server to ask: {error}, or set KUBECONFIG_CONTRACT", pytrace=False)
 

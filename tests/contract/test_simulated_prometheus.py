@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import time
 from collections import defaultdict
@@ -22,6 +21,7 @@ from loadtests.simulator.store import Floats, Targets
 from loadtests.simulator.world import EPOCH, World
 from localcluster.cluster import Cluster
 from localcluster.ports import free_ports
+from tests.clusters import own_run_dir
 from tests.contract.remote_write import STALE, write
 
 pytestmark = pytest.mark.real_api
@@ -32,7 +32,7 @@ Samples = dict[tuple[tuple[str, str], ...], list[tuple[float, float]]]
 @pytest.fixture
 def prometheus(tmp_path: Path) -> Iterator[str]:
     """A Prometheus of the local cluster's binary that scrapes nothing and takes what it is sent."""
-    cluster = Cluster.load(Path(os.environ.get("SERVING_TEST_RUN_DIR", "out/cluster")))
+    cluster = Cluster.load(own_run_dir())
     config = tmp_path / "prometheus.yaml"
     config.write_text("global: {}\n")
     (port,) = free_ports(1)

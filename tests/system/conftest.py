@@ -1,9 +1,8 @@
-"""One local cluster for all system tests, the product installed as its manifests have it, a namespace per test."""
+"""A local cluster that system tests share, the product installed as its manifests have it, a namespace per test."""
 
 from __future__ import annotations
 
 import fcntl
-import os
 import uuid
 from collections.abc import Iterator
 from functools import partial
@@ -14,6 +13,7 @@ import pytest
 from loadtests.demo.setup import PROPAGATION_DELAY_SECONDS
 from localcluster.cluster import Cluster
 from serving_io import kinds
+from tests.clusters import own_run_dir
 from tests.system.kube import Kube, until
 
 SYSTEM = "serving-system"
@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def cluster() -> Cluster:
     """The cluster that the ladder started, or the one that `make cluster-up` did."""
-    return Cluster.load(Path(os.environ.get("SERVING_TEST_RUN_DIR", "out/cluster")))
+    return Cluster.load(own_run_dir())
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ UNAVAILABLE = "AutoscalerUnavailable"
 DEADLINE_SECONDS = 65
 """Of the attempts: longer than a Lease counts, shorter than the whole outage."""
 
-pytestmark = pytest.mark.outage
+pytestmark = [pytest.mark.disruptive, pytest.mark.lengthy]
 
 
 def service(namespace: str, name: str, version: str) -> Manifest:

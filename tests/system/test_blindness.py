@@ -45,7 +45,7 @@ MARGIN_SECONDS = 1.0
 DEADLINE_SECONDS = 60
 """Of a step: shorter than the outage, and twice what its first window takes to be read."""
 
-pytestmark = pytest.mark.outage
+pytestmark = [pytest.mark.disruptive, pytest.mark.lengthy]
 
 
 def generous(host: str, least: int) -> Manifest:

@@ -29,7 +29,8 @@ def service(namespace: str, name: str, version: str, until: int = 0) -> Manifest
     return made
 
 
-@pytest.mark.outage
+@pytest.mark.disruptive
+@pytest.mark.lengthy
 def test_every_step_can_lose_the_operator_and_be_aborted(
     kube: Kube, cluster: Cluster, namespace: str
 ) -> None:

@@ -105,7 +105,8 @@ def waits(kube: Kube, namespace: str, verdict: str) -> Manifest:
     return canary
 
 
-@pytest.mark.outage
+@pytest.mark.disruptive
+@pytest.mark.lengthy
 def test_the_gateway_api_goes_and_comes_back(kube: Kube, cluster: Cluster, namespace: str) -> None:
     """A canary loses its weight and is promoted by its label alone; the next, judged, waits for routes and has them.
 

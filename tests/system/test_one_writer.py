@@ -67,7 +67,7 @@ def test_writers_of_a_rollout(kube: Kube, namespace: str) -> None:
     } == {(AUTOSCALER, "patch")}
 
 
-@pytest.mark.outage
+@pytest.mark.disruptive
 def test_number_before_the_hand_over(kube: Kube, namespace: str) -> None:
     """Until the autoscaler takes it, the number is anybody's but the operator's; the hand-over keeps it."""
     scale_autoscaler(kube, 0)

@@ -24,7 +24,8 @@ def go_on(load: Load) -> None:
     until("the load goes on", lambda: len(load.records) >= target)
 
 
-@pytest.mark.outage
+@pytest.mark.disruptive
+@pytest.mark.lengthy
 def test_the_data_path_needs_no_controller(
     kube: Kube, cluster: Cluster, namespace: str, record_property: Callable[[str, object], None]
 ) -> None:

@@ -26,7 +26,7 @@ SETTLED = 200
 QUIET_SECONDS = 60
 PROGRAMS = ("serving-system:serving-operator", "serving-system:serving-autoscaler")
 
-pytestmark = pytest.mark.disruptive
+pytestmark = [pytest.mark.disruptive, pytest.mark.lengthy]
 
 
 def phantom_service(namespace: str, number: int) -> Manifest:

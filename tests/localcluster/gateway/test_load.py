@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from localcluster.up import read_status
+from tests.clusters import own_run_dir
 from tests.localcluster.gateway.load_proof import Result, prove
 
 pytestmark = pytest.mark.system
@@ -20,7 +21,7 @@ RATE = 100.0
 @pytest.fixture
 def run_dir() -> Path:
     """The cluster that the ladder started, or the one that `make cluster-up` did."""
-    return Path(os.environ.get("SERVING_TEST_RUN_DIR", "out/cluster"))
+    return own_run_dir()
 
 
 def check(result: Result) -> None:
