@@ -11,6 +11,7 @@ import pytest
 
 from localcluster.cluster import Cluster
 from serving_io import kinds
+from tests.api.manifests import edited
 from tests.system.audit import Audit
 from tests.system.judging import at_step, judged, rejection, splits, waits_for
 from tests.system.kube import PATIENCE_SECONDS, Kube
@@ -136,9 +137,10 @@ def test_a_version_that_fails_comes_back(kube: Kube, cluster: Cluster, namespace
 def test_a_slow_version_comes_back(kube: Kube, cluster: Cluster, namespace: str) -> None:
     """A version that answers everything, far later than the objective allows, is aborted without a bad response."""
     host = f"{namespace}.example.com"
-    stable = first_revision(kube, namespace, judged(host, "1", 20))
-    with Load(cluster, host, rate=10) as load:
-        slow = at_step(kube, namespace, judged(host, "2", 20, env={"WORK_MS": "400"}))
+    patient = {"spec.predictor.timeout": 60}  # its queue grows: nobody gives up before it is aborted
+    stable = first_revision(kube, namespace, edited(judged(host, "1", 20), patient))
+    with Load(cluster, host, rate=10, timeout_seconds=60) as load:
+        slow = at_step(kube, namespace, edited(judged(host, "2", 20, env={"WORK_MS": "400"}), patient))
         rejected = rejection(kube, namespace, slow["id"])
     late = [record for record in load.records if record.revision == slow["revision"]]
 
