@@ -29,6 +29,10 @@ from tests.operator.evidence.worlds import (
 )
 
 PAIR = ({"prometheus_replica": "a"}, {"prometheus_replica": "b"})
+AWAY = (
+    "Prometheus does not answer; check that it runs and that prometheusUrl names it. "
+    "The operator's log has the error."
+)
 Minute = tuple[int, int, int, int, int]
 
 
@@ -50,6 +54,24 @@ async def test_windows_follow_each_other() -> None:
     assert evidence.windows == (Window(20, 2, 80, 0), Window(20, 2, 80, 0))
     assert (evidence.attempt, evidence.source) == (f"{CANARY}-2", "envoy-gateway")
     assert desk.changed == [KEY]
+
+
+async def test_the_administrators_matcher_is_in_every_question() -> None:
+    """What is scraped of another cluster, by the same Prometheus, is neither counted nor taken for a pulse."""
+    desk = Desk(matcher='cluster="a"')
+    scraped(desk, T0, Backend(STABLE), Backend(CANARY), cluster="a")
+    scraped(desk, T0 + 30, Backend(STABLE, good=9), Backend(CANARY, good=1), cluster="a")
+    scraped(desk, T0 + 30, Backend(STABLE, good=70), Backend(CANARY, good=70), cluster="b")
+
+    assert (await desk.read(after(1))).windows == (Window(1, 0, 9, 0),)
+    assert [promql for promql in desk.prometheus.asked if 'cluster="a"' not in promql] == []
+
+
+async def test_an_empty_prometheus_has_no_series() -> None:
+    """One that never scraped anything is told by what is not there, not as an answer of another shape."""
+    missing = (await Desk().read(after(1))).missing
+    assert missing is not None
+    assert missing.reason == "NoSeries"
 
 
 async def test_a_step_begins_on_the_grid() -> None:
@@ -178,14 +200,18 @@ async def test_a_prometheus_that_sees_nothing_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"),
+    ("error", "reason", "message"),
     [
-        ("Unreachable", "PrometheusUnreachable"),
-        ("Timeout", "PrometheusUnreachable"),
-        ("QueryRefused", "QueryRefused"),
+        ("Unreachable", "PrometheusUnreachable", AWAY),
+        ("Timeout", "PrometheusUnreachable", AWAY),
+        (
+            "QueryRefused",
+            "QueryRefused",
+            "Prometheus gives no usable answer; the operator's log has the query and the error.",
+        ),
     ],
 )
-async def test_an_outage_is_told_and_made_up_for(error: str, reason: str) -> None:
+async def test_an_outage_is_told_and_made_up_for(error: str, reason: str, message: str) -> None:
     """What Prometheus does not answer is missing with a reason, and is counted when it answers."""
     desk = Desk()
     scraped(desk, T0, Backend(STABLE), Backend(CANARY))
@@ -195,7 +221,7 @@ async def test_an_outage_is_told_and_made_up_for(error: str, reason: str) -> Non
     away = await desk.read(after(1))
     assert away.windows == ()
     assert away.missing is not None
-    assert away.missing.reason == reason
+    assert (away.missing.reason, away.missing.message) == (reason, message)
 
     desk.prometheus.down = ""
     back = await desk.read(after(1) + 10)
