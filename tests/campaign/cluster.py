@@ -46,7 +46,6 @@ class Surroundings:
         self.traffic = Traffic(seed, self._image_behind)
         self.start_seconds = (1.0, 3.0)
         """How long a pod takes to become ready, from and to."""
-        self.restored = 0
         self._chance = random.Random(f"world {seed}")
         self._seen = -1
         self._due: list[float] = []

@@ -14,7 +14,7 @@ from typing import Any
 
 from serving_io import kinds
 from tests.campaign.real.connection import Connection, Lost, Stream
-from tests.fakes.kube.ownership import Managers, managed_fields, stated_managers
+from tests.fakes.kube.ownership import Managers, stated_managers
 from tests.fakes.kube.requests import Refused, Target
 from tests.fakes.kube.resources import Resource
 from tests.fakes.kube.shapes import Json
@@ -156,9 +156,7 @@ class Mirror(Store):
         target = Target(resource, metadata.get("namespace", ""), metadata["name"])
         stated = _without_status(manifest, resource)
         if target.key not in self.objects[resource]:
-            entries = managed_fields(managers, resource.kind.api_version, self._now())
-            restored = {**stated["metadata"], **({"managedFields": entries} if entries else {})}
-            self.verbs.create(target, {**stated, "metadata": restored}, self.verbs.actor())
+            self.verbs.create(target, stated, self.verbs.actor())
             self._note(target, "", stated)
         else:
             self._update(target, "", stated)
