@@ -62,7 +62,7 @@ judge-study: $(VENV)/installed ## how often judges of canaries are wrong, by sim
 	@$(BIN)/python -m loadtests.judge_study $(if $(RUNS),--runs $(RUNS))
 
 campaign: $(VENV)/installed ## the fault-injection campaign, or what is left of it (hours; out/campaign/report.md)
-	@$(BIN)/python -m tests.campaign
+	@$(BIN)/python -m tests.campaign --real-api
 
 mutation: $(VENV)/installed ## change the deciding modules line by line: do tests notice? (MUTATION="--only judge"; out/mutation/report.md)
 	@$(BIN)/python -m tests.mutation $(MUTATION)
