@@ -205,7 +205,8 @@ def test_series_of_a_target_end_with_it() -> None:
                     "reserve_replicas",
                     "carries_percent",
                     "late_ratio",
-                    "late_allowed_ratio",
+                    "failed_ratio",
+                    "bad_allowed_ratio",
                     "objective_seconds",
                     "gpu_utilization_ratio",
                     "weight_percent",
@@ -213,7 +214,7 @@ def test_series_of_a_target_end_with_it() -> None:
                 )
             }
             assert None not in found.values(), found
-            assert found["late_allowed_ratio"] == pytest.approx(0.01)
+            assert found["bad_allowed_ratio"] == pytest.approx(0.01)
             assert found["arrivals_per_second"] == pytest.approx(5, abs=0.1)
             assert found["service_time_seconds"] == pytest.approx(0.1, abs=0.01)
             world.revisions.clear()
