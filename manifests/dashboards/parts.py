@@ -68,11 +68,6 @@ class Board(NamedTuple):
     markers: tuple[Marker, ...] = ()
 
 
-ONE_SERVICE = (
-    Variable("namespace", "Namespace", "label_values(serving_condition, namespace)"),
-    Variable("service", "Service", 'label_values(serving_condition{namespace="$namespace"}, service)'),
-)
-
 SCALED = Marker(
     "Decisions",
     f"max by (autoscaler) (changes(serving_autoscaler_desired_replicas{{{SERVICE}}}[$__rate_interval])) > 0",
@@ -91,3 +86,11 @@ REJECTED = Marker(
     "the canary is rejected",
     "red",
 )
+
+
+def one_service(metric: str) -> tuple[Variable, ...]:
+    """Return the variables that choose a service, of those that a metric tells of."""
+    return (
+        Variable("namespace", "Namespace", f"label_values({metric}, namespace)"),
+        Variable("service", "Service", f'label_values({metric}{{namespace="$namespace"}}, service)'),
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manifests.dashboards.parts import MOVED, ONE_SERVICE, REJECTED, SERVICE, Board, Panel, Query
+from manifests.dashboards.parts import MOVED, REJECTED, SERVICE, Board, Panel, Query, one_service
 from serving_operator.judge.comparison import BOUND as ABORTS
 from serving_operator.judge.objective import BOUND as ADVANCES
 
@@ -15,7 +15,7 @@ ROLLOUT = Board(
     uid="serving-rollout",
     title="Rollout",
     description="How far the canary of a service is, what it waits for, and what is known of it.",
-    variables=ONE_SERVICE,
+    variables=one_service("serving_condition"),
     markers=(MOVED, REJECTED),
     panels=(
         Panel(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manifests.dashboards.parts import MOVED, ONE_SERVICE, SCALED, SERVICE, Board, Panel, Query
+from manifests.dashboards.parts import MOVED, SCALED, SERVICE, Board, Panel, Query, one_service
 
 AT_GATEWAY = 'envoy_cluster_name=~"httproute/$namespace/$service/.*"'
 READY = f"sum(serving_autoscaler_ready_replicas{{{SERVICE}}})"
@@ -18,7 +18,7 @@ SCALING = Board(
     uid="serving-scaling",
     title="Scaling",
     description="Why a service has the replicas that it has.",
-    variables=ONE_SERVICE,
+    variables=one_service("serving_autoscaler_desired_replicas"),
     markers=(SCALED, MOVED),
     panels=(
         Panel(
