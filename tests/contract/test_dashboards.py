@@ -8,12 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry, Metric
-from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client import CollectorRegistry
 
 from autoscaler.metrics import Metrics as AutoscalerMetrics
 from loadtests.demo.dashboard import queries
@@ -25,6 +23,7 @@ from serving_operator.workqueue import WorkQueue
 from tests.autoscaler.world import Revision, World
 from tests.contract.prometheus import queried
 from tests.contract.remote_write import Series, write
+from tests.fakes.prometheus import page
 from tests.manifests.metrics import PAGES, rules
 from tests.manifests.test_dashboards import NAMES
 
@@ -33,17 +32,19 @@ pytestmark = pytest.mark.real_api
 STEP_SECONDS, MINUTES = 15, 10
 STABLE, CANARY = "aaaa1111", "bbbb2222"
 SERVICE = {"namespace": "demo", "service": "digits"}
+Reading = tuple[dict[str, str], float, bool]
+"""Labels, the name among them, the value, and whether it is a counter."""
 ALERT = {"__name__": "ALERTS", "alertname": "ServingScalingLimited", "alertstate": "firing"}
 
 
 def operator() -> CollectorRegistry:
     """The operator at work, as it shows itself."""
-    shown = OperatorMetrics()
-    shown.watch_queue(WorkQueue(shown), workers=8)
-    shown.leads(True)
-    shown.taken(0.1)
-    shown.finished("success", 0.1)
-    shown.requested("GET", "200", 0.01)
+    metrics = OperatorMetrics()
+    metrics.watch_queue(WorkQueue(metrics), workers=8)
+    metrics.leads(True)
+    metrics.taken(0.1)
+    metrics.finished("success", 0.1)
+    metrics.requested("GET", "200", 0.01)
     evidence = Evidence(
         f"{CANARY}-2",
         datetime.now(UTC),
@@ -63,16 +64,16 @@ def operator() -> CollectorRegistry:
             {"type": type_, "status": status, "reason": reason} for type_, status, reason in conditions
         ],
     }
-    shown.service_seen(
+    metrics.service_seen(
         ServiceKey(namespace="demo", name="digits"), status, {STABLE: 60, CANARY: 40}, evidence
     )
-    return shown.registry
+    return metrics.registry
 
 
 def autoscaler() -> CollectorRegistry:
     """The autoscaler after minutes of a load that its bound is too low for, as it shows itself."""
     registry = CollectorRegistry()
-    shown = AutoscalerMetrics(registry)
+    metrics = AutoscalerMetrics(registry)
     bounds = {"maxReplicas": 2}
     world = World(
         Revision(f"digits-{STABLE}", gpu=1.5, spec=bounds),
@@ -80,23 +81,29 @@ def autoscaler() -> CollectorRegistry:
         rate=lambda _: 20.0,
     )
     world.run(300)
-    shown.show(world.tick().reports)
-    shown.show_conditions(world.objects().autoscalers)
-    shown.leads(True)
-    shown.tick_seconds.observe(0.1)
-    shown.queries.labels("Answered").inc()
+    metrics.show(world.tick().reports)
+    metrics.show_conditions(world.objects().autoscalers)
+    metrics.leads(True)
+    metrics.tick_seconds.observe(0.1)
+    metrics.queries.labels("Answered").inc()
     return registry
 
 
-def scraped(families: Iterable[Metric], target: dict[str, str], until: float) -> Iterator[Series]:
-    """What Prometheus has after minutes of scrapes: gauges as they are, counters that have grown."""
-    steps = range(MINUTES * 60 // STEP_SECONDS)
-    for family in families:
-        grows = family.type in ("counter", "histogram")
+def shown(registry: CollectorRegistry) -> Iterator[Reading]:
+    """What a program shows."""
+    for family in registry.collect():
         for sample in family.samples:
-            values = [(sample.value + 1) * step if grows else sample.value for step in steps]
-            times = [until - STEP_SECONDS * (len(steps) - 1 - step) for step in steps]
-            yield {**target, **sample.labels, "__name__": sample.name}, list(zip(times, values, strict=True))
+            labels = {**sample.labels, "__name__": sample.name}
+            yield labels, sample.value, family.type in ("counter", "histogram")
+
+
+def scraped(readings: Iterable[Reading], pod: str, until: float) -> Iterator[Series]:
+    """What Prometheus has of a pod after minutes of scrapes: counters have grown."""
+    steps = range(MINUTES * 60 // STEP_SECONDS)
+    times = [until - STEP_SECONDS * (len(steps) - 1 - step) for step in steps]
+    for labels, value, grows in readings:
+        values = [(value + 1) * step if grows else value for step in steps]
+        yield {"namespace": "serving-system", "pod": pod, **labels}, list(zip(times, values, strict=True))
 
 
 def record(url: str, until: float) -> None:
@@ -112,7 +119,7 @@ def record(url: str, until: float) -> None:
         }
         answer = httpx.post(f"{url}/api/v1/query_range", data=asked)
         assert answer.is_success, (rule["record"], answer.text)
-        labels = {**rule.get("labels", {}), "__name__": rule["record"]}  # type: ignore[dict-item]
+        labels = {**rule.get("labels", {}), "__name__": rule["record"]}
         write(
             url,
             [
@@ -125,15 +132,11 @@ def record(url: str, until: float) -> None:
 def test_every_panel_has_data(prometheus: str) -> None:
     """Each query of each dashboard is answered with a number, also those that are silent while all is well."""
     until = float(int(time.time()))
-    envoy = Path(PAGES / "envoy-1.40.0.txt").read_text()
+    envoy = page((PAGES / "envoy-1.40.0.txt").read_text())
     series = [
-        *scraped(operator().collect(), {"pod": "serving-operator-a", "namespace": "serving-system"}, until),
-        *scraped(
-            autoscaler().collect(), {"pod": "serving-autoscaler-a", "namespace": "serving-system"}, until
-        ),
-        *scraped(
-            text_string_to_metric_families(envoy), {"pod": "envoy-a", "namespace": "gateway-system"}, until
-        ),
+        *scraped(shown(operator()), "serving-operator-a", until),
+        *scraped(shown(autoscaler()), "serving-autoscaler-a", until),
+        *scraped(((dict(labels), value, True) for labels, value in envoy.items()), "envoy-a", until),
         ({**ALERT, **SERVICE, "severity": "warning"}, [(until, 1.0)]),
     ]
     write(prometheus, series)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
 from prometheus_client import CollectorRegistry
-from prometheus_client.parser import text_string_to_metric_families
 
 from autoscaler.metrics import Metrics as AutoscalerMetrics
 from serving_operator.metrics import Metrics as OperatorMetrics
 from serving_operator.workqueue import WorkQueue
+from tests.fakes.prometheus import page
 
 ROOT = Path(__file__).parents[2]
 RULES = ROOT / "manifests" / "prometheus"
@@ -62,15 +63,11 @@ def exported() -> set[str]:
 
 def scraped() -> set[str]:
     """Return the names of all series on the recorded pages of model server and gateway."""
-    return {
-        sample.name
-        for page in PAGES.glob("*.txt")
-        for family in text_string_to_metric_families(page.read_text(encoding="utf-8"))
-        for sample in family.samples
-    }
+    texts = (path.read_text(encoding="utf-8") for path in PAGES.glob("*.txt"))
+    return {dict(labels)["__name__"] for text in texts for labels in page(text)}
 
 
-def rules() -> Iterator[dict[str, str]]:
+def rules() -> Iterator[dict[str, Any]]:
     """Return the shipped recording rules and alerts, in the order in which they are evaluated."""
     for name in ("rules", "objectives", "alerts"):
         for group in yaml.safe_load((RULES / f"{name}.yaml").read_text(encoding="utf-8"))["groups"]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,15 @@ NAMES = sorted({alert["alert"] for alert in ALERTS})
 PARTS = ("# ", "## Meaning", "## Impact", "## Diagnosis", "## Mitigation")
 
 
-def checks() -> Iterator[Any]:
+@functools.cache
+def checks() -> list[Any]:
     """Every moment at which promtool's tests look at an alert."""
-    for path in ALERT_TESTS.glob("*.yaml"):
-        for test in yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]:
-            yield from test.get("alert_rule_test", ())
+    return [
+        check
+        for path in ALERT_TESTS.glob("*.yaml")
+        for test in yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]
+        for check in test.get("alert_rule_test", ())
+    ]
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
