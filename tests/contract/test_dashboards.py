@@ -80,7 +80,7 @@ def autoscaler() -> CollectorRegistry:
         Revision(f"digits-{CANARY}", spec=bounds),
         rate=lambda _: 20.0,
     )
-    world.run(300)
+    world.run(120)
     metrics.show(world.tick().reports)
     metrics.show_conditions(world.objects().autoscalers)
     metrics.leads(True)

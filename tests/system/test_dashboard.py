@@ -37,8 +37,8 @@ def test_every_panel_has_data(kube: Kube, cluster: Cluster, namespace: str) -> N
     """Variables list the service, and each query answers with a number, GPU utilisation included."""
     host = f"{namespace}.example.com"
     first, second = judged(host, "1", 50), judged(host, "2", 50)
-    first["spec"]["predictor"]["minReplicas"] = 2  # a second start is measured
     for manifest in (first, second):
+        manifest["spec"]["predictor"]["minReplicas"] = 2  # a second start is measured
         manifest["spec"]["predictor"]["annotations"] = {"serving-operator.dev/emulate-gpu": "true"}
         manifest["spec"]["rollout"]["steps"][0]["pauseSeconds"] = STEP_SECONDS
 
