@@ -39,7 +39,7 @@ ROLLOUT = Board(
         ),
         Panel(
             "Evidence of the step",
-            "1 says nothing. Worse than stable aborts at its bound (twice that after 27 windows), good enough advances at its own.",
+            "1 says nothing. At its bound worse than stable aborts, and good enough advances unless something speaks for worse.",
             "none",
             (
                 Query(f"max(serving_canary_worse_than_stable{{{SERVICE}}})", "worse than stable"),
