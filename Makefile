@@ -11,7 +11,7 @@ MUTATION ?=
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit contract system flake campaign mutation bench judge-study crds dashboards lock cluster-up cluster-down clean
+.PHONY: help demo test check lint types unit contract system flake campaign mutation bench judge-study crds dashboards rules lock cluster-up cluster-down clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,7 +71,10 @@ crds: $(VENV)/installed ## generate crds/ from the types
 	@$(BIN)/python -m serving_api.crd
 
 dashboards: $(VENV)/installed ## generate manifests/dashboards/ from code
-	@$(BIN)/python manifests/dashboards/build.py
+	@$(BIN)/python -m manifests.dashboards.build
+
+rules: $(VENV)/installed ## generate the recording rules, and all rules for prometheus-operator
+	@$(BIN)/python -m manifests.prometheus.build
 
 lock: $(VENV)/installed ## resolve the lock files anew
 	@$(BIN)/python requirements/lock.py

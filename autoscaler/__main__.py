@@ -166,7 +166,13 @@ async def serve(settings: Settings) -> int:
     metrics = Metrics(registry)
     prometheus = Prometheus(settings.prometheus)
     async with await Cluster.connect(field_manager=AUTOSCALER, instance=identity) as cluster:
-        lease = Lease(cluster, name=AUTOSCALER, namespace=settings.lease_namespace, identity=identity)
+        lease = Lease(
+            cluster,
+            name=AUTOSCALER,
+            namespace=settings.lease_namespace,
+            identity=identity,
+            on_change=metrics.leads,
+        )
         loop = Loop(
             cluster.guarded_by(lease.check),
             prometheus,

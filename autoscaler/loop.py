@@ -86,6 +86,7 @@ class Loop:
         limit = asyncio.Semaphore(WRITES_AT_ONCE)
         await asyncio.gather(*(self._write(write, limit) for write in result.writes))
         self._metrics.show(result.reports)
+        self._metrics.show_conditions(objects.autoscalers)
 
     async def _list(self) -> ApiObjects:
         kinds = [INFERENCE_AUTOSCALER, DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER]

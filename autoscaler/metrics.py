@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from autoscaler.tick import Report
+from serving_api.names import AUTOSCALER, SERVICE_LABEL
 
 _LABELS: Final = ("namespace", "autoscaler", "service")
 _TICK_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -22,6 +23,8 @@ _GAUGES: Final = {
     "reserve_replicas": "Replicas that the reserve takes.",
     "carries_percent": "Percent of the service's demand that the ready replicas hold.",
     "late_ratio": "Fraction of the arrivals without a response within the objective's threshold.",
+    "failed_ratio": "Fraction of the requests that fail, in time or late.",
+    "bad_allowed_ratio": "Fraction of the requests that the objective allows to be late or to fail.",
     "objective_seconds": "Threshold of the objective.",
     "gpu_utilization_ratio": "Busy share of the target's accelerators.",
     "weight_percent": "Percent of the service's demand that arrives here.",
@@ -52,7 +55,32 @@ class Metrics:
             buckets=_TICK_BUCKETS,
             registry=registry,
         )
+        self._leader = Gauge(
+            "leader_election_master_status", "1 while this process leads.", ("name",), registry=registry
+        )
+        self._leader.labels(AUTOSCALER).set(0)
+        self._conditions = Gauge(
+            "serving_autoscaler_condition",
+            "1 if a condition of the InferenceAutoscaler's status is True, 0 if it is False; none while it is Unknown.",
+            (*_LABELS, "condition", "reason"),
+            registry=registry,
+        )
         self._reasons: dict[tuple[str, str, str], set[str]] = {}
+
+    def leads(self, leading: bool) -> None:
+        """Leadership has changed."""
+        self._leader.labels(AUTOSCALER).set(int(leading))
+
+    def show_conditions(self, autoscalers: Iterable[Mapping[str, Any]]) -> None:
+        """Set the series of the conditions that these objects' status tells; all others end."""
+        self._conditions.clear()
+        for manifest in autoscalers:
+            metadata = manifest["metadata"]
+            service = (metadata.get("labels") or {}).get(SERVICE_LABEL, "")
+            for told in (manifest.get("status") or {}).get("conditions") or ():
+                if told["status"] != "Unknown":
+                    names = (metadata["namespace"], metadata["name"], service, told["type"], told["reason"])
+                    self._conditions.labels(*names).set(told["status"] == "True")
 
     def show(self, reports: Iterable[Report]) -> None:
         """Set the series of these targets; those of others end."""
@@ -92,6 +120,8 @@ def _values(report: Report) -> dict[str, float | None]:
         "reserve_replicas": decision.reserve_replicas,
         "carries_percent": decision.carries_percent,
         "late_ratio": report.observation.late_ratio,
+        "failed_ratio": report.observation.failed_ratio,
+        "bad_allowed_ratio": (100 - target.spec.objective.percent) / 100,
         "objective_seconds": target.spec.objective.threshold_milliseconds / 1000,
         "gpu_utilization_ratio": report.observation.gpu_utilization,
         "weight_percent": target.weight_percent,

@@ -171,24 +171,40 @@ def finds_pods(prometheus: Path) -> bool:
 
 def prometheus(cache: Path, progress: Progress) -> Path:
     """Prometheus from PATH if it will do, else its official release, else built once from its Go module."""
-    found = _find("prometheus", None)
+    found = _recent_of_prometheus("prometheus", progress)
+    if found is not None and finds_pods(found):
+        return found
     if found is not None:
-        version = version_of(found)
-        if version is None or (version.major, version.minor) < OLDEST_PROMETHEUS:
-            oldest = f"{OLDEST_PROMETHEUS[0]}.{OLDEST_PROMETHEUS[1]}"
-            progress.say(f"prometheus: {found} is {version or 'of unknown version'}, {oldest} is the oldest")
-        elif not finds_pods(found):
-            progress.say(f"prometheus: {found} is built without Kubernetes service discovery")
-        else:
-            return found
+        progress.say(f"prometheus: {found} is built without Kubernetes service discovery")
+    return _of_prometheus(cache, "prometheus", progress)
+
+
+def promtool(cache: Path, progress: Progress) -> Path:
+    """The checker of rules that comes with Prometheus, found or had in the same ways."""
+    return _recent_of_prometheus("promtool", progress) or _of_prometheus(cache, "promtool", progress)
+
+
+def _recent_of_prometheus(name: str, progress: Progress) -> Path | None:
+    found = _find(name, None)
+    if found is None:
+        return None
+    version = version_of(found)
+    if version is None or (version.major, version.minor) < OLDEST_PROMETHEUS:
+        oldest = f"{OLDEST_PROMETHEUS[0]}.{OLDEST_PROMETHEUS[1]}"
+        progress.say(f"{name}: {found} is {version or 'of unknown version'}, {oldest} is the oldest")
+        return None
+    return found
+
+
+def _of_prometheus(cache: Path, name: str, progress: Progress) -> Path:
     directory = cache / f"prometheus-{PROMETHEUS}"
-    target = directory / "prometheus"
+    target = directory / name
     with exclusive(
-        directory.with_name(f"{directory.name}.lock"),
-        lambda: progress.say("prometheus: another process gets it; waiting"),
+        directory.with_name(f"{name}-{PROMETHEUS}.lock"),
+        lambda: progress.say(f"{name}: another process gets it; waiting"),
     ):
-        if not target.is_file() and not _download(directory, ["prometheus"], progress):
+        if not target.is_file() and not _download(directory, [name], progress):
             go = gobuild.toolchain(cache, progress)
-            progress.say("prometheus: building from its Go module, once; about 2 minutes on two cores")
-            gobuild.build(go, "prometheus", target, progress)
+            progress.say(f"{name}: building from its Go module, once; about 2 minutes on two cores")
+            gobuild.build(go, name, target, progress)
     return target

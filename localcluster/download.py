@@ -98,10 +98,10 @@ def release(name: str, base_url: str | None = None) -> Release:
     if name == "etcd":
         stem, folder = f"etcd-{ETCD}-{machine}", f"{base_url or ETCD_URL}/{ETCD}"
         return Release(f"{folder}/{stem}.tar.gz", f"{folder}/SHA256SUMS", f"{stem}/etcd")
-    if name == "prometheus":
+    if name in ("prometheus", "promtool"):
         stem = f"prometheus-{PROMETHEUS.removeprefix('v')}.{machine}"
         folder = f"{base_url or PROMETHEUS_URL}/{PROMETHEUS}"
-        return Release(f"{folder}/{stem}.tar.gz", f"{folder}/sha256sums.txt", f"{stem}/prometheus")
+        return Release(f"{folder}/{stem}.tar.gz", f"{folder}/sha256sums.txt", f"{stem}/{name}")
     url = f"{base_url or KUBERNETES_URL}/{KUBERNETES}/bin/{machine.replace('-', '/')}/{name}"
     return Release(url, f"{url}.sha256")
 

@@ -39,15 +39,19 @@ def _kubernetes(name: str) -> Source:
     return Source(GO_MODULE, f"k8s.io/kubernetes/cmd/{name}", stamps=stamps)
 
 
+def _prometheus(name: str) -> Source:
+    return Source(
+        GO_MODULE / "prometheus",
+        f"github.com/prometheus/prometheus/cmd/{name}",
+        tags="remove_all_sd,enable_kubernetes_sd",  # the clients of twenty clouds would double the time
+        stamps=(("github.com/prometheus/common/version.Version", PROMETHEUS.removeprefix("v")),),
+    )
+
+
 SOURCES = {
     "etcd": Source(GO_MODULE, "./etcd"),
     **{name: _kubernetes(name) for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler")},
-    "prometheus": Source(
-        GO_MODULE / "prometheus",
-        "github.com/prometheus/prometheus/cmd/prometheus",
-        tags="remove_all_sd,enable_kubernetes_sd",  # the clients of twenty clouds would double the time
-        stamps=(("github.com/prometheus/common/version.Version", PROMETHEUS.removeprefix("v")),),
-    ),
+    **{name: _prometheus(name) for name in ("prometheus", "promtool")},
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from localcluster.cluster import Cluster
 from localcluster.paths import MANIFESTS
 
 SCRAPE_CONFIG = MANIFESTS / "prometheus" / "scrape-config.yaml"
-RULES = MANIFESTS / "prometheus" / "rules.yaml"
+RULES = tuple(MANIFESTS / "prometheus" / f"{name}.yaml" for name in ("rules", "objectives", "alerts"))
 
 POD_ADDRESS_RULE = {
     "source_labels": ["__address__"],
@@ -24,9 +25,9 @@ POD_ADDRESS_RULE = {
 
 
 def configuration(
-    cluster: Cluster, scrape_configs: list[dict[str, Any]], rules: Path | None
+    cluster: Cluster, scrape_configs: list[dict[str, Any]], rules: Sequence[Path]
 ) -> dict[str, Any]:
-    """The whole configuration file, from the recommended `scrape_configs` and a rule file."""
+    """The whole configuration file, from the recommended `scrape_configs` and rule files."""
     jobs = copy.deepcopy(scrape_configs)
     for job in jobs:
         for discovery in job.get("kubernetes_sd_configs", []):
@@ -34,7 +35,7 @@ def configuration(
         job.setdefault("relabel_configs", []).append(dict(POD_ADDRESS_RULE))
     return {
         "global": {"scrape_interval": "5s", "scrape_timeout": "4s", "evaluation_interval": "5s"},
-        "rule_files": [str(rules)] if rules else [],
+        "rule_files": [str(file) for file in rules],
         "scrape_configs": jobs,
     }
 
@@ -42,6 +43,6 @@ def configuration(
 def prepare(cluster: Cluster) -> None:
     """Write `prometheus.yaml` into the run directory."""
     recommended = yaml.safe_load(SCRAPE_CONFIG.read_text(encoding="utf-8"))["scrape_configs"]
-    content = configuration(cluster, recommended, RULES if RULES.is_file() else None)
+    content = configuration(cluster, recommended, RULES)
     target = cluster.run_dir / "prometheus.yaml"
     target.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

@@ -1,16 +1,17 @@
-"""The shipped dashboard, asked of a Prometheus: which of its panels have data."""
+"""The shipped dashboards, asked of a Prometheus: which of their panels have data."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiohttp
 
 from loadtests.demo.commands import REPOSITORY
 
-DASHBOARD = REPOSITORY / "manifests/dashboards/scaling.json"
+DASHBOARDS = REPOSITORY / "manifests/dashboards"
+_OF_GRAFANA = {"$__rate_interval": "1m", "$__range_s": "1800", "$__range": "30m"}
 _ANSWER_SECONDS = 10.0
 
 
@@ -23,15 +24,22 @@ class Query(NamedTuple):
 
 def filled(promql: str, namespace: str, service: str) -> str:
     """Return a query with the variables that Grafana replaces."""
-    return promql.replace("$namespace", namespace).replace("$service", service)
+    for variable, value in {"$namespace": namespace, "$service": service, **_OF_GRAFANA}.items():
+        promql = promql.replace(variable, value)
+    return promql
 
 
-def queries(namespace: str, service: str) -> list[Query]:
-    """Return all lines of all panels, for one service."""
-    panels = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
+def dashboard(name: str) -> dict[str, Any]:
+    """Return a dashboard as Grafana loads it, by the name of its file."""
+    loaded: dict[str, Any] = json.loads((DASHBOARDS / f"{name}.json").read_text(encoding="utf-8"))
+    return loaded
+
+
+def queries(namespace: str, service: str, name: str = "scaling") -> list[Query]:
+    """Return all lines of all panels of a dashboard, for one service."""
     return [
         Query(panel["title"], filled(target["expr"], namespace, service))
-        for panel in panels
+        for panel in dashboard(name)["panels"]
         for target in panel.get("targets", ())
     ]
 

@@ -178,6 +178,9 @@ def test_an_unreachable_prometheus_is_a_condition_and_a_count() -> None:
             assert counted >= 5
             reasons = {c["reason"] for c in world.revisions["digits"].status["conditions"]}
             assert "PrometheusUnreachable" in reasons
+            told = {"namespace": "demo", "autoscaler": "digits", "service": "digits"}
+            told |= {"condition": "SignalsAvailable", "reason": "PrometheusUnreachable"}
+            assert registry.get_sample_value("serving_autoscaler_condition", told) == 0
             assert [call[2] for call in cluster.of("scale")] == [1]
 
     virtual(scenario)
@@ -202,6 +205,8 @@ def test_series_of_a_target_end_with_it() -> None:
                     "reserve_replicas",
                     "carries_percent",
                     "late_ratio",
+                    "failed_ratio",
+                    "bad_allowed_ratio",
                     "objective_seconds",
                     "gpu_utilization_ratio",
                     "weight_percent",
@@ -209,6 +214,7 @@ def test_series_of_a_target_end_with_it() -> None:
                 )
             }
             assert None not in found.values(), found
+            assert found["bad_allowed_ratio"] == pytest.approx(0.01)
             assert found["arrivals_per_second"] == pytest.approx(5, abs=0.1)
             assert found["service_time_seconds"] == pytest.approx(0.1, abs=0.01)
             world.revisions.clear()

@@ -19,6 +19,7 @@ from localcluster.cluster import ClusterNotFoundError
 from serving_io import connection
 from serving_io.transport import Transport
 from tests.clusters import own_run_dir
+from tests.contract.prometheus import running
 from tests.contract.questions import WIDGET_CRD, WIDGETS, Api
 from tests.fakes.kube import FakeKube
 
@@ -59,6 +60,13 @@ async def api(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[A
         finally:
             await api.ask("DELETE", f"/api/v1/namespaces/{api.namespace}")
             await client.close()  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path) -> Iterator[str]:
+    """The address of an empty Prometheus."""
+    with running(tmp_path) as url:
+        yield url
 
 
 def _http(client: ApiClient) -> httpx.AsyncClient:

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import time
 from collections import defaultdict
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 
@@ -19,61 +13,12 @@ from loadtests.simulator.pods import fixed_start
 from loadtests.simulator.service import Load, Service
 from loadtests.simulator.store import Floats, Targets
 from loadtests.simulator.world import EPOCH, World
-from localcluster.cluster import Cluster
-from localcluster.ports import free_ports
-from tests.clusters import own_run_dir
+from tests.contract.prometheus import queried
 from tests.contract.remote_write import STALE, write
 
 pytestmark = pytest.mark.real_api
 
 Samples = dict[tuple[tuple[str, str], ...], list[tuple[float, float]]]
-
-
-@pytest.fixture
-def prometheus(tmp_path: Path) -> Iterator[str]:
-    """A Prometheus of the local cluster's binary that scrapes nothing and takes what it is sent."""
-    cluster = Cluster.load(own_run_dir())
-    config = tmp_path / "prometheus.yaml"
-    config.write_text("global: {}\n")
-    (port,) = free_ports(1)
-    url = f"http://127.0.0.1:{port}"
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                program(cluster),
-                f"--config.file={config}",
-                f"--storage.tsdb.path={tmp_path / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-                "--web.enable-remote-write-receiver",
-            ],
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        until_ready(url, process)
-        yield url
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def program(cluster: Cluster) -> str:
-    """The binary that the local cluster runs."""
-    components = json.loads((cluster.run_dir / "components.json").read_text())
-    (found,) = (component["argv"][0] for component in components if component["name"] == "prometheus")
-    return str(found)
-
-
-def until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Wait until Prometheus answers."""
-    while process.poll() is None:
-        try:
-            if httpx.get(f"{url}/-/ready").is_success:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    pytest.fail("Prometheus has ended")
 
 
 def recorded(world: World, targets: Targets, into: Samples) -> None:
@@ -141,11 +86,3 @@ def elements(found: Any) -> dict[Any, float]:
     return {
         tuple(sorted((k, v) for k, v in labels.items() if k != "__name__")): value for labels, value in found
     }
-
-
-def queried(url: str, text: str, at: float) -> list[Any]:
-    """An instant query."""
-    answer = httpx.post(f"{url}/api/v1/query", data={"query": text, "time": str(at)})
-    assert answer.is_success, answer.text
-    result: list[Any] = answer.json()["data"]["result"]
-    return result

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from localcluster import binaries, environments, gobuild, versions
+from localcluster import binaries, download, environments, gobuild, versions
 from localcluster.cluster import DEFAULT_RUN_DIR, NodeCapacity
 from localcluster.lock import exclusive, is_held
 from localcluster.ports import free_ports
@@ -108,6 +108,29 @@ def test_a_prometheus_without_kubernetes_discovery_is_recognised(tmp_path: Path)
     with_it.write_bytes(b"\0github.com/prometheus/prometheus/discovery/kubernetes\0")
     assert not binaries.finds_pods(without)
     assert binaries.finds_pods(with_it)
+
+
+def test_promtool_is_found_or_had_as_prometheus_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One on PATH will do if it is recent; else it is kept beside Prometheus, built where it cannot be downloaded."""
+
+    def no_download(*_: object) -> None:
+        raise download.DownloadError("no connection")
+
+    def build(_: Path, name: str, target: Path, __: Progress) -> None:
+        program(target.parent, name, "promtool, version 3.16.0")
+
+    monkeypatch.setattr(download, "program", no_download)
+    monkeypatch.setattr(gobuild, "toolchain", lambda *_: Path("/go"))
+    monkeypatch.setattr(gobuild, "build", build)
+    found = program(tmp_path / "bin", "promtool", "promtool, version 3.5.0 (branch: HEAD)")
+    monkeypatch.setenv("PATH", f"{found.parent}:/usr/bin:/bin")
+    assert binaries.promtool(tmp_path / "cache", Progress(io.StringIO())) == found
+    program(tmp_path / "bin", "promtool", "promtool, version 2.30.0 (branch: HEAD)")
+    said = io.StringIO()
+    built = tmp_path / "cache" / f"prometheus-{versions.PROMETHEUS}" / "promtool"
+    built.parent.mkdir(parents=True)
+    assert binaries.promtool(tmp_path / "cache", Progress(said)) == built
+    assert "is 2.30.0, 2.41 is the oldest" in said.getvalue()
 
 
 def test_an_old_go_is_passed_over_and_its_absence_has_a_remedy(

@@ -94,7 +94,7 @@ def scrape_configs() -> list[dict[str, Any]]:
 def test_prometheus_differs_from_the_recommendation_by_one_rule(cluster: Cluster) -> None:
     """Beside credentials, each job gains the address rule and nothing else; there is no further job."""
     recommended = scrape_configs()
-    content = prometheus.configuration(cluster, recommended, None)
+    content = prometheus.configuration(cluster, recommended, ())
     jobs = {job["job_name"]: job for job in content["scrape_configs"]}
     for job in recommended:
         local = jobs[job["job_name"]]
@@ -105,10 +105,12 @@ def test_prometheus_differs_from_the_recommendation_by_one_rule(cluster: Cluster
     assert len(jobs) == len(recommended)
 
 
-def test_a_rule_file_is_loaded_where_there_is_one(cluster: Cluster) -> None:
-    """The recommended rules are in force in the local cluster too."""
-    content = prometheus.configuration(cluster, scrape_configs(), Path("/rules.yaml"))
-    assert content["rule_files"] == ["/rules.yaml"]
+def test_the_shipped_rules_and_alerts_are_in_force(cluster: Cluster) -> None:
+    """Whoever tries the product sees its alerts, and the tests their mistakes."""
+    content = prometheus.configuration(cluster, scrape_configs(), prometheus.RULES)
+    shipped = {path.stem: path for path in map(Path, content["rule_files"])}
+    assert set(shipped) == {"rules", "objectives", "alerts"}
+    assert all(path.is_file() for path in shipped.values())
 
 
 def test_prometheus_may_read_pods_and_nothing_else() -> None:

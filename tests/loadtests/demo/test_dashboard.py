@@ -53,6 +53,6 @@ async def test_without_prometheus_no_panel_has_data() -> None:
 def test_queries_ask_for_the_service_alone() -> None:
     """Every panel is asked for, and no variable is left for Grafana to fill in."""
     found = queries("demo", "digits")
-    assert len({query.panel for query in found}) == 8
+    assert len({query.panel for query in found}) == 9
     assert all("$" not in query.promql for query in found)
     assert all("demo" in query.promql and "digits" in query.promql for query in found)

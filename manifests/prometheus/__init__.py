@@ -1,0 +1,1 @@
+"""What Prometheus loads: scrape configuration, recording rules and alerts."""
