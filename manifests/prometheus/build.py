@@ -17,7 +17,7 @@ from serving_api.names import AUTOSCALER, OPERATOR, SYSTEM_NAMESPACE
 
 HERE = Path(__file__).parent
 TARGET = HERE.parent / "components" / "prometheus-operator"
-HEAD = "# Written by `.venv/bin/python manifests/prometheus/build.py` from manifests/prometheus/{}; `make lint` compares.\n"
+HEAD = "# Written by `make manifests` from manifests/prometheus/{}; `make lint` compares.\n"
 SCRAPE_INTERVAL = "15s"
 """The rules' windows of 60 s hold four scrapes."""
 
@@ -72,20 +72,18 @@ def files() -> dict[Path, str]:
     }
 
 
-def main() -> int:
-    """Write the files, or with --check say which differ; 1 if any does."""
+def main() -> None:
+    """Write or check the files."""
     parser = argparse.ArgumentParser(prog="python manifests/prometheus/build.py", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file would change")
-    checks = parser.parse_args().check
+    parser.add_argument("--check", action="store_true", help="fail if a file differs instead of writing it")
+    check = parser.parse_args().check
     stale = [path for path, text in files().items() if not path.exists() or path.read_text() != text]
+    if check and stale:
+        names = ", ".join(path.name for path in stale)
+        sys.exit(f"{names} differ from manifests/prometheus: run `make manifests`")
     for path in stale:
-        if checks:
-            print(f"{path} is out of date: run `make manifests`", file=sys.stderr)
-        else:
-            path.write_text(files()[path])
-            print(f"wrote {path}")
-    return 1 if checks and stale else 0
+        path.write_text(files()[path])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
