@@ -10,7 +10,7 @@ BENCH ?=
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit contract system flake campaign bench judge-study crds dashboards lock cluster-up cluster-down clean
+.PHONY: help demo test check lint types unit contract system flake campaign bench judge-study crds dashboards manifests lock cluster-up cluster-down clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,10 @@ crds: $(VENV)/installed ## generate crds/ from the types
 
 dashboards: $(VENV)/installed ## generate manifests/dashboards/ from code
 	@$(BIN)/python manifests/dashboards/build.py
+
+manifests: $(VENV)/installed ## generate the Prometheus operator's kinds and the chart's files
+	@$(BIN)/python manifests/prometheus/monitors.py
+	@$(BIN)/python manifests/helm/chart.py
 
 lock: $(VENV)/installed ## resolve the lock files anew
 	@$(BIN)/python requirements/lock.py

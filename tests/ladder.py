@@ -66,6 +66,8 @@ STEPS: dict[str, list[list[str]]] = {
         [str(Path(sys.executable).with_name("lint-imports")), "--no-logo"],
         python("serving_api.crd", "--check"),
         [sys.executable, "manifests/dashboards/build.py", "--check"],
+        [sys.executable, "manifests/prometheus/monitors.py", "--check"],
+        [sys.executable, "manifests/helm/chart.py", "--check"],
     ],
     "types": [python("mypy")],
     "unit": [pytest("unit", "-m", "not system and not real_api", "-n", "2", "tests")],

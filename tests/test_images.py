@@ -176,7 +176,7 @@ def test_images_hold_what_was_tested() -> None:
     assert not any(pin.startswith("kopf==") for pin in pins("autoscaler.lock"))
 
 
-def test_the_readme_renames_the_images_of_the_base() -> None:
+def test_the_documentation_renames_the_images_of_the_base() -> None:
     """The kustomization that the documentation shows names exactly the images in use, with their tags."""
     text = (ROOT / "docs" / "install.md").read_text()
     shown = yaml.safe_load(text.split("```yaml\n# images\n")[1].split("```")[0])

@@ -1,4 +1,4 @@
-"""Write the chart's files from what kustomize renders: `.venv/bin/python manifests/helm/build.py [--check]`.
+"""Write the chart's files from what kustomize renders: `.venv/bin/python manifests/helm/chart.py [--check]`.
 
 CRDs and the Namespace are left out: Helm never upgrades the one, and `helm install --create-namespace` makes the other.
 """
@@ -67,7 +67,7 @@ def files() -> dict[str, str]:
 
 def main() -> None:
     """Write or check the chart's files."""
-    parser = argparse.ArgumentParser(prog="python manifests/helm/build.py", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python manifests/helm/chart.py", description=__doc__)
     parser.add_argument("--check", action="store_true", help="fail if a file differs instead of writing it")
     check = parser.parse_args().check
     stale = []

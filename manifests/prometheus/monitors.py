@@ -1,6 +1,6 @@
 """Say scrape-config.yaml and rules.yaml in kinds of the Prometheus operator.
 
-`.venv/bin/python manifests/prometheus/build.py [--check]` writes manifests/components/prometheus-operator.
+`.venv/bin/python manifests/prometheus/monitors.py [--check]` writes manifests/components/prometheus-operator.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def files() -> dict[Path, str]:
 
 def main() -> None:
     """Write or check the files."""
-    parser = argparse.ArgumentParser(prog="python manifests/prometheus/build.py", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python manifests/prometheus/monitors.py", description=__doc__)
     parser.add_argument("--check", action="store_true", help="fail if a file differs instead of writing it")
     check = parser.parse_args().check
     stale = [path for path, text in files().items() if not path.exists() or path.read_text() != text]
