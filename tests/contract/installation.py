@@ -69,10 +69,10 @@ class Admin:
         names = [*CRDS, *(f"{plural}.monitoring.coreos.com" for plural in MONITORING)]
         self.kubectl("wait", "--for=condition=Established", *(f"crd/{name}" for name in names))
 
-    def remove_kinds(self) -> None:
-        """Undo that."""
-        names = [*CRDS, *(f"{plural}.monitoring.coreos.com" for plural in MONITORING)]
-        self.kubectl("delete", "crd", "--ignore-not-found", *names)
+    def remove_kinds(self, *, ours: bool) -> None:
+        """Undo that; with `ours`, for our own kinds too."""
+        names = [f"{plural}.monitoring.coreos.com" for plural in MONITORING]
+        self.kubectl("delete", "crd", "--ignore-not-found", *names, *(CRDS if ours else ()))
 
 
 def monitoring_files() -> list[Path]:

@@ -15,7 +15,7 @@ from serving_api.names import API_VERSION, SERVICE_KIND, SYSTEM_NAMESPACE
 from serving_api.service import InferenceService
 from serving_operator.children.metadata import controller_reference
 from tests.contract import schemas
-from tests.contract.installation import CRDS, Admin
+from tests.contract.installation import Admin
 from tests.contract.programs import program
 from tests.manifests.rendering import MANIFESTS, OVERLAYS, ROOT, Id, Manifest, by_id, rendered
 from tests.manifests.test_overlays import with_kustomization
@@ -34,22 +34,19 @@ VALUES = {
 
 
 @pytest.fixture(scope="module")
-def admin(real_kubeconfig: str) -> Iterator[Admin]:
+def is_in_use(real_kubeconfig: str) -> bool:
+    """Whether the product is installed on the cluster: then it stays."""
+    return Admin(real_kubeconfig).has_the_product
+
+
+@pytest.fixture(scope="module")
+def admin(real_kubeconfig: str, is_in_use: bool) -> Iterator[Admin]:
     """The administrator, with our kinds and those of the Prometheus operator served; afterwards as before."""
     made = Admin(real_kubeconfig)
-    is_in_use = made.has_the_product
     made.serve_kinds()
     made.kubectl("apply", "--server-side", "-f", "manifests/base/namespace.yaml")
     yield made
-    if not is_in_use:
-        made.remove_kinds()
-
-
-@pytest.fixture
-def is_free(real_kubeconfig: str, request: pytest.FixtureRequest) -> None:
-    """Nobody uses the product here, so that it may be removed."""
-    if Admin(real_kubeconfig).has_the_product:
-        pytest.skip("the product is installed on this cluster, and would be removed")
+    made.remove_kinds(ours=not is_in_use)
 
 
 def template(*arguments: str, values: Manifest | None = None, namespace: str = SYSTEM_NAMESPACE) -> str:
@@ -210,8 +207,7 @@ def answers(admin: Admin, user: str, namespace: str, checks: list[Check]) -> lis
         for check in checks
     ]
     said = admin.kubectl("create", "-o", "yaml", "-f", "-", stdin=yaml.safe_dump_all(reviews))
-    (listing,) = yaml.load_all(said, yaml.CSafeLoader)
-    return [bool(item["status"].get("allowed")) for item in listing["items"]]
+    return [bool(answer["status"].get("allowed")) for answer in yaml.load_all(said, yaml.CSafeLoader)]
 
 
 def test_what_users_may_do_reaches_the_roles_of_the_cluster(admin: Admin) -> None:
@@ -233,13 +229,12 @@ def test_what_users_may_do_reaches_the_roles_of_the_cluster(admin: Admin) -> Non
     assert "command" not in verbs("edit")
 
 
-def test_nothing_is_left_after_the_uninstall(is_free: None, real_kubeconfig: str, tmp_path: Path) -> None:
+def test_nothing_is_left_after_the_uninstall(admin: Admin, is_in_use: bool, tmp_path: Path) -> None:
     """The commands of docs/install.md, in their order: services with their children, CRDs, programs with their Leases."""
-    admin = Admin(real_kubeconfig)
+    if is_in_use:
+        pytest.skip("the product is installed on this cluster, and would be removed")
     replicas = [{"name": f"serving-{name}", "count": 0} for name in ("operator", "autoscaler")]
     installed = with_kustomization(tmp_path, "base", replicas=replicas)
-    admin.kubectl("apply", "--server-side", "-k", "crds")
-    admin.kubectl("wait", "--for=condition=Established", *(f"crd/{name}" for name in CRDS))
     admin.apply(installed.values())
     admin.kubectl("create", "namespace", "c-uninstall")
     spec = {
