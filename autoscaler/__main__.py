@@ -188,6 +188,16 @@ def _existing(option: str, given: Path | None, configured: str | None) -> Path |
     return path
 
 
+def unready(*, is_stopping: bool, leads: bool, has_ticked: bool) -> str | None:
+    """Say why the process is not ready; it is while it stands by.
+
+    An upgrade ends the pod that holds the Lease only when the new one is ready, which waits for that Lease.
+    """
+    if is_stopping:
+        return "stopping"
+    return "waits for the first tick" if leads and not has_ticked else None
+
+
 async def serve(settings: Settings) -> int:
     """Lead and tick until told to stop; 1 if leadership was lost."""
     stop = asyncio.Event()
@@ -216,10 +226,9 @@ async def serve(settings: Settings) -> int:
             return f"no tick for {age:.0f} s" if age > 20 * settings.tick_seconds + 60 else None
 
         def ready() -> str | None:
-            # Ready while it stands by: an upgrade starts the new pod before it ends the one that holds the Lease.
-            if stop.is_set():
-                return "stopping"
-            return "waits for the first tick" if lease.is_held and loop.ticked_at is None else None
+            return unready(
+                is_stopping=stop.is_set(), leads=lease.is_held, has_ticked=loop.ticked_at is not None
+            )
 
         work = asyncio.create_task(_lead(lease, loop))
         async with endpoint(settings.host, settings.port, registry=registry, healthy=healthy, ready=ready):

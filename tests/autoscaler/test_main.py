@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from autoscaler.__main__ import arguments, settings_of
+from autoscaler.__main__ import arguments, settings_of, unready
 
 
 @pytest.mark.parametrize(
@@ -90,3 +90,17 @@ def test_nothing_said_is_the_usual_place(monkeypatch: pytest.MonkeyPatch) -> Non
 
     assert settings.prometheus.url == "http://prometheus.monitoring.svc:9090"
     assert (settings.matcher, settings.tick_seconds, settings.namespaces) == ("", 5, ())
+
+
+@pytest.mark.parametrize(
+    ("is_stopping", "leads", "has_ticked", "why"),
+    [
+        (False, False, False, None),
+        (False, True, False, "waits for the first tick"),
+        (False, True, True, None),
+        (True, True, True, "stopping"),
+    ],
+)
+def test_who_stands_by_is_ready(is_stopping: bool, leads: bool, has_ticked: bool, why: str | None) -> None:
+    """A pod that waits for the Lease is ready, or an upgrade would wait for it for ever; a leader is once it has ticked."""
+    assert unready(is_stopping=is_stopping, leads=leads, has_ticked=has_ticked) == why
