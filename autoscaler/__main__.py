@@ -12,6 +12,7 @@ import sys
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.process_collector import ProcessCollector
@@ -19,6 +20,7 @@ from prometheus_client.process_collector import ProcessCollector
 from autoscaler.loop import Loop, first_to_end
 from autoscaler.metrics import Metrics
 from serving_api.names import AUTOSCALER, SYSTEM_NAMESPACE
+from serving_io import configuration
 from serving_io.cluster import Cluster
 from serving_io.connection import ConfigurationError
 from serving_io.endpoint import endpoint, listen_address
@@ -27,8 +29,11 @@ from serving_io.lease import Lease
 from serving_io.prometheus import Prometheus, PrometheusAccess
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 DEFAULT_PORT = 8080
+DEFAULT_PROMETHEUS_URL = "http://prometheus.monitoring.svc:9090"
+DEFAULT_TICK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -52,10 +57,17 @@ def arguments() -> argparse.ArgumentParser:
         "latency objective.",
     )
     parser.add_argument(
+        "--config",
+        type=Path,
+        default=os.environ.get("CONFIG_FILE") or None,
+        metavar="FILE",
+        help="the administrator's configuration (docs/install.md); flags and environment go before it (default: $CONFIG_FILE)",
+    )
+    parser.add_argument(
         "--prometheus-url",
-        default=os.environ.get("PROMETHEUS_URL") or "http://prometheus.monitoring.svc:9090",
+        default=os.environ.get("PROMETHEUS_URL"),
         metavar="URL",
-        help="where Prometheus is, http://HOST:PORT (default: $PROMETHEUS_URL, else %(default)s)",
+        help=f"where Prometheus is, http://HOST:PORT (default: $PROMETHEUS_URL, else {DEFAULT_PROMETHEUS_URL})",
     )
     parser.add_argument(
         "--prometheus-bearer-token-file",
@@ -78,23 +90,21 @@ def arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--prometheus-matcher",
-        default="",
         metavar="MATCHER",
         help="label matcher added to every query, for example 'cluster=\"a\"'",
     )
     parser.add_argument(
         "--tick-seconds",
         type=float,
-        default=5.0,
         metavar="SECONDS",
-        help="time between decisions, 1 to 60 (default 5)",
+        help=f"time between decisions, 1 to 60 (default {DEFAULT_TICK_SECONDS:g})",
     )
     parser.add_argument(
         "--namespace",
         action="append",
         default=[],
         metavar="NAME",
-        help="namespace to work in; may be repeated; all if absent",
+        help="namespace to work in; may be repeated; all if absent (default: $WATCH_NAMESPACE, separated by commas)",
     )
     parser.add_argument(
         "--lease-namespace",
@@ -112,47 +122,80 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def settings_of(parsed: argparse.Namespace) -> Settings:
-    """Check what was given. Raises `ValueError` with the option and the remedy."""
-    if not 1 <= parsed.tick_seconds <= 60:
-        raise ValueError(f"--tick-seconds {parsed.tick_seconds:g}: must be from 1 to 60")
-    if not parsed.prometheus_url.startswith(("http://", "https://")):
+    """Check what was given, and take the rest from the configuration file. Raises `ValueError` with the option and the remedy."""
+    configured = configuration.read(parsed.config)
+    stated = configured.prometheus
+    tick_seconds = _first(parsed.tick_seconds, configured.autoscaler.tick_seconds, DEFAULT_TICK_SECONDS)
+    if not 1 <= tick_seconds <= 60:
+        raise ValueError(f"--tick-seconds {tick_seconds:g}: must be from 1 to 60")
+    url = parsed.prometheus_url or stated.url or DEFAULT_PROMETHEUS_URL
+    if not url.startswith(("http://", "https://")):
         raise ValueError(
-            f"--prometheus-url {parsed.prometheus_url!r}: must be http://HOST:PORT or https://HOST:PORT; "
+            f"--prometheus-url {url!r}: must be http://HOST:PORT or https://HOST:PORT; "
             "give the option or set PROMETHEUS_URL"
         )
     headers = {}
-    for stated in parsed.prometheus_header:
-        name, equals, value = stated.partition("=")
+    for header in parsed.prometheus_header:
+        name, equals, value = header.partition("=")
         if not equals or not name:
-            raise ValueError(f"--prometheus-header {stated!r}: must be NAME=VALUE")
+            raise ValueError(f"--prometheus-header {header!r}: must be NAME=VALUE")
         headers[name] = value
-    for option, path in (
-        ("--prometheus-bearer-token-file", parsed.prometheus_bearer_token_file),
-        ("--prometheus-ca-file", parsed.prometheus_ca_file),
-    ):
-        if path is not None and not path.is_file():
-            raise ValueError(f"{option} {path}: there is no such file")
-    if any(character in parsed.prometheus_matcher for character in "{}[]()"):
-        raise ValueError(
-            f"--prometheus-matcher {parsed.prometheus_matcher!r}: must be a label matcher without brackets, "
-            'such as cluster="a"'
+    token_file, ca_file = (
+        _existing(f"--prometheus-{name}-file", given, said)
+        for name, given, said in (
+            ("bearer-token", parsed.prometheus_bearer_token_file, stated.bearer_token_file),
+            ("ca", parsed.prometheus_ca_file, stated.ca_file),
         )
+    )
+    matcher = _first(parsed.prometheus_matcher, stated.matcher, "")
+    if any(character in matcher for character in "{}[]()"):
+        raise ValueError(
+            f'--prometheus-matcher {matcher!r}: must be a label matcher without brackets, such as cluster="a"'
+        )
+    watched = os.environ.get("WATCH_NAMESPACE", "").split(",")
+    namespaces = (
+        parsed.namespace or [name.strip() for name in watched if name.strip()] or configured.namespaces
+    )
     host, port = listen_address(parsed.listen, DEFAULT_PORT)
     return Settings(
         prometheus=PrometheusAccess(
-            parsed.prometheus_url,
-            bearer_token_file=parsed.prometheus_bearer_token_file,
-            ca_file=parsed.prometheus_ca_file,
-            headers=headers,
-            timeout_seconds=min(parsed.tick_seconds, 5.0),
+            url,
+            bearer_token_file=token_file,
+            ca_file=ca_file,
+            headers=headers or stated.headers,
+            timeout_seconds=min(tick_seconds, 5.0),
         ),
-        matcher=parsed.prometheus_matcher,
-        tick_seconds=parsed.tick_seconds,
-        namespaces=tuple(parsed.namespace),
+        matcher=matcher,
+        tick_seconds=tick_seconds,
+        namespaces=tuple(namespaces),
         lease_namespace=parsed.lease_namespace,
         host=host,
         port=port,
     )
+
+
+def _first(given: T | None, configured: T | None, default: T) -> T:
+    """What the command line says, else the file, else the default."""
+    if given is not None:
+        return given
+    return default if configured is None else configured
+
+
+def _existing(option: str, given: Path | None, configured: str | None) -> Path | None:
+    path = given or (Path(configured) if configured else None)
+    if path is not None and not path.is_file():
+        raise ValueError(f"{option} {path}: there is no such file")
+    return path
+
+
+def unready(*, is_stopping: bool, leads: bool, has_ticked: bool) -> str | None:
+    """Say why the process is not ready; it is while it stands by.
+
+    An upgrade ends the pod that holds the Lease only when the new one is ready, which waits for that Lease.
+    """
+    if is_stopping:
+        return "stopping"
+    return "waits for the first tick" if leads and not has_ticked else None
 
 
 async def serve(settings: Settings) -> int:
@@ -189,10 +232,8 @@ async def serve(settings: Settings) -> int:
             return f"no tick for {age:.0f} s" if age > 20 * settings.tick_seconds + 60 else None
 
         def ready() -> str | None:
-            return (
-                None
-                if lease.is_held and loop.ticked_at is not None
-                else "waits for the Lease or the first tick"
+            return unready(
+                is_stopping=stop.is_set(), leads=lease.is_held, has_ticked=loop.ticked_at is not None
             )
 
         work = asyncio.create_task(_lead(lease, loop))

@@ -17,7 +17,7 @@ from pathlib import Path
 from localcluster.environments import EnvironmentBuildError, ensure_environment
 from localcluster.paths import GO_MODULE, REQUIREMENTS
 from localcluster.progress import Progress, clock
-from localcluster.versions import KUBERNETES, PROMETHEUS, Version, version_of
+from localcluster.versions import HELM, KUBECONFORM, KUBERNETES, PROMETHEUS, Version, version_of
 
 GO_LOCK = REQUIREMENTS / "go.lock"
 
@@ -52,6 +52,16 @@ SOURCES = {
     "etcd": Source(GO_MODULE, "./etcd"),
     **{name: _kubernetes(name) for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler")},
     **{name: _prometheus(name) for name in ("prometheus", "promtool")},
+    "helm": Source(
+        GO_MODULE / "helm",
+        "helm.sh/helm/v4/cmd/helm",
+        stamps=(("helm.sh/helm/v4/internal/version.version", HELM),),
+    ),
+    "kubeconform": Source(
+        GO_MODULE / "kubeconform",
+        "github.com/yannh/kubeconform/cmd/kubeconform",
+        stamps=(("main.version", KUBECONFORM),),
+    ),
 }
 
 

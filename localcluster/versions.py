@@ -1,4 +1,4 @@
-"""Releases that the local cluster runs, and how far a found program may be from them."""
+"""Releases that the local cluster and the tests of manifests run, and how far a found program may be from them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ ETCD = "v3.7.3"
 GATEWAY_API = "v1.7.0"
 GATEWAY_API_SUM = "h1:duVnm7nO6oXfMMUWfcDoBph47CYR/ME3NGxccOVglaY="
 PROMETHEUS = "v3.16.0"
+HELM = "v4.3.1"
+KUBECONFORM = "v0.8.0"
 
 ACCEPTED_MINORS = (35, 36, 37)
 """The three newest minors of Kubernetes 1."""

@@ -11,7 +11,8 @@ LOCKS = {
     "dev.lock": ["pyproject.toml", "--extra", "local", "--extra", "dev"],
     "bench.lock": ["pyproject.toml", "--extra", "bench", "--constraint", "requirements/dev.lock"],
     # What goes into the images: the very versions that were tested.
-    "runtime.lock": ["pyproject.toml", "--constraint", "requirements/dev.lock"],
+    "operator.lock": ["requirements/operator.in", "--constraint", "requirements/dev.lock"],
+    "autoscaler.lock": ["requirements/autoscaler.in", "--constraint", "requirements/dev.lock"],
     "build.lock": ["requirements/build.in", "--constraint", "requirements/dev.lock"],
     "go.lock": ["requirements/go.in"],
     "model-server.lock": ["requirements/model-server.in"],

@@ -200,44 +200,50 @@ Hostname = Annotated[
 class Route(Model):
     """How requests reach the service from outside."""
 
-    parent_refs: Annotated[
-        list[ParentReference],
-        Field(
-            min_length=1,
-            max_length=8,
-            json_schema_extra=rules(
-                rule(
-                    "self.all(a, self.exists_one(b, a.name == b.name && "
-                    "(has(a.__namespace__) ? a.__namespace__ : '') == (has(b.__namespace__) ? b.__namespace__ : '') && "
-                    "(has(a.sectionName) ? a.sectionName : '') == (has(b.sectionName) ? b.sectionName : '') && "
-                    "(has(a.port) ? a.port : 0) == (has(b.port) ? b.port : 0)))",
-                    "entries must differ in name, namespace, sectionName or port",
-                ),
-                rule(
-                    "self.all(a, self.all(b, a.name != b.name || "
-                    "(has(a.__namespace__) ? a.__namespace__ : '') != (has(b.__namespace__) ? b.__namespace__ : '') || "
-                    "(has(a.sectionName) == has(b.sectionName) && has(a.port) == has(b.port))))",
-                    "entries for one Gateway must all set sectionName, or port, or neither",
-                ),
-            ),
-        ),
-    ]
-    """Gateways that the route attaches to."""
-    hostnames: Annotated[
-        list[Hostname],
-        Field(
-            min_length=1,
-            max_length=16,
-            json_schema_extra=rules(
-                rule("self.all(h, self.exists_one(o, o == h))", "hostnames must be unique"),
-                rule(
-                    r"self.all(h, !h.matches('^[0-9]+(\\.[0-9]+){3}$'))",
-                    "an IP address is no hostname",
+    parent_refs: (
+        Annotated[
+            list[ParentReference],
+            Field(
+                min_length=1,
+                max_length=8,
+                json_schema_extra=rules(
+                    rule(
+                        "self.all(a, self.exists_one(b, a.name == b.name && "
+                        "(has(a.__namespace__) ? a.__namespace__ : '') == (has(b.__namespace__) ? b.__namespace__ : '') && "
+                        "(has(a.sectionName) ? a.sectionName : '') == (has(b.sectionName) ? b.sectionName : '') && "
+                        "(has(a.port) ? a.port : 0) == (has(b.port) ? b.port : 0)))",
+                        "entries must differ in name, namespace, sectionName or port",
+                    ),
+                    rule(
+                        "self.all(a, self.all(b, a.name != b.name || "
+                        "(has(a.__namespace__) ? a.__namespace__ : '') != (has(b.__namespace__) ? b.__namespace__ : '') || "
+                        "(has(a.sectionName) == has(b.sectionName) && has(a.port) == has(b.port))))",
+                        "entries for one Gateway must all set sectionName, or port, or neither",
+                    ),
                 ),
             ),
-        ),
-    ]
-    """Host names that requests carry."""
+        ]
+        | None
+    ) = None
+    """Gateways that the route attaches to; if absent those of the administrator's configuration."""
+    hostnames: (
+        Annotated[
+            list[Hostname],
+            Field(
+                min_length=1,
+                max_length=16,
+                json_schema_extra=rules(
+                    rule("self.all(h, self.exists_one(o, o == h))", "hostnames must be unique"),
+                    rule(
+                        r"self.all(h, !h.matches('^[0-9]+(\\.[0-9]+){3}$'))",
+                        "an IP address is no hostname",
+                    ),
+                ),
+            ),
+        ]
+        | None
+    ) = None
+    """Host names that requests carry; if absent one by the template of the administrator's configuration."""
 
 
 _AUTO = "!has(self.scaling.class) || self.scaling.class == 'Auto'"

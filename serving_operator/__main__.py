@@ -101,7 +101,7 @@ class Operator:
                 await self._informer.join()
 
     async def _work(self, cluster: Cluster, lost: asyncio.Task[None], stopped: asyncio.Task[bool]) -> int:
-        config, cache, queue = self.config, Cache(), self._queue
+        config, cache, queue = self.config, Cache(self.config.settings.route), self._queue
         preparing = asyncio.create_task(self._prepare(cluster, cache), name="prepare")
         async with _cancelled_at_the_end(preparing):
             await asyncio.wait({preparing, lost, stopped}, return_when=asyncio.FIRST_COMPLETED)

@@ -11,15 +11,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 
+from serving_api.configuration import RouteConfiguration
 from serving_api.names import SERVICE_KIND, SERVICE_LABEL, ServiceKey
 from serving_io.kinds import CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, GATEWAY, POD
 from serving_operator.children.revision import attempt_is_ours
 from serving_operator.ownership import Ownership, classify, controller_of
+from serving_operator.routes import with_defaults
 from serving_operator.watched import CHILD_KINDS, kept
 from serving_operator.world import Manifest, ObjectId, World
 
 DEFAULT_REPLICAS = 1
 REMEMBERED_REVISIONS = 20
+NO_DEFAULTS = RouteConfiguration()
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
@@ -35,7 +38,8 @@ class Place(NamedTuple):
 class Cache:
     """Objects by place. All of it lives in one event loop; nothing here waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, route: RouteConfiguration = NO_DEFAULTS) -> None:
+        self._route = route
         self._objects: dict[Place, Manifest] = {}
         self._places_of_kind: dict[str, set[Place]] = defaultdict(set)
         self._places_of_service: dict[ServiceKey, set[Place]] = defaultdict(set)
@@ -176,7 +180,7 @@ class Cache:
             endpoint_slices=tuple(sorted(slices, key=_name)),
             gateways={
                 at: gateway
-                for at in _gateways_of(service)
+                for at in self._gateways_of(service)
                 if (gateway := self._objects.get(Place(GATEWAY.name, *at))) is not None
             },
             quotas=quotas,
@@ -191,7 +195,7 @@ class Cache:
     def _link(self, place: Place, manifest: Manifest) -> set[ServiceKey]:
         if place.kind == SERVICE_KIND:
             key = ServiceKey(place.namespace, place.name)
-            for gateway in _gateways_of(manifest):
+            for gateway in self._gateways_of(manifest):
                 self._services_of_gateway[gateway].add(key)
             return {key}
         if place.kind == GATEWAY.name:
@@ -206,7 +210,7 @@ class Cache:
     def _unlink(self, place: Place, manifest: Manifest) -> set[ServiceKey]:
         if place.kind == SERVICE_KIND:
             key = ServiceKey(place.namespace, place.name)
-            for gateway in _gateways_of(manifest):
+            for gateway in self._gateways_of(manifest):
                 _discard(self._services_of_gateway, gateway, key)
             return {key}
         if place.kind == GATEWAY.name:
@@ -215,6 +219,14 @@ class Cache:
         for key in concerned:
             _discard(self._places_of_service, key, place)
         return concerned
+
+    def _gateways_of(self, service: Manifest) -> set[tuple[str, str]]:
+        """Namespaces and names of the Gateways that the service asks for, or gets by default."""
+        metadata, asked = service["metadata"], (service.get("spec") or {}).get("route")
+        parents = (
+            with_defaults(asked, metadata, self._route).get("parentRefs") or () if asked is not None else ()
+        )
+        return {(p.get("namespace") or metadata["namespace"], p["name"]) for p in parents if p.get("name")}
 
     def _remove(self, place: Place) -> set[ServiceKey]:
         manifest = self._objects.pop(place, None)
@@ -263,14 +275,6 @@ def _services_of(place: Place, manifest: Manifest) -> Iterator[ServiceKey]:
     owner = controller_of(manifest)
     if owner is not None and owner.get("kind") == SERVICE_KIND and owner.get("name"):
         yield ServiceKey(place.namespace, str(owner["name"]))
-
-
-def _gateways_of(service: Manifest) -> set[tuple[str, str]]:
-    parents = ((service.get("spec") or {}).get("route") or {}).get("parentRefs") or ()
-    namespace = service["metadata"]["namespace"]
-    return {
-        (parent.get("namespace") or namespace, parent["name"]) for parent in parents if parent.get("name")
-    }
 
 
 def _discard(index: dict[_K, set[_V]], key: _K, value: _V) -> None:

@@ -8,8 +8,11 @@ import socket
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from serving_api.configuration import Configuration
+from serving_io import configuration
 from serving_io.endpoint import listen_address
 from serving_io.prometheus import PrometheusAccess
 from serving_operator.options import DEFAULT_PORT, OPTIONS, Option, read
@@ -37,10 +40,19 @@ class Config:
 
 
 def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> Config:
-    """Read flags, with the environment for what they leave out. Exits with a message that names what is wrong."""
+    """Read flags, what they leave out from the environment, and what that leaves out from the configuration file.
+
+    Exits with a message that names what is wrong.
+    """
     parser = _parser()
-    stated = vars(parser.parse_args(arguments))
-    values = {option.name: _value(parser, option, stated, environ) for option in OPTIONS}
+    flags = vars(parser.parse_args(arguments))
+    file = flags["config"] or environ.get("CONFIG_FILE")
+    try:
+        administrator = configuration.read(Path(file) if file else None)
+    except ValueError as error:
+        parser.error(str(error))
+    configured = _configured(administrator)
+    values = {option.name: _value(parser, option, flags, environ, configured) for option in OPTIONS}
     try:
         host, port = listen_address(values["listen"] or None, DEFAULT_PORT, environ)
     except ValueError as error:
@@ -61,6 +73,8 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
             min_ready_seconds=values["min-ready-seconds"],
             drain_seconds=values["drain-seconds"],
             stable_broken_seconds=values["stable-broken-seconds"],
+            route=administrator.route,
+            accelerators=tuple(administrator.accelerators),
         ),
         prometheus=PrometheusAccess(
             values["prometheus-url"],
@@ -73,6 +87,20 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
         else None,
         prometheus_matcher=values["prometheus-matcher"],
     )
+
+
+def _configured(administrator: Configuration) -> dict[str, str]:
+    """Return what the file says of options, by their names and as their texts."""
+    prometheus = administrator.prometheus
+    stated = {
+        "namespace": ",".join(administrator.namespaces),
+        "prometheus-url": prometheus.url,
+        "prometheus-bearer-token-file": prometheus.bearer_token_file,
+        "prometheus-ca-file": prometheus.ca_file,
+        "prometheus-header": "\n".join(f"{name}={value}" for name, value in prometheus.headers.items()),
+        "prometheus-matcher": prometheus.matcher,
+    } | {name.replace("_", "-"): value for name, value in administrator.operator.model_dump().items()}
+    return {name: str(value) for name, value in stated.items() if value not in (None, "")}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -96,13 +124,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _value(
-    parser: argparse.ArgumentParser, option: Option, stated: Mapping[str, Any], environ: Mapping[str, str]
+    parser: argparse.ArgumentParser,
+    option: Option,
+    flags: Mapping[str, Any],
+    environ: Mapping[str, str],
+    configured: Mapping[str, str],
 ) -> Any:
-    source, text = f"--{option.name}", stated[option.name]
+    source, text = f"--{option.name}", flags[option.name]
     if isinstance(text, list):
         text = "\n".join(text)
     if text is None and environ.get(option.variable):
         source, text = option.variable, environ[option.variable]
+    if text is None and option.name in configured:
+        source, text = f"{option.name} of the configuration", configured[option.name]
     if text is None:
         text = environ.get(option.fallback) or option.default
     try:

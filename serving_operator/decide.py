@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from serving_api.service import InferenceService
+from serving_operator import routes
 from serving_operator.ensure import Ensured, checked
 from serving_operator.repair import is_lost, repair
 from serving_operator.rollout import (
@@ -47,6 +48,7 @@ def decide(world: World, settings: Settings, now: datetime) -> Plan:
     """
     if world.service["metadata"].get("deletionTimestamp"):
         return Plan()
+    world = routes.resolved(world, settings.route)
     try:
         service = InferenceService.parse(world.service)
     except ValidationError as error:

@@ -41,6 +41,14 @@ class Option:
 
 OPTIONS = (
     Option(
+        "config",
+        "",
+        "the administrator's configuration (docs/install.md); flags and environment go before it",
+        "text",
+        "FILE",
+        environment="CONFIG_FILE",
+    ),
+    Option(
         "listen",
         "",
         f"address of /metrics, /healthz and /readyz; without it LISTEN_ADDRESS (host only) and port {DEFAULT_PORT}",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
+from serving_api.configuration import AcceleratorConfiguration, RouteConfiguration
 from serving_api.names import SYSTEM_NAMESPACE, ServiceKey
 from serving_operator.judge.windows import Evidence
 
@@ -31,6 +32,8 @@ class Settings:
     stable_broken_seconds: float = 30.0
     autoscaler_lease_seconds: float = 60.0
     revision_history_limit: int = 10
+    route: RouteConfiguration = field(default_factory=RouteConfiguration)
+    accelerators: tuple[AcceleratorConfiguration, ...] = ()
 
 
 DEFAULT_SETTINGS = Settings()
@@ -50,6 +53,8 @@ class World:
     # Objects of ours by name and label that do not carry our controller reference: adopted, waited for, or in conflict.
     strangers: Mapping[ObjectId, Manifest] = field(default_factory=dict)
     routes_served: bool = True
+    # Why the route that the spec asks for is not written, as a reason and a sentence.
+    route_refused: tuple[str, str] | None = None
     autoscaler_renewed: datetime | None = None
     # Facts that the API does not hold and a restart may lose: when something was first seen in its present state.
     since: Mapping[str, datetime] = field(default_factory=dict)

@@ -67,6 +67,8 @@ STEPS: dict[str, list[list[str]]] = {
         python("serving_api.crd", "--check"),
         python("manifests.dashboards.build", "--check"),
         python("manifests.prometheus.build", "--check"),
+        [sys.executable, "manifests/prometheus/monitors.py", "--check"],
+        [sys.executable, "manifests/helm/chart.py", "--check"],
     ],
     "types": [python("mypy")],
     "unit": [pytest("unit", "-m", "not system and not real_api", "-n", "2", "tests")],

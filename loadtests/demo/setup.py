@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -37,13 +39,23 @@ def stop_cluster(run_dir: Path) -> None:
     subprocess.run(command, cwd=REPOSITORY, start_new_session=True)
 
 
+def configuration(prometheus_url: str) -> str:
+    """Return the administrator's configuration on the local cluster, as JSON, which is YAML too."""
+    return json.dumps(
+        {
+            "prometheus": {"url": prometheus_url},
+            "operator": {"propagationDelaySeconds": PROPAGATION_DELAY_SECONDS},
+        }
+    )
+
+
 async def install(commands: Commands, prometheus_url: str) -> None:
     """Install operator and autoscaler as anyone would, and wait until both are ready."""
     existing = await commands.kubectl("-n serving-system get configmaps -o name")
     if "configmap/serving-config" not in existing.split():
         await commands.kubectl(
-            f"-n serving-system create configmap serving-config --from-literal=prometheusUrl={prometheus_url} "
-            f"--from-literal=propagationDelaySeconds={PROPAGATION_DELAY_SECONDS}"
+            "-n serving-system create configmap serving-config "
+            f"--from-literal=config.yaml={shlex.quote(configuration(prometheus_url))}"
         )
     await commands.kubectl("apply --server-side -k manifests/base")
     await commands.kubectl(

@@ -65,6 +65,8 @@ def pod_template(
         spec["topologySpreadConstraints"] = [
             constraint | selector for constraint in wire["topologySpreadConstraints"]
         ]
+    if defaults := _tolerations(spec, settings):
+        spec["tolerations"] = defaults
     return {
         "metadata": {
             "labels": (predictor.labels or {}) | child_labels(name, revision),
@@ -72,6 +74,21 @@ def pod_template(
         },
         "spec": spec,
     }
+
+
+def _tolerations(spec: Manifest, settings: Settings) -> list[Manifest]:
+    """Return the pod's own tolerations, and the administrator's for the accelerators that it asks for."""
+    own = list(spec.get("tolerations") or ())
+    asked = {
+        name
+        for container in spec["containers"]
+        for name in (container.get("resources") or {}).get("limits") or {}
+    }
+    for accelerator in settings.accelerators:
+        if accelerator.resource in asked:
+            given = (toleration.wire() for toleration in accelerator.tolerations)
+            own += [toleration for toleration in given if toleration not in own]
+    return own
 
 
 def has_accelerators(pod_template: Manifest) -> bool:

@@ -18,7 +18,7 @@ def route(
 ) -> Manifest:
     """Return the route that gives each `(revision, weight percent)` its share.
 
-    Whatever the API server would fill in is stated, so that an edit of it is seen. The service must have a route.
+    Whatever the API server would fill in is stated, so that an edit of it is seen. The service must have a route, complete.
     """
     spec = service.spec
     assert spec.route is not None
@@ -27,8 +27,8 @@ def route(
         "kind": "HTTPRoute",
         "metadata": metadata(service, service.key.name, annotations=annotations),
         "spec": {
-            "parentRefs": [_parent(parent) for parent in spec.route.parent_refs],
-            "hostnames": list(spec.route.hostnames),
+            "parentRefs": [_parent(parent) for parent in spec.route.parent_refs or ()],
+            "hostnames": list(spec.route.hostnames or ()),
             "rules": [
                 {
                     "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],

@@ -45,7 +45,7 @@ class PrometheusLike(Protocol):
 
 NOT_CONFIGURED: Final = Missing(
     "PrometheusNotConfigured",
-    "The operator was not told where Prometheus is; set prometheusUrl in the ConfigMap serving-config (or "
+    "The operator was not told where Prometheus is; set prometheus.url in the ConfigMap serving-config (or "
     "--prometheus-url) and restart it.",
     needs_person=True,
 )
@@ -235,7 +235,7 @@ def _failure(error: SignalUnavailable) -> Missing:
     if error.reason in ("Unreachable", "Timeout"):
         return Missing(
             "PrometheusUnreachable",
-            "Prometheus does not answer; check that it runs and that prometheusUrl names it. The operator's log has "
+            "Prometheus does not answer; check that it runs and that prometheus.url names it. The operator's log has "
             "the error.",
         )
     return Missing(

@@ -14,6 +14,8 @@ ROUTE_NOT_ASKED = "RouteNotAsked"
 
 def lack(observed: Observed) -> tuple[str, str]:
     """Return why there are no weights, as a reason, and what would give them, as a sentence."""
+    if observed.world.route_refused is not None:
+        return observed.world.route_refused
     if observed.world.routes_served:
         return ROUTE_NOT_ASKED, "Weights need a route: add spec.route with a Gateway and a hostname."
     return GATEWAY_API_MISSING, (

@@ -11,7 +11,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 def url(observed: Observed) -> str:
     """Return where requests are answered: by way of the first Gateway, or inside the cluster without one."""
     key, route = observed.world.key, observed.service.spec.route
-    if route is None or not observed.routed:
+    if route is None or not route.parent_refs or not route.hostnames or not observed.routed:
         return f"http://{key.name}.{key.namespace}.svc"
     parent = route.parent_refs[0]
     gateway = observed.world.gateways.get((parent.namespace or key.namespace, parent.name))

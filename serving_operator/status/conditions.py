@@ -114,6 +114,8 @@ def _runtime_outdated(observed: Observed, revision: str) -> Said | None:
 
 def route_programmed(observed: Observed) -> Said | None:
     """Every Gateway carries out the route as it is; nothing is said where none is asked for."""
+    if observed.world.route_refused is not None:
+        return Said("RouteProgrammed", "False", *observed.world.route_refused)
     if observed.service.spec.route is None:
         return None
     if not observed.world.routes_served:
@@ -175,6 +177,8 @@ def progress(
         if leaving:
             message = f"Revision {', '.join(leaving)} finishes its last requests and is removed then."
             return Said("Reconciling", "True", "Draining", message)
+        if observed.world.route_refused is not None:
+            return Said("Stalled", "True", *observed.world.route_refused)
         return None
     if move.waits_for_person:
         return None

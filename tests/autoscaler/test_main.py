@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from autoscaler.__main__ import arguments, settings_of
+from autoscaler.__main__ import arguments, settings_of, unready
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,49 @@ def test_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.host, settings.port) == ("127.0.0.9", 8080)
     assert settings.namespaces == ("one", "two")
     assert settings.lease_namespace == "elsewhere"
+
+
+def test_the_file_goes_behind_flags_and_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the administrator's file says holds where neither an option nor the environment says otherwise."""
+    for name in ("PROMETHEUS_URL", "WATCH_NAMESPACE"):
+        monkeypatch.delenv(name, raising=False)
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        "namespaces: [a, b]\n"
+        "prometheus: {url: http://file:9090, headers: {X-A: b}, matcher: 'cluster=\"a\"'}\n"
+        "autoscaler: {tickSeconds: 10}\n"
+    )
+    monkeypatch.setenv("CONFIG_FILE", str(file))
+
+    settings = settings_of(arguments().parse_args([]))
+
+    assert (settings.prometheus.url, settings.prometheus.headers) == ("http://file:9090", {"X-A": "b"})
+    assert (settings.matcher, settings.tick_seconds, settings.namespaces) == ('cluster="a"', 10, ("a", "b"))
+    monkeypatch.setenv("WATCH_NAMESPACE", "c")
+    stated = settings_of(arguments().parse_args(["--tick-seconds=3", "--prometheus-url=http://flag:9090"]))
+    assert (stated.tick_seconds, stated.prometheus.url, stated.namespaces) == (3, "http://flag:9090", ("c",))
+
+
+def test_nothing_said_is_the_usual_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without option, environment and file the autoscaler asks Prometheus where most clusters have it, every five seconds."""
+    for name in ("PROMETHEUS_URL", "CONFIG_FILE", "WATCH_NAMESPACE"):
+        monkeypatch.delenv(name, raising=False)
+
+    settings = settings_of(arguments().parse_args([]))
+
+    assert settings.prometheus.url == "http://prometheus.monitoring.svc:9090"
+    assert (settings.matcher, settings.tick_seconds, settings.namespaces) == ("", 5, ())
+
+
+@pytest.mark.parametrize(
+    ("is_stopping", "leads", "has_ticked", "why"),
+    [
+        (False, False, False, None),
+        (False, True, False, "waits for the first tick"),
+        (False, True, True, None),
+        (True, True, True, "stopping"),
+    ],
+)
+def test_who_stands_by_is_ready(is_stopping: bool, leads: bool, has_ticked: bool, why: str | None) -> None:
+    """A pod that waits for the Lease is ready, or an upgrade would wait for it for ever; a leader is once it has ticked."""
+    assert unready(is_stopping=is_stopping, leads=leads, has_ticked=has_ticked) == why

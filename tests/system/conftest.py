@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.demo.setup import PROPAGATION_DELAY_SECONDS
+from loadtests.demo.setup import configuration
 from localcluster.cluster import Cluster
 from serving_io import kinds
 from tests.clusters import own_run_dir
@@ -56,8 +56,7 @@ def install(made: Kube) -> None:
             SYSTEM,
             "configmap",
             "serving-config",
-            f"--from-literal=prometheusUrl={cluster.prometheus_url}",
-            f"--from-literal=propagationDelaySeconds={PROPAGATION_DELAY_SECONDS}",
+            f"--from-literal=config.yaml={configuration(cluster.prometheus_url)}",
         )
     made.kubectl("apply", "--server-side", "-k", "manifests/base")
     for name in ("serving-operator", "serving-autoscaler"):

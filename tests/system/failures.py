@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from loadtests.demo.setup import configuration
 from localcluster.cluster import Cluster
 from localcluster.running import read_status
 from serving_io import kinds
@@ -18,7 +19,6 @@ SYSTEM = "serving-system"
 OPERATOR = "serving-operator"
 AUTOSCALER = "serving-autoscaler"
 CONFIG = "serving-config"
-URL_KEY = "prometheusUrl"
 
 
 def kill_component(cluster: Cluster, name: str) -> None:
@@ -146,5 +146,5 @@ def prometheus_at(kube: Kube, url: str) -> Iterator[None]:
 
 
 def _configure(kube: Kube, url: str) -> None:
-    kube.patch(kinds.CONFIG_MAP, SYSTEM, CONFIG, {"data": {URL_KEY: url}})
+    kube.patch(kinds.CONFIG_MAP, SYSTEM, CONFIG, {"data": {"config.yaml": configuration(url)}})
     restart_program(kube, AUTOSCALER)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serving_api.configuration import parse
 from serving_api.revision import revision_of
 from serving_operator.children.pod import has_accelerators, pod_template
 from serving_operator.runtime import StoredModel, resolve
@@ -120,6 +121,29 @@ def test_everything_stated_arrives_in_the_pod() -> None:
     assert {"name": "claim-0", "mountPath": "/cache"} in model["volumeMounts"]
     assert made["metadata"]["labels"]["team"] == "search"
     assert made["metadata"]["annotations"]["example.com/owner"] == "search"
+
+
+def test_accelerators_bring_their_tolerations() -> None:
+    """The administrator's tolerations are added to the pod's own where it asks for the resource, and only there."""
+    taint = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+    own = {"key": "team", "operator": "Equal", "value": "search"}
+    entry = {"resource": "nvidia.com/gpu", "tolerations": [taint]}
+    configured = dataclasses.replace(
+        DEFAULT_SETTINGS, accelerators=tuple(parse({"accelerators": [entry]}).accelerators)
+    )
+
+    def tolerations(tolerated: list[dict[str, str]], **limits: str) -> list[dict[str, str]]:
+        container = {"image": "example.com/llm:1", "resources": {"limits": limits}}
+        made = service({"container": container, "tolerations": tolerated})
+        template = pod_template(
+            made, revision_of(made.spec.predictor), resolve(made.spec.predictor, "llama"), settings=configured
+        )
+        found: list[dict[str, str]] = template["spec"].get("tolerations", [])
+        return found
+
+    assert tolerations([own], **{"nvidia.com/gpu": "1"}) == [own, taint]
+    assert tolerations([taint], **{"nvidia.com/gpu": "1"}) == [taint]
+    assert tolerations([], cpu="1") == []
 
 
 def test_spreading_counts_the_pods_of_the_revision() -> None:

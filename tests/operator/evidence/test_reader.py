@@ -126,7 +126,7 @@ async def test_without_prometheus_it_says_so() -> None:
     assert evidence is not None
     assert evidence.missing is not None
     assert evidence.missing.reason == "PrometheusNotConfigured"
-    assert "prometheusUrl" in evidence.missing.message
+    assert "prometheus.url" in evidence.missing.message
 
 
 async def test_windows_without_a_scrape_are_told_apart() -> None:

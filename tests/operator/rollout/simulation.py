@@ -104,6 +104,7 @@ class Simulation:
         self, service: Manifest | None = None, *, demand: int = 3, routes_served: bool = True
     ) -> None:
         self.service = service or inference_service()
+        self.settings = SETTINGS
         self.objects: dict[ObjectId, Manifest] = {}
         self.pods: dict[str, Manifest] = {}
         self.now = START
@@ -230,7 +231,7 @@ class Simulation:
 
     def decide(self) -> Plan:
         """Ask the operator what it would do."""
-        return decide(self.world(), SETTINGS, self.now)
+        return decide(self.world(), self.settings, self.now)
 
     def reconcile(self, *, crash_after: int | None = None) -> int:
         """Let the operator look once and carry out its plan; returns the writes that changed something."""

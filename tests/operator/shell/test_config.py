@@ -67,6 +67,40 @@ def test_where_prometheus_is(tmp_path: Path) -> None:
     assert (by_environment.url, by_environment.headers) == ("http://p:9090", {"A": "b", "C": "d"})
 
 
+def test_the_file_goes_behind_flags_and_environment(tmp_path: Path) -> None:
+    """What the administrator's file says holds where neither a flag nor the environment says otherwise."""
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        "namespaces: [a, b]\n"
+        "prometheus: {url: http://file:9090, headers: {X-A: b=c}, matcher: 'cluster=\"a\"'}\n"
+        "route: {hostnameTemplate: '{name}.example.com'}\n"
+        "accelerators: [{resource: nvidia.com/gpu, tolerations: [{operator: Exists}]}]\n"
+        "operator: {workers: 3, resyncSeconds: 60, propagationDelaySeconds: 2.5, logLevel: debug}\n"
+    )
+
+    config = parse(["--workers=4"], {"CONFIG_FILE": str(file), "RESYNC_SECONDS": "90"})
+
+    assert config.namespaces == ("a", "b")
+    assert (config.workers, config.resync_seconds, config.log_level) == (4, 90, "debug")
+    assert config.settings.propagation_delay_seconds == 2.5
+    assert config.settings.route.hostname_template == "{name}.example.com"
+    assert [entry.resource for entry in config.settings.accelerators] == ["nvidia.com/gpu"]
+    assert config.prometheus is not None
+    assert (config.prometheus.url, config.prometheus.headers) == ("http://file:9090", {"X-A": "b=c"})
+    assert config.prometheus_matcher == 'cluster="a"'
+
+
+def test_a_file_named_in_the_file_must_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A token file that is not mounted is named together with where it was stated."""
+    file = tmp_path / "config.yaml"
+    file.write_text("prometheus: {url: http://p:9090, bearerTokenFile: /no/such}")
+
+    with pytest.raises(SystemExit):
+        parse(["--config", str(file)], {})
+
+    assert "prometheus-bearer-token-file of the configuration '/no/such'" in capsys.readouterr().err
+
+
 def test_leases_are_where_the_pod_is() -> None:
     """The namespace of the Leases is the pod's own unless one is stated."""
     pod = {"POD_NAMESPACE": "ml-system"}
@@ -96,6 +130,7 @@ def test_two_processes_of_one_pod_are_two_candidates() -> None:
         (["--prometheus-ca-file", "/nowhere"], {}, "expected the path of a file that exists"),
         (["--prometheus-header", "x"], {}, "--prometheus-header 'x': expected NAME=VALUE"),
         (["--prometheus-matcher", "{a}"], {}, "expected a label matcher without brackets"),
+        (["--config", "/nowhere/config.yaml"], {}, "/nowhere/config.yaml: there is no such file"),
         (["--name", "x"], {}, "unrecognized arguments"),
     ],
 )

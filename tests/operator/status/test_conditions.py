@@ -3,11 +3,13 @@
 import copy
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from serving_api.configuration import parse
 from serving_operator.judge.windows import Missing, Window
 from serving_operator.world import Manifest, ObjectId
 from tests.operator.rollout import rolling_back as rolling
@@ -324,6 +326,17 @@ def unreadable() -> Simulation:
     return cluster
 
 
+def forbidden() -> Simulation:
+    """The host name is edited to one that is another team's."""
+    cluster = settled()
+    route = parse({"route": {"allowed": [{"namespaces": ["*"], "hostnameSuffixes": ["digits.test"]}]}}).route
+    cluster.settings = replace(cluster.settings, route=route)
+    edited = inference_service()
+    edited["spec"]["route"]["hostnames"] = ["other.test"]
+    cluster.apply(edited)
+    return after(cluster, 5)
+
+
 STATES: dict[str, Callable[[], Simulation]] = {
     "first revision starts": lambda: after(Simulation(), 1),
     "first revision is routed to": _served_by_first,
@@ -400,6 +413,10 @@ STATES: dict[str, Callable[[], Simulation]] = {
     "the Gateway API goes during a canary": gateway_api_goes,
     "no route asked for": lambda: after(Simulation(unrouted()), 20),
     "no route asked for, canary waits for its label": unrouted_canary,
+    "an edited route is not allowed": forbidden,
+    "a first route lacks its Gateways": lambda: after(
+        Simulation(inference_service(route={"hostnames": ["digits.test"]})), 20
+    ),
     "record and Deployment lost": lost,
     "spec that cannot be read": unreadable,
 }
