@@ -11,7 +11,7 @@ MUTATION ?=
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit contract system flake campaign mutation bench judge-study crds dashboards rules manifests lock cluster-up cluster-down clean
+.PHONY: help demo test check lint types unit contract system flake campaign mutation bench judge-study crds dashboards manifests lock cluster-up cluster-down clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,10 +73,8 @@ crds: $(VENV)/installed ## generate crds/ from the types
 dashboards: $(VENV)/installed ## generate manifests/dashboards/ from code
 	@$(BIN)/python -m manifests.dashboards.build
 
-rules: $(VENV)/installed ## generate the recording rules, and all rules for prometheus-operator
+manifests: $(VENV)/installed ## generate the recording rules, the Prometheus operator's kinds and the chart's files
 	@$(BIN)/python -m manifests.prometheus.build
-
-manifests: $(VENV)/installed ## generate the Prometheus operator's kinds and the chart's files
 	@$(BIN)/python manifests/prometheus/monitors.py
 	@$(BIN)/python manifests/helm/chart.py
 

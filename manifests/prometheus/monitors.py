@@ -1,4 +1,4 @@
-"""Say scrape-config.yaml and rules.yaml in kinds of the Prometheus operator.
+"""Say the scrape configuration and the rules in kinds of the Prometheus operator.
 
 `.venv/bin/python manifests/prometheus/monitors.py [--check]` writes manifests/components/prometheus-operator.
 """
@@ -18,6 +18,7 @@ from serving_api.names import AUTOSCALER, OPERATOR, SYSTEM_NAMESPACE
 HERE = Path(__file__).parent
 TARGET = HERE.parent / "components" / "prometheus-operator"
 HEAD = "# Written by `make manifests` from manifests/prometheus/{}; `make lint` compares.\n"
+RULES = ("rules.yaml", "objectives.yaml", "alerts.yaml")
 SCRAPE_INTERVAL = "15s"
 """The rules' windows of 60 s hold four scrapes."""
 
@@ -61,10 +62,11 @@ def _object(kind: str, name: str, spec: Manifest) -> Manifest:
 def files() -> dict[Path, str]:
     """Return what is to be written, by path."""
     jobs = yaml.safe_load((HERE / "scrape-config.yaml").read_text())["scrape_configs"]
-    rules = _object("PrometheusRule", "serving-rules", yaml.safe_load((HERE / "rules.yaml").read_text()))
+    groups = [group for name in RULES for group in yaml.safe_load((HERE / name).read_text())["groups"]]
+    rules = _object("PrometheusRule", "serving-rules", {"groups": groups})
     made = {
         "monitors.yaml": ("scrape-config.yaml", [monitor(job) for job in jobs]),
-        "rules.yaml": ("rules.yaml", [rules]),
+        "rules.yaml": (", ".join(RULES), [rules]),
     }
     return {
         TARGET / name: HEAD.format(source) + yaml.safe_dump_all(objects, sort_keys=False, width=120)

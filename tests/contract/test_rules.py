@@ -40,7 +40,7 @@ def test_alerts_fire_when_they_should(promtool: Path) -> None:
 
 def test_rules_are_valid(promtool: Path, tmp_path: Path) -> None:
     """Every file that Prometheus loads, and what prometheus-operator makes of its form of them."""
-    wrapped = yaml.safe_load((RULES / "prometheus-operator.yaml").read_text())
+    wrapped = yaml.safe_load((RULES.parent / "components" / "prometheus-operator" / "rules.yaml").read_text())
     unwrapped = tmp_path / "unwrapped.yaml"
     unwrapped.write_text(yaml.safe_dump(wrapped["spec"]))
     for checked in (*(RULES / f"{name}.yaml" for name in ("rules", "objectives", "alerts")), unwrapped):

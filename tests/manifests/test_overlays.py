@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from manifests.prometheus.monitors import RULES
 from serving_api.names import AUTOSCALER, OPERATOR, SYSTEM_NAMESPACE
 from tests.manifests.rendering import (
     KUBECTL,
@@ -215,4 +216,5 @@ def test_monitors_say_what_the_scrape_configuration_says() -> None:
         ]
         assert endpoint.get("honorLabels", False) == job.get("honor_labels", False)
     rule = objects[Id(("PrometheusRule", SYSTEM_NAMESPACE, "serving-rules"))]["spec"]
-    assert rule == yaml.safe_load((MANIFESTS / "prometheus" / "rules.yaml").read_text())
+    files = [yaml.safe_load((MANIFESTS / "prometheus" / name).read_text()) for name in RULES]
+    assert rule == {"groups": [group for file in files for group in file["groups"]]}
