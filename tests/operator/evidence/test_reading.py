@@ -30,7 +30,7 @@ from tests.operator.evidence.worlds import (
 
 PAIR = ({"prometheus_replica": "a"}, {"prometheus_replica": "b"})
 AWAY = (
-    "Prometheus does not answer; check that it runs and that prometheusUrl names it. "
+    "Prometheus does not answer; check that it runs and that prometheus.url names it. "
     "The operator's log has the error."
 )
 Minute = tuple[int, int, int, int, int]
