@@ -66,8 +66,8 @@ FLEET = Board(
             "none",
             (
                 Query(
-                    f'max by (namespace, service, condition, reason) (serving_autoscaler_condition{{condition=~"{LIMITS}"}} == 1)'
-                    ' or max by (namespace, service, condition, reason) (serving_autoscaler_condition{condition="SignalsAvailable"} == 0)'
+                    f'max by (namespace, service, autoscaler, condition, reason) (serving_autoscaler_condition{{condition=~"{LIMITS}"}} == 1)'
+                    ' or max by (namespace, service, autoscaler, condition, reason) (serving_autoscaler_condition{condition="SignalsAvailable"} == 0)'
                     f' or max by (namespace, service, condition, reason) (serving_condition{{condition=~"{TROUBLES}"}} == 1)',
                     "is so",
                     unit="bool_yes_no",
