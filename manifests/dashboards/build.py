@@ -18,7 +18,9 @@ BOARDS = {"fleet.json": FLEET, "scaling.json": SCALING, "rollout.json": ROLLOUT,
 
 def main() -> None:
     """Write or check the dashboard files."""
-    parser = argparse.ArgumentParser(prog="python -m manifests.dashboards.build", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog=".venv/bin/python -m manifests.dashboards.build", description=__doc__
+    )
     parser.add_argument("--check", action="store_true", help="fail if a file differs instead of writing it")
     check = parser.parse_args().check
     for name, board in BOARDS.items():

@@ -16,7 +16,9 @@ HERE = Path(__file__).parent
 
 def main() -> None:
     """Write or check the file."""
-    parser = argparse.ArgumentParser(prog=".venv/bin/python -m manifests.prometheus.build", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog=".venv/bin/python -m manifests.prometheus.build", description=__doc__
+    )
     parser.add_argument("--check", action="store_true", help="fail if a file differs instead of writing it")
     check = parser.parse_args().check
     path, text = HERE / "rules.yaml", rules_yaml()
