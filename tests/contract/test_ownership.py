@@ -171,6 +171,22 @@ async def test_replicas_are_handed_over(api: Api) -> None:
     assert "f:replicas" not in owned(reply.body, "alpha")["f:spec"]  # type: ignore[index]
 
 
+async def test_scale_splits_what_a_creation_owns(api: Api) -> None:
+    """Whoever created an object has two entries after an apply on /scale by another: of replicas, and of the rest."""
+    await api.ask("POST", api.path("deployments"), deployment(replicas=1), fieldManager="alpha")
+    await api.apply("deployments", scale("d", 1), "beta", subresource="scale")
+    live = await api.ask("GET", api.path("deployments", "d"))
+    specs = [
+        set(entry["fieldsV1"]["f:spec"])
+        for entry in live.body["metadata"]["managedFields"]
+        if (entry["manager"], entry["operation"], entry.get("subresource")) == ("alpha", "Update", None)
+    ]
+
+    assert {"f:replicas"} in specs
+    assert sorted("f:template" in fields for fields in specs) == [False, True]
+    assert all(fields == {"f:replicas"} or "f:replicas" not in fields for fields in specs)
+
+
 async def test_changed_apply_on_scale_takes_replicas(api: Api) -> None:
     """A forced apply on /scale of another number takes the field from its owner."""
     await api.apply("deployments", deployment(replicas=1))
