@@ -17,12 +17,12 @@ from tests.campaign import work
 from tests.campaign.backing import in_memory
 from tests.campaign.plan import Plan
 from tests.campaign.real.backing import OnServer
-from tests.campaign.real.server import Server, running
+from tests.campaign.real.connection import Address
+from tests.campaign.real.server import NotStartedError, running
 from tests.campaign.replay import replay
 from tests.campaign.report import report, summary
 from tests.campaign.rig import known_reference, quiet
 from tests.campaign.scenarios import SCENARIOS
-from tests.mutation.summary import killed_ratio
 
 OUT = work.ROOT / "out" / "campaign"
 TELL_SECONDS = 10.0
@@ -71,7 +71,7 @@ def main() -> int:
         with _server(stated.out, any(item.on == work.REAL for item in left)) as server:
             interrupted = _run(left, notes, stated.jobs, server)
         requests = sum(len(known_reference(name).calls) for name in SCENARIOS)
-        numbers = summary(notes.lines, total, requests, killed_ratio())
+        numbers = summary(notes.lines, total, requests)
         (stated.out / "summary.json").write_text(json.dumps(numbers, indent=2) + "\n")
         (stated.out / "report.md").write_text(report(notes.lines, numbers))
     print(json.dumps(numbers))
@@ -83,7 +83,7 @@ def main() -> int:
 
 
 @contextmanager
-def _server(out: Path, wanted: bool) -> Iterator[Server | None]:
+def _server(out: Path, wanted: bool) -> Iterator[Address | None]:
     if not wanted:
         yield None
         return
@@ -91,7 +91,7 @@ def _server(out: Path, wanted: bool) -> Iterator[Server | None]:
         yield server
 
 
-def _run(left: list[work.Item], notes: work.Notes, jobs: int, server: Server | None) -> bool:
+def _run(left: list[work.Item], notes: work.Notes, jobs: int, server: Address | None) -> bool:
     began = told = time.monotonic()
     counts: Counter[str] = Counter()
     try:
@@ -122,4 +122,10 @@ def _run(left: list[work.Item], notes: work.Notes, jobs: int, server: Server | N
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command goes on")
+        sys.exit(130)
+    except NotStartedError as error:
+        sys.exit(str(error))

@@ -17,6 +17,7 @@ from tests.campaign.real.backing import OnServer
 from tests.campaign.real.connection import Lost
 from tests.campaign.real.server import running
 from tests.campaign.rig import known_reference, quiet, run
+from tests.campaign.user import NAMESPACE
 from tests.contract.questions import Manifest, deployment
 
 pytestmark = pytest.mark.real_api
@@ -52,7 +53,7 @@ def test_what_the_watches_did_not_tell_is_noticed(on_server: OnServer) -> None:
         api = Api((), True, on_server)
         api.put("user", kinds.DEPLOYMENT, _placed(deployment("told")))
         api.put("user", kinds.DEPLOYMENT, _placed(deployment("forgotten")))
-        del api.records(kinds.DEPLOYMENT)["team", "forgotten"]
+        del api.records(kinds.DEPLOYMENT)[NAMESPACE, "forgotten"]
         api.close()
 
     with pytest.raises(Lost, match="forgotten"):
@@ -60,4 +61,4 @@ def test_what_the_watches_did_not_tell_is_noticed(on_server: OnServer) -> None:
 
 
 def _placed(manifest: Manifest) -> Manifest:
-    return {**manifest, "metadata": {**manifest["metadata"], "namespace": "team"}}
+    return {**manifest, "metadata": {**manifest["metadata"], "namespace": NAMESPACE}}

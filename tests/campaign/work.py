@@ -18,7 +18,7 @@ from tests.campaign import classes, model, mutants
 from tests.campaign.backing import Backings, in_memory
 from tests.campaign.plan import Plan
 from tests.campaign.real.backing import OnServer
-from tests.campaign.real.server import Server
+from tests.campaign.real.connection import Address
 from tests.campaign.rig import Outcome, known_reference, quiet, run
 from tests.campaign.scenarios import SCENARIOS
 from tests.campaign.shrink import shrunk
@@ -75,7 +75,7 @@ def _items(name: str) -> Iterator[str]:
             yield from (plan.text() for plan in drawn(scenario))
 
 
-def carried_out(item: Item, server: Server | None = None) -> dict[str, Any]:
+def carried_out(item: Item, server: Address | None = None) -> dict[str, Any]:
     """Run one item; the answer is its line in the notes."""
     noted: dict[str, Any] = {"class": item.name, "item": item.text, "on": item.on}
     backings: Backings = in_memory
@@ -208,7 +208,7 @@ class Notes:
         self._lines[line["class"], line["item"]] = line
 
 
-def work(todo: Iterable[Item], jobs: int = JOBS, server: Server | None = None) -> Iterator[dict[str, Any]]:
+def work(todo: Iterable[Item], jobs: int = JOBS, server: Address | None = None) -> Iterator[dict[str, Any]]:
     """Carry out items side by side; yields each when it is done. Ends with what runs when it is interrupted."""
     if jobs == 1:
         yield from (carried_out(item, server) for item in todo)

@@ -10,10 +10,10 @@ from typing import Any
 from serving_io import kinds
 from tests.campaign import clock
 from tests.campaign.backing import Backing, seeded
-from tests.campaign.real.connection import NAMESPACES, Connection, Lost
+from tests.campaign.real.connection import NAMESPACES, Address, Connection, Lost
 from tests.campaign.real.mirror import Mirror
-from tests.campaign.real.requests import EVERYWHERE, RealRequests
-from tests.campaign.real.server import Server
+from tests.campaign.real.requests import RealRequests
+from tests.campaign.user import NAMESPACE
 from tests.fakes.kube.requests import Target
 
 _SERVICE_ACCOUNT = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
@@ -24,11 +24,11 @@ _SERVICE_ACCOUNT = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"
 class OnServer:
     """Makes the backings of runs on one server."""
 
-    server: Server
+    address: Address
 
     def __call__(self, actor: Callable[[], str]) -> Backing:
         """Two fresh namespaces, watched from their creation on. Raises `Lost`."""
-        connection = Connection(self.server.port, self.server.pki_dir, f"-{uuid.uuid4().hex[:12]}")
+        connection = Connection(self.address, f"-{uuid.uuid4().hex[:12]}")
         mirror = Mirror(connection, list(seeded().objects), _second)
         requests = RealRequests(connection, mirror, actor)
         mirror.verbs = requests
@@ -36,8 +36,8 @@ class OnServer:
         for name in NAMESPACES:
             manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
             made = requests.create(Target(namespaces, ""), manifest, "campaign")
-        connection.ask("POST", f"/api/v1/namespaces/{EVERYWHERE}/serviceaccounts", _SERVICE_ACCOUNT)
-        mirror.follow(made["metadata"]["resourceVersion"], EVERYWHERE)
+        connection.ask("POST", f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts", _SERVICE_ACCOUNT)
+        mirror.follow(made["metadata"]["resourceVersion"], NAMESPACE)
         return Backing(mirror, requests, lambda: _forget(connection, mirror, requests))
 
 
@@ -46,7 +46,7 @@ def _forget(connection: Connection, mirror: Mirror, requests: RealRequests) -> N
     told = {resource: mirror.versions(resource) for resource in mirror.followed}
     mirror.close()
     for resource, versions in told.items():
-        listed = requests.listed(Target(resource, EVERYWHERE), {})["items"]
+        listed = requests.listed(Target(resource, NAMESPACE), {})["items"]
         there = {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in listed}
         if versions != there:
             raise Lost(f"{resource.kind.plural}: the watch has told of {versions}, and there is {there}")

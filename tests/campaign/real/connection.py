@@ -19,8 +19,9 @@ from urllib.parse import urlencode
 
 from serving_api.names import SYSTEM_NAMESPACE
 from serving_io.transport import JSON, canonical
+from tests.campaign.user import NAMESPACE
 
-NAMESPACES = ("team", SYSTEM_NAMESPACE)
+NAMESPACES = (NAMESPACE, SYSTEM_NAMESPACE)
 """Those that a run writes in."""
 ANSWER_SECONDS = 60.0
 _IN_PATH = re.compile(rf"/namespaces/({'|'.join(NAMESPACES)})(?=/|$)")
@@ -34,6 +35,20 @@ class Lost(SystemExit):
 
 
 @dataclass(frozen=True)
+class Address:
+    """Where an API server is, the certificate of whom to trust, and its administrator's token."""
+
+    port: int
+    authority: Path
+    token: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Who asks."""
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+@dataclass(frozen=True)
 class Answer:
     """HTTP status, and the object in the body."""
 
@@ -43,16 +58,16 @@ class Answer:
 
 
 class Connection:
-    """One connection of the administrator, for one request after another. `suffix`: of the run's namespaces."""
+    """One connection, for one request after another. `suffix`: of the run's namespaces."""
 
-    def __init__(self, port: int, pki_dir: Path, suffix: str = "") -> None:
+    def __init__(self, address: Address, suffix: str = "") -> None:
         self._suffix = suffix
-        self._port, self._context = port, _context(pki_dir)
+        self._address, self._context = address, _context(address.authority)
         self._http = self._open()
 
     def _open(self) -> http.client.HTTPSConnection:
         return http.client.HTTPSConnection(
-            "127.0.0.1", self._port, timeout=ANSWER_SECONDS, context=self._context
+            "127.0.0.1", self._address.port, timeout=ANSWER_SECONDS, context=self._context
         )
 
     def ask(
@@ -66,7 +81,8 @@ class Connection:
         """One request. Raises `Lost` without an answer."""
         data = None if body is None else self._outward(canonical(body))
         try:
-            self._http.request(method, self._url(path, query), data, {"Content-Type": content_type})
+            headers = {**self._address.headers, "Content-Type": content_type}
+            self._http.request(method, self._url(path, query), data, headers)
             response = self._http.getresponse()
             answer = json.loads(self._inward(response.read()))
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -79,7 +95,7 @@ class Connection:
         connection = self._open()
         query = {"watch": "1", "resourceVersion": version, "timeoutSeconds": "86400"}
         try:
-            connection.request("GET", self._url(path, query))
+            connection.request("GET", self._url(path, query), headers=self._address.headers)
             response = connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             raise Lost(f"watch of {path}: {error!r}") from error
@@ -132,7 +148,5 @@ class Stream:
 
 
 @functools.cache
-def _context(pki_dir: Path) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(pki_dir / "ca.crt"))
-    context.load_cert_chain(pki_dir / "client-admin.crt", pki_dir / "client-admin.key")
-    return context
+def _context(authority: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(authority))

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from serving_io.transport import APPLY, JSON
-from tests.campaign.real.connection import Connection
+from tests.campaign.real.connection import Connection, Lost
 from tests.campaign.real.mirror import Mirror
+from tests.campaign.user import NAMESPACE
 from tests.fakes.kube.requests import Body, Refused, Target
 from tests.fakes.kube.resources import Resource
 
-EVERYWHERE = "team"
-"""Where a request that names no namespace looks: other runs share the server."""
+OVERLOADED = (429, 503, 504)
+"""What may or may not have been carried out: such faults are the plan's to make."""
 
 
 class RealRequests:
@@ -28,7 +29,7 @@ class RealRequests:
 
     def listed(self, target: Target, query: Mapping[str, str]) -> Body:
         """LIST, a page of it."""
-        path = target.resource.kind.path(target.namespace or EVERYWHERE)
+        path = target.resource.kind.path(target.namespace or NAMESPACE)  # other runs share the server
         answer = self._asked("GET", path, query=query)
         return {**answer, "items": [self._mirror.stamped(item) for item in answer.get("items") or ()]}
 
@@ -84,6 +85,8 @@ class RealRequests:
         query: Mapping[str, str] | None = None,
     ) -> Body:
         answer = self._connection.ask(method, path, body, content_type, query)
+        if answer.status in OVERLOADED or answer.body.get("reason") == "ServerTimeout":
+            raise Lost(f"{method} {path}: {answer.body}")
         if answer.status >= 400:
             refused = Refused(
                 answer.status, answer.body.get("reason") or "", answer.body.get("message") or ""

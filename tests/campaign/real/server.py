@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from localcluster import binaries, component, controlplane, tether
+from localcluster.binaries import ProgramMissingError
 from localcluster.cluster import Cluster, NodeCapacity
 from localcluster.component import Component
+from localcluster.gobuild import BuildError
 from localcluster.paths import REPOSITORY, cache_dir
+from localcluster.pki import PkiError
 from localcluster.ports import free_ports
 from localcluster.progress import Progress
 from localcluster.supervise import answers
+from localcluster.versions import UnsupportedPlatformError
 from serving_io import kinds
-from tests.campaign.real.connection import Connection
+from tests.campaign.real.connection import Address, Connection
 
 PROGRAMS = ("etcd", "kube-apiserver")
 READY_SECONDS = 120.0
@@ -29,46 +33,45 @@ GATEWAY_CRDS = ("gatewayclasses", "gateways", "httproutes")
 EXTRA = {
     # A campaign writes some gigabytes, all of it soon forgotten.
     "etcd": ("--quota-backend-bytes=8589934592",),
-    "kube-apiserver": ("--etcd-compaction-interval=1m",),
+    # A certificate would be verified with each request, which takes a tenth of the server's time.
+    "kube-apiserver": (
+        "--etcd-compaction-interval=1m",
+        "--token-auth-file={tokens}",
+        "--enable-priority-and-fairness=false",
+    ),
 }
 ENVIRONMENT = {"GOGC": "400"}
 """Memory for processor time: every collection looks at the schemas of all kinds."""
 
 
 class NotStartedError(Exception):
-    """The API server did not come up; the message names its log."""
-
-
-@dataclass(frozen=True)
-class Server:
-    """Where it is, whom to trust, and how to be its administrator."""
-
-    port: int
-    pki_dir: Path
-    pids: tuple[int, ...]
+    """The API server did not come up; the message says what is missing, or names its log."""
 
 
 @contextmanager
-def running(run_dir: Path, progress: Progress) -> Iterator[Server]:
+def running(run_dir: Path, progress: Progress) -> Iterator[Address]:
     """Run the pair in an empty `run_dir` while the block lasts, with our CRDs and those of the Gateway API.
 
     Raises NotStartedError. The processes die with this one, whatever ends it.
     """
-    cache = cache_dir()
-    programs = binaries.control_plane(cache, progress)
-    crds = binaries.gateway_api_crds(cache, progress)
     shutil.rmtree(run_dir, ignore_errors=True)
     run_dir.mkdir(parents=True)
-    cluster = _prepared(run_dir.resolve(), cache)
+    cache = cache_dir()
+    try:
+        programs = binaries.control_plane(cache, progress)
+        crds = binaries.gateway_api_crds(cache, progress)
+        cluster = _prepared(run_dir.resolve(), cache)
+    except (ProgramMissingError, BuildError, PkiError, UnsupportedPlatformError) as error:
+        raise NotStartedError(str(error)) from error
+    address = Address(cluster.api_port, cluster.pki_dir / "ca.crt", secrets.token_hex())
+    tokens = cluster.pki_dir / "tokens.csv"
+    tokens.write_text(f'{address.token},campaign,campaign,"system:masters"\n')
     with ExitStack() as up:
-        pids = []
         for each in component.components_of(cluster, programs, PROGRAMS):
-            process = up.enter_context(_process(each, run_dir))
-            pids.append(process.pid)
+            process = up.enter_context(_process(each, run_dir, tokens))
             _wait_ready(each, process, run_dir)
-        server = Server(cluster.api_port, cluster.pki_dir, tuple(pids))
-        _install(server, [*(REPOSITORY / "crds").glob("infer*.yaml"), *(_of_gateway(crds))])
-        yield server
+        _install(address, [*(REPOSITORY / "crds").glob("infer*.yaml"), *(_of_gateway(crds))])
+        yield address
 
 
 def _prepared(run_dir: Path, cache: Path) -> Cluster:
@@ -85,11 +88,12 @@ def _prepared(run_dir: Path, cache: Path) -> Cluster:
 
 
 @contextmanager
-def _process(each: Component, run_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _process(each: Component, run_dir: Path, tokens: Path) -> Iterator[subprocess.Popen[bytes]]:
     unaudited = [word for word in each.argv if not word.startswith("--audit-")]
+    extra = [word.format(tokens=tokens) for word in EXTRA[each.name]]
     with (run_dir / f"{each.name}.log").open("wb") as log:
         process = subprocess.Popen(
-            [*unaudited, *EXTRA[each.name]],
+            [*unaudited, *extra],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -119,8 +123,8 @@ def _of_gateway(folder: Path) -> list[Path]:
     return [path for name in GATEWAY_CRDS for path in folder.glob(f"*_{name}.yaml")]
 
 
-def _install(server: Server, paths: list[Path]) -> None:
-    connection = Connection(server.port, server.pki_dir)
+def _install(address: Address, paths: list[Path]) -> None:
+    connection = Connection(address)
     root = kinds.CUSTOM_RESOURCE_DEFINITION.path()
     manifests = [yaml.safe_load(path.read_text()) for path in paths]
     for manifest in manifests:
