@@ -7,10 +7,11 @@ BY ?=
 N ?= 20
 RUNS ?=
 BENCH ?=
+MUTATION ?=
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit contract system flake campaign bench judge-study crds dashboards lock cluster-up cluster-down clean
+.PHONY: help demo test check lint types unit contract system flake campaign mutation bench judge-study crds dashboards lock cluster-up cluster-down clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +63,9 @@ judge-study: $(VENV)/installed ## how often judges of canaries are wrong, by sim
 
 campaign: $(VENV)/installed ## the fault-injection campaign, or what is left of it (hours; out/campaign/report.md)
 	@$(BIN)/python -m tests.campaign
+
+mutation: $(VENV)/installed ## change the deciding modules line by line: do tests notice? (MUTATION="--only judge"; out/mutation/report.md)
+	@$(BIN)/python -m tests.mutation $(MUTATION)
 
 crds: $(VENV)/installed ## generate crds/ from the types
 	@$(BIN)/python -m serving_api.crd

@@ -16,6 +16,7 @@ from tests.campaign.replay import replay
 from tests.campaign.report import report, summary
 from tests.campaign.rig import known_reference, quiet
 from tests.campaign.scenarios import SCENARIOS
+from tests.mutation.summary import killed_ratio
 
 OUT = work.ROOT / "out" / "campaign"
 TELL_SECONDS = 10.0
@@ -50,7 +51,7 @@ def main() -> int:
         print(f"{len(todo)} items, {len(todo) - len(left)} of them done before")
         interrupted = _run(left, notes, stated.jobs)
         requests = sum(len(known_reference(name).calls) for name in SCENARIOS)
-        numbers = summary(notes.lines, total, requests)
+        numbers = summary(notes.lines, total, requests, killed_ratio())
         (stated.out / "summary.json").write_text(json.dumps(numbers, indent=2) + "\n")
         (stated.out / "report.md").write_text(report(notes.lines, numbers))
     print(json.dumps(numbers))

@@ -39,13 +39,19 @@ KEYS = {
     "runs_real_api": "of these, runs against a real API server",
     "mutants": "wrong operators that were tried",
     "mutants_killed": "of these, those that the short set noticed",
-    "mutation_tool_killed_ratio": "share of a mutation tool's mutants that the tests kill; null until it was run",
+    "mutation_tool_killed_ratio": "share of a mutation tool's mutants that the tests kill, read from `make mutation`; or null",
+    "mutation_tool_unknown": "why that is null; otherwise null",
     "complete": "whether every item of every class was run",
 }
 
 
-def summary(lines: list[Line], total: int, requests: int) -> Line:
-    """The numbers; `KEYS` says what each is. `total`: items of the whole; `requests`: those of all scenarios."""
+def summary(
+    lines: list[Line], total: int, requests: int, mutation_tool: tuple[float | None, str | None]
+) -> Line:
+    """The numbers; `KEYS` says what each is.
+
+    `total`: items of the whole; `requests`: those of all scenarios; `mutation_tool`: its ratio, or why there is none.
+    """
     of: dict[str, list[Line]] = defaultdict(list)
     for line in lines:
         of[line["class"]].append(line)
@@ -69,7 +75,8 @@ def summary(lines: list[Line], total: int, requests: int) -> Line:
         "runs_real_api": 0,
         "mutants": len(of["mutants"]),
         "mutants_killed": sum(line["killed"] is not None for line in of["mutants"]),
-        "mutation_tool_killed_ratio": None,
+        "mutation_tool_killed_ratio": mutation_tool[0],
+        "mutation_tool_unknown": mutation_tool[1],
         "complete": len(lines) == total,
     }
 

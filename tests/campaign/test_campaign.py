@@ -165,11 +165,13 @@ def test_the_summary_has_every_key_that_is_documented() -> None:
         },
         {"class": "mutants", "item": "no-owner", "killed": None},
     ]
-    numbers = summary(lines, 3, 100)
+    numbers = summary(lines, 3, 100, (None, "it has not run"))
     assert set(numbers) == set(KEYS)
     assert (numbers["points"], numbers["points_converged"], numbers["invariant_violations"]) == (2, 1, 2)
     assert (numbers["requests_reference"], numbers["runs_real_api"]) == (100, 0)
     assert numbers["mutation_tool_killed_ratio"] is None
+    assert numbers["mutation_tool_unknown"] == "it has not run"
+    assert summary(lines, 3, 100, (0.9, None))["mutation_tool_killed_ratio"] == 0.9
     assert "survived: no-owner" in report(lines, numbers)
     documented = Path("docs/testing.md").read_text()
     assert [key for key in KEYS if f"`{key}`" not in documented] == []
