@@ -29,6 +29,10 @@ from tests.operator.evidence.worlds import (
 )
 
 PAIR = ({"prometheus_replica": "a"}, {"prometheus_replica": "b"})
+AWAY = (
+    "Prometheus does not answer; check that it runs and that prometheusUrl names it. "
+    "The operator's log has the error."
+)
 Minute = tuple[int, int, int, int, int]
 
 
@@ -178,14 +182,18 @@ async def test_a_prometheus_that_sees_nothing_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"),
+    ("error", "reason", "message"),
     [
-        ("Unreachable", "PrometheusUnreachable"),
-        ("Timeout", "PrometheusUnreachable"),
-        ("QueryRefused", "QueryRefused"),
+        ("Unreachable", "PrometheusUnreachable", AWAY),
+        ("Timeout", "PrometheusUnreachable", AWAY),
+        (
+            "QueryRefused",
+            "QueryRefused",
+            "Prometheus gives no usable answer; the operator's log has the query and the error.",
+        ),
     ],
 )
-async def test_an_outage_is_told_and_made_up_for(error: str, reason: str) -> None:
+async def test_an_outage_is_told_and_made_up_for(error: str, reason: str, message: str) -> None:
     """What Prometheus does not answer is missing with a reason, and is counted when it answers."""
     desk = Desk()
     scraped(desk, T0, Backend(STABLE), Backend(CANARY))
@@ -195,7 +203,7 @@ async def test_an_outage_is_told_and_made_up_for(error: str, reason: str) -> Non
     away = await desk.read(after(1))
     assert away.windows == ()
     assert away.missing is not None
-    assert away.missing.reason == reason
+    assert (away.missing.reason, away.missing.message) == (reason, message)
 
     desk.prometheus.down = ""
     back = await desk.read(after(1) + 10)

@@ -99,6 +99,49 @@ async def test_a_threshold_between_bounds_is_not_approximated() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("milliseconds", "said"),
+    [
+        (100, "bounds are 250 ms:"),
+        (900, "bounds are 500 ms:"),
+        (500, "250 ms, and 500 ms elsewhere but not for digits-aaaa1111:"),
+    ],
+)
+async def test_the_nearest_bounds_are_those_that_there_are(milliseconds: int, said: str) -> None:
+    """Below the first and above the last there is one; a bound that another backend has is told apart."""
+    desk, page = Desk(), recorded(ISTIO_PAGE)
+    whole = {
+        labels: value
+        for labels, value in page.items()
+        if not {("le", "500"), ("destination_service_name", "digits-aaaa1111")} <= labels
+    }
+    desk.prometheus.scrape(T0 + 30, whole, GATEWAY)
+
+    evidence = await desk.read(after(1), replace(of_source("istio"), threshold_milliseconds=milliseconds))
+
+    assert_missing(evidence.missing, "ObjectiveNotMeasurable", said)
+
+
+async def test_a_histogram_without_bounds_is_said_to_have_none() -> None:
+    """Where only the infinite bucket is, there is no nearest bound."""
+    desk, page = Desk(), recorded(ISTIO_PAGE)
+    infinite = {labels: value for labels, value in page.items() if dict(labels).get("le", "+Inf") == "+Inf"}
+    desk.prometheus.scrape(T0 + 30, infinite, GATEWAY)
+
+    evidence = await desk.read(after(1), of_source("istio"))
+
+    assert_missing(evidence.missing, "ObjectiveNotMeasurable", "nearest bounds are unknown: ")
+
+
+def test_a_route_is_counted_as_a_whole_by_envoy_only() -> None:
+    """The route of a merged cluster is told; other clusters, other labels and other sources have none."""
+    cluster = "httproute/demo/digits/rule/0"
+    assert SOURCES["envoy-gateway"].naming.route({"envoy_cluster_name": cluster}) == ("demo", "digits")
+    assert SOURCES["envoy-gateway"].naming.route({"envoy_cluster_name": f"{cluster}/backend/a-b"}) is None
+    assert SOURCES["envoy-gateway"].naming.route({}) is None
+    assert SOURCES["istio"].naming.route({"destination_service_name": cluster}) is None
+
+
 @pytest.mark.parametrize("prefix", ["httproute/demo/digits/rule/0", "httproute/demo/digits/rule/0/backend/1"])
 async def test_merged_clusters_hide_the_split(prefix: str) -> None:
     """Where Envoy counts a route as a whole, or names backends by position, that is said and nothing is counted."""

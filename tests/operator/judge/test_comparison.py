@@ -164,6 +164,7 @@ def test_contradictory_counters_count_as_all_bad() -> None:
     """More bad requests than requests, or negative ones, are cut to what is possible."""
     seen = columns([Window(3, 5, 2, -1)])
     assert [column.item() for column in seen] == [3, 3, 2, 0]
+    assert {column.dtype for column in seen} == {np.dtype(np.float64)}
 
 
 @given(st.floats(0, 1e12))

@@ -68,7 +68,17 @@ def test_a_deadline_between_faultless_and_expected_is_unlikely() -> None:
     """A step that only the luckiest canary passes in time is possible and unlikely."""
     planned = plan(1, 10, 60, NINETY_NINE, deadline_seconds=15 * 60)
     assert (planned.can_conclude, planned.is_likely) == (True, False)
-    assert "will often come first" in planned.sentence
+    assert planned.sentence.endswith(
+        "; its deadline of 15 minutes will often come first: raise the weight or the deadline, or promote by label."
+    )
+
+
+def test_one_is_not_told_as_many_and_none_is_told_once() -> None:
+    """A single window and minute are singular; for a faultless canary nothing is said of one with bad requests."""
+    assert plan(10, 50, 60, limits_of(50), bad_ratio=0).sentence == (
+        "At 10 requests per second with 50% to the canary, this step needs about 300 requests of the canary, "
+        "1 window (1 minute), to be Good."
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,7 +118,9 @@ def test_without_requests_nothing_is_ever_judged(rate: float, weight: float) -> 
     assert not planned.can_conclude
     assert not planned.is_likely
     assert planned.requests == 91
-    assert "will never be judged: it needs about 91 requests" in planned.sentence
+    assert planned.sentence.endswith(
+        "will never be judged: it needs about 91 requests of the canary. Raise the weight, or promote by label."
+    )
     assert plan(rate, weight, 60, limits_of(99, minimum_requests=700)).requests == 700
 
 
@@ -124,6 +136,7 @@ def test_only_an_acceptable_canary_is_planned_for(bad_ratio: float) -> None:
     """For a share of bad requests beyond the objective there is no time until Good."""
     with pytest.raises(ValueError, match="acceptable is needed"):
         plan(1, 10, 60, NINETY_NINE, bad_ratio=bad_ratio)
+    assert plan(1, 10, 60, NINETY_NINE, bad_ratio=NINETY_NINE.acceptable_ratio).windows == 23
 
 
 def test_more_traffic_never_takes_longer() -> None:

@@ -26,7 +26,9 @@ def test_the_limits_follow_from_the_objective() -> None:
     assert limits_of(99, 2, minimum_requests=7) == Limits(pytest.approx(0.01), 0.02, 7)
 
 
-@pytest.mark.parametrize(("percent", "unacceptable"), [(100, None), (0, None), (99, 1), (99, 0.5), (99, 100)])
+@pytest.mark.parametrize(
+    ("percent", "unacceptable"), [(100, None), (100, 5), (0, None), (99, 1), (99, 0.5), (99, 100)]
+)
 def test_impossible_limits_are_refused(percent: float, unacceptable: float | None) -> None:
     """An objective that allows nothing or everything, or more than what is unacceptable, is an error."""
     with pytest.raises(ValueError, match="is needed"):
@@ -40,6 +42,7 @@ def test_nothing_seen_is_inconclusive() -> None:
         assert finding.verdict == "Inconclusive"
         assert (finding.worse, finding.good_enough) == pytest.approx((1, 1))
         assert finding.windows == len(seen)
+        assert (finding.requests, finding.bad, finding.stable_requests, finding.stable_bad) == (0, 0, 0, 0)
 
 
 def test_few_good_requests_are_inconclusive_and_enough_are_good() -> None:
@@ -82,6 +85,19 @@ def test_a_canary_that_is_within_its_objective_but_worse_than_stable_is_not_prom
     assert finding.good_enough >= objective.BOUND
     assert finding.worse >= math.sqrt(comparison.BOUND)
     assert finding.verdict == "Inconclusive"
+
+
+def test_less_than_suspicion_withholds_nothing() -> None:
+    """A canary that is somewhat worse, and meets its objective, is Good."""
+    finding = judge([Window(60, 3, 540, 1)], limits_of(75))
+    assert math.cbrt(comparison.BOUND) < finding.worse < math.sqrt(comparison.BOUND)
+    assert finding.verdict == "Good"
+
+
+def test_what_is_shown_of_a_canary_that_is_not_bad_is_the_latest() -> None:
+    """A former suspicion that went away is not told for ever."""
+    suspicious = Window(60, 4, 540, 1)
+    assert judge([suspicious, *[FINE] * 3], NINETY_NINE).worse < judge([suspicious], NINETY_NINE).worse
 
 
 def test_the_likelihood_is_walds_tempered() -> None:
