@@ -26,8 +26,6 @@ from tests.mutation.summary import report, summary
 from tests.mutation.tree import prepare
 
 TELL_SECONDS = 10.0
-PATIENCE_SECONDS = 60.0
-"""How long mutmut may take to end when interrupted."""
 
 
 class ToolError(Exception):
@@ -83,10 +81,10 @@ def attempt(part: str, jobs: int) -> None:
 
     def stop() -> None:
         stopping.set()
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGTERM)
 
     with first_only(stop):
-        status = _watched(process, part, tree, stopping)
+        status = _watched(process, part, tree)
     spent = OUT / part / "cpu_seconds"
     before = float(spent.read_text()) if spent.exists() else 0.0
     spent.write_text(f"{before + _children_seconds() - began:.1f}\n")
@@ -96,8 +94,8 @@ def attempt(part: str, jobs: int) -> None:
         raise ToolError(f"{part}: mutmut ended with {status}; see {log}")
 
 
-def _watched(process: subprocess.Popen[bytes], part: str, tree: Path, stopping: threading.Event) -> int:
-    patience, told = PATIENCE_SECONDS, ""
+def _watched(process: subprocess.Popen[bytes], part: str, tree: Path) -> int:
+    told = ""
     while True:
         try:
             return process.wait(TELL_SECONDS)
@@ -109,10 +107,6 @@ def _watched(process: subprocess.Popen[bytes], part: str, tree: Path, stopping: 
             ) != told:
                 print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
                 told = line
-            if stopping.is_set():
-                patience -= TELL_SECONDS
-                if patience <= 0:
-                    os.killpg(process.pid, signal.SIGKILL)
 
 
 def _children_seconds() -> float:

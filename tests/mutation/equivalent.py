@@ -18,13 +18,13 @@ def known(path: Path = FILE) -> dict[Change, str]:
     """The reasons. Raises ValueError for an entry that lacks one, or that is there twice."""
     reasons: dict[Change, str] = {}
     for entry in tomllib.loads(path.read_text()).get("equivalent", []):
-        reason = entry.pop("reason", "")
-        change = Change(**entry)
-        if len(reason.split()) < 3:
-            raise ValueError(f"{path.name}: {change}: `reason` must say why no test can tell")
-        if change in reasons:
-            raise ValueError(f"{path.name}: {change} is there twice: remove one")
-        reasons[change] = reason
+        for became in entry["became"]:
+            change = Change(entry["file"], entry["function"], entry["was"], became)
+            if len(entry.get("reason", "").split()) < 3:
+                raise ValueError(f"{path.name}: {change}: `reason` must say why no test can tell")
+            if change in reasons:
+                raise ValueError(f"{path.name}: {change} is there twice: remove one")
+            reasons[change] = entry["reason"]
     return reasons
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import libcst as cst
 from mutmut.mutation.diff_apply import read_functions_from_index
@@ -16,9 +16,8 @@ from mutmut.stats import status_by_exit_code
 from mutmut.utils.format_utils import orig_function_and_class_names_from_key
 
 Outcome = Literal["killed", "timed out", "survived", "untested", "undecided"]
-KILLED: frozenset[Outcome] = frozenset({"killed", "timed out"})
 SURVIVED: frozenset[Outcome] = frozenset({"survived", "untested"})
-REOPENED: frozenset[Outcome] = frozenset({"undecided"})
+NOTHING_NOTED = {"exit_code_by_key": {}, "durations_by_key": {}, "estimated_durations_by_key": {}}
 _OUTCOMES: dict[str, Outcome] = {
     "killed": "killed",
     "timeout": "timed out",
@@ -58,10 +57,22 @@ def mutants(tree: Path) -> Iterator[Mutant]:
     """All mutants of a part, by file and number."""
     made = tree / "mutants"
     for meta in sorted(made.rglob("*.meta")):
-        known = json.loads(meta.read_text())
+        known = noted(meta)
         file = str(meta.relative_to(made).with_suffix(""))
         for name, code in known["exit_code_by_key"].items():
             yield Mutant(name, file, outcome(code), known["durations_by_key"].get(name, 0.0))
+
+
+def noted(meta: Path) -> dict[str, Any]:
+    """What mutmut has noted of a file. It writes in place, so what was read last stands in for half a note."""
+    last = meta.with_suffix(".last")
+    try:
+        text = meta.read_text()
+        known: dict[str, Any] = json.loads(text)
+    except json.JSONDecodeError:
+        return json.loads(last.read_text()) if last.exists() else dict(NOTHING_NOTED)
+    last.write_text(text)
+    return known
 
 
 def changes(tree: Path, of: Iterable[Mutant]) -> Iterator[tuple[Mutant, int, Change]]:

@@ -52,7 +52,7 @@ def test_an_excuse_needs_a_reason_and_stands_once(
     tmp_path: Path, entries: int, reason: str, said: str
 ) -> None:
     """What is wrong with an entry is said, with the change that it names."""
-    entry = f'[[equivalent]]\nfile = "a.py"\nfunction = "f"\nwas = "x"\nbecame = "y"\nreason = "{reason}"\n'
+    entry = f'[[equivalent]]\nfile = "a.py"\nfunction = "f"\nwas = "x"\nbecame = ["y"]\nreason = "{reason}"\n'
     (tmp_path / "equivalent.toml").write_text(entry * entries)
     with pytest.raises(ValueError, match=said):
         equivalent.known(tmp_path / "equivalent.toml")
@@ -135,7 +135,7 @@ def test_minutes_are_shared_out_by_the_time_that_mutants_took() -> None:
 
 
 def test_what_is_known_is_kept_until_the_tests_change(tmp_path: Path) -> None:
-    """What was killed stays so; survivors are tried again once a test has changed, and what is undecided always."""
+    """What was killed stays so; survivors are tried again once a test has changed; half a note is no loss."""
     root, tree = tmp_path / "root", tmp_path / "tree"
     for name, text in {SOURCE: "x = 1\n", TEST: "", "tests/conftest.py": "", "pyproject.toml": ""}.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -158,6 +158,17 @@ def test_what_is_known_is_kept_until_the_tests_change(tmp_path: Path) -> None:
     assert (tree / TEST).read_text() == "# another\n"
     assert [mutant.outcome for mutant in mutants(tree)] == ["killed", "undecided", "undecided"]
 
+    half_written = tree / "mutants" / SOURCE
+    half_written.write_text("x")
+    meta.write_text('{"exit_code_by')
+    assert [mutant.outcome for mutant in mutants(tree)] == ["killed", "undecided", "undecided"]
+
     (root / TEST).unlink()
     prepare(tree, PART, root)
     assert not (tree / TEST).exists()
+    assert half_written.exists()
+    assert [mutant.outcome for mutant in mutants(tree)] == ["killed", "undecided", "undecided"]
+
+    half_written.with_name("b.py").write_text("x")
+    prepare(tree, PART, root)
+    assert [path.name for path in half_written.parent.glob("*.py")] == ["a.py"]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import filecmp
 import hashlib
+import json
 import shutil
 import subprocess
-from contextlib import chdir
 from pathlib import Path
 
-from mutmut.mutation.data import SourceFileMutationData
-
-from tests.mutation.outcomes import REOPENED, SURVIVED, outcome
+from tests.mutation.outcomes import SURVIVED, noted, outcome
 from tests.mutation.parts import ROOT, Part
 
 BESIDE = ("autoscaler", "crds", "docs", "loadtests", "localcluster", "manifests", "serving_api", "serving_io")
@@ -67,20 +65,25 @@ def prepare(tree: Path, part: Part, root: Path = ROOT) -> None:
 
 def reopen(tree: Path, part: Part) -> None:
     """Forget what mutmut would keep: what was never decided, and, where the tests have changed, who survived."""
-    noted = tree / "tests.sha256"
+    made, fingerprint = tree / "mutants", tree / "tests.sha256"
     now = _fingerprint(tree, part)
-    changed = not noted.exists() or noted.read_text() != now
+    changed = not fingerprint.exists() or fingerprint.read_text() != now
     if changed:
-        (tree / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)
-    with chdir(tree):
-        for meta in sorted(Path("mutants").rglob("*.meta")):
-            data = SourceFileMutationData(path=meta.relative_to("mutants").with_suffix(""))
-            data.load()
-            for name, code in data.exit_code_by_key.items():
-                if outcome(code) in REOPENED or (changed and outcome(code) in SURVIVED):
-                    data.exit_code_by_key[name] = None
-            data.save()
-    noted.write_text(now)
+        (made / "mutmut-stats.json").unlink(missing_ok=True)
+    for file in [path for pattern in part.mutated for path in made.glob(pattern)]:
+        meta = file.with_name(f"{file.name}.meta")
+        if not meta.exists() or meta.stat().st_mtime_ns < file.stat().st_mtime_ns:
+            file.unlink()  # it was being written when mutmut was stopped, who takes it for whole
+    for meta in made.rglob("*.meta"):
+        known = noted(meta)
+        codes = known["exit_code_by_key"]
+        if not codes:
+            meta.with_suffix("").unlink(missing_ok=True)
+        for name, code in codes.items():
+            if outcome(code) == "undecided" or (changed and outcome(code) in SURVIVED):
+                codes[name] = None
+        meta.write_text(json.dumps(known))
+    fingerprint.write_text(now)
 
 
 def _fingerprint(tree: Path, part: Part) -> str:

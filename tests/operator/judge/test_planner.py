@@ -124,6 +124,16 @@ def test_without_requests_nothing_is_ever_judged(rate: float, weight: float) -> 
     assert plan(rate, weight, 60, limits_of(99, minimum_requests=700)).requests == 700
 
 
+def test_longer_than_any_step_is_never() -> None:
+    """100,000 windows are the most that are planned for; never, if only a faultless canary would take fewer."""
+    assert plan(1, 100, 1, limits_of(99, minimum_requests=100_000)).windows == 100_000
+    assert plan(1, 100, 1, limits_of(99, minimum_requests=100_001)).windows is None
+    planned = plan(0.00014, 10, 60, NINETY_NINE)
+    assert planned.windows is None
+    assert planned.faultless_windows is not None
+    assert "will never be judged" in planned.sentence
+
+
 def test_a_minimum_of_requests_prolongs_the_plan() -> None:
     """The plan waits for the minimum too, not a window longer where it divides evenly."""
     for tenths in range(1, 30):
