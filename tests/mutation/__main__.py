@@ -72,7 +72,11 @@ def attempt(part: str, jobs: int) -> None:
     prepare(tree, PARTS[part])
     began = _children_seconds()
     command = [str(Path(sys.executable).with_name("mutmut")), "run", f"--max-children={jobs}"]
-    environment = {**os.environ, "HYPOTHESIS_PROFILE": "first-failure"}
+    environment = {
+        **os.environ,
+        "HYPOTHESIS_PROFILE": "first-failure",
+        "PYTEST_PLUGINS": "tests.mutation.limit",
+    }
     with log.open("wb") as words:
         process = subprocess.Popen(
             command, cwd=tree, env=environment, stdout=words, stderr=words, process_group=0

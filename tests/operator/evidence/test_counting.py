@@ -164,3 +164,20 @@ def test_a_series_is_not_new_where_its_scrapes_failed_before(at: int, expected: 
     """A failing scrape within the five minutes before leaves open what was counted meanwhile."""
     seen = tally((1020, 4), (1060, 6), pulse={1000: 1000}, failing={("", BACKEND[1]): [at]})
     assert seen.counts(BACKEND, None, START, END) == (expected, 0)
+
+
+@pytest.mark.parametrize(("at", "lacking"), [(1000, False), (1005, True), (1060, True), (1065, False)])
+def test_a_bound_is_lacked_by_a_histogram_that_counted_in_the_window(at: int, lacking: bool) -> None:
+    """A histogram that was there before or after only says nothing, and neither does a copy of it that was away."""
+    labels = {"envoy_cluster_name": f"httproute/demo/digits/rule/0/backend/{BACKEND[1]}", "le": INFINITE}
+    away = Series(labels | {"replica": "a"}, [(START - 60, 1)])
+    found = Tally(ENVOY)
+    found.add(ALL, [away, Series(labels | {"replica": "b"}, [(at, 1)])])
+    assert found.lacks_bound(BACKEND, "300", START, END) == lacking
+
+
+def test_who_was_not_asked_for_scrapes_takes_them_for_granted() -> None:
+    """Without a pulse no window is blind; with one, those in which nothing was scraped are."""
+    assert Tally(ENVOY).was_scraped(START, END)
+    assert Tally(ENVOY, pulse={END: START + 1}).was_scraped(START, END)
+    assert not Tally(ENVOY, pulse={END: START}).was_scraped(START, END)

@@ -56,6 +56,24 @@ async def test_windows_follow_each_other() -> None:
     assert desk.changed == [KEY]
 
 
+async def test_the_administrators_matcher_is_in_every_question() -> None:
+    """What is scraped of another cluster, by the same Prometheus, is neither counted nor taken for a pulse."""
+    desk = Desk(matcher='cluster="a"')
+    scraped(desk, T0, Backend(STABLE), Backend(CANARY), cluster="a")
+    scraped(desk, T0 + 30, Backend(STABLE, good=9), Backend(CANARY, good=1), cluster="a")
+    scraped(desk, T0 + 30, Backend(STABLE, good=70), Backend(CANARY, good=70), cluster="b")
+
+    assert (await desk.read(after(1))).windows == (Window(1, 0, 9, 0),)
+    assert [promql for promql in desk.prometheus.asked if 'cluster="a"' not in promql] == []
+
+
+async def test_an_empty_prometheus_has_no_series() -> None:
+    """One that never scraped anything is told by what is not there, not as an answer of another shape."""
+    missing = (await Desk().read(after(1))).missing
+    assert missing is not None
+    assert missing.reason == "NoSeries"
+
+
 async def test_a_step_begins_on_the_grid() -> None:
     """The first window begins at the first point of the grid at or after the step's start."""
     for offset, expected in ((0, 0), (1, 5), (5, 5), (5.2, 10)):
