@@ -23,6 +23,7 @@ from tests.campaign.replay import replay
 from tests.campaign.report import report, summary
 from tests.campaign.rig import known_reference, quiet
 from tests.campaign.scenarios import SCENARIOS
+from tests.mutation.summary import killed_ratio
 
 OUT = work.ROOT / "out" / "campaign"
 TELL_SECONDS = 10.0
@@ -71,7 +72,7 @@ def main() -> int:
         with _server(stated.out, any(item.on == work.REAL for item in left)) as server:
             interrupted = _run(left, notes, stated.jobs, server)
         requests = sum(len(known_reference(name).calls) for name in SCENARIOS)
-        numbers = summary(notes.lines, total, requests)
+        numbers = summary(notes.lines, total, requests, killed_ratio())
         (stated.out / "summary.json").write_text(json.dumps(numbers, indent=2) + "\n")
         (stated.out / "report.md").write_text(report(notes.lines, numbers))
     print(json.dumps(numbers))

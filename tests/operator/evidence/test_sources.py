@@ -133,6 +133,24 @@ async def test_a_histogram_without_bounds_is_said_to_have_none() -> None:
     assert_missing(evidence.missing, "ObjectiveNotMeasurable", "nearest bounds are unknown: ")
 
 
+@pytest.mark.parametrize("source", SOURCES.values(), ids=lambda source: source.id)
+def test_a_series_without_its_label_is_of_no_backend(source: Source) -> None:
+    """What names no backend is nobody's."""
+    assert source.naming.backend({}) is None
+
+
+def test_a_backend_has_the_namespace_that_is_told() -> None:
+    """By a label, or by the name of Envoy's cluster; where neither tells it, none."""
+    labels = {"destination_service_name": "a-b"}
+    assert SOURCES["istio"].naming.backend(labels | {"destination_service_namespace": "demo"}) == (
+        "demo",
+        "a-b",
+    )
+    assert SOURCES["istio"].naming.backend(labels) == ("", "a-b")
+    cluster = {"envoy_cluster_name": "httproute/demo/digits/rule/0/backend/a-b"}
+    assert SOURCES["envoy-gateway"].naming.backend(cluster) == ("demo", "a-b")
+
+
 def test_a_route_is_counted_as_a_whole_by_envoy_only() -> None:
     """The route of a merged cluster is told; other clusters, other labels and other sources have none."""
     cluster = "httproute/demo/digits/rule/0"
