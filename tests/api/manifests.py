@@ -205,6 +205,7 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("ports of our own", {f"{_C}.ports": [{"name": "http", "containerPort": 9000}, {"name": "metrics", "containerPort": 9001}]}),
     ("probes of every kind", {f"{_C}.readinessProbe": _PROBE, f"{_C}.livenessProbe": {"tcpSocket": {"port": 8080}},
                              f"{_C}.startupProbe": {"exec": {"command": ["true"]}, "failureThreshold": 60}}),
+    ("a route of nothing but defaults", {"spec.route": {}}),
     ("no route", {"spec.route": GONE, "spec.rollout": {"soakSeconds": 5}}),
     ("two gateways", {"spec.route.parentRefs": [_GATEWAY, {"name": "other"}]}),
     ("two listeners of one gateway", {"spec.route.parentRefs": [_GATEWAY | {"sectionName": "a"}, _GATEWAY | {"sectionName": "b"}]}),

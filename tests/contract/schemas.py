@@ -17,12 +17,17 @@ LOCATION = "{{.ResourceKind}}{{.KindSuffix}}.json"
 def write(admin: Admin, folder: Path, objects: Iterable[Manifest]) -> None:
     """Write a file for each kind of the objects; a field that a kind does not have is refused by it."""
     wanted = {(entry["apiVersion"], entry["kind"]) for entry in objects}
-    for api_version in sorted({api_version for api_version, _ in wanted}):
-        place = f"apis/{api_version}" if "/" in api_version else f"api/{api_version}"
-        admin.until(
-            f"{place} is published",
-            lambda place=place: f'"{place}"' in admin.kubectl("get", "--raw", "/openapi/v3"),  # type: ignore[misc]
-        )
+    places = {
+        api_version: f"apis/{api_version}" if "/" in api_version else f"api/{api_version}"
+        for api_version, _ in wanted
+    }
+
+    def are_published() -> bool:
+        index = json.loads(admin.kubectl("get", "--raw", "/openapi/v3"))["paths"]
+        return set(places.values()) <= set(index)
+
+    admin.until("the API server publishes its newest kinds", are_published)
+    for api_version, place in places.items():
         schemas = json.loads(admin.kubectl("get", "--raw", f"/openapi/v3/{place}"))["components"]["schemas"]
         group, _, version = api_version.rpartition("/")
         for name, schema in schemas.items():

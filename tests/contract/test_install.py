@@ -106,7 +106,7 @@ def test_kubeconform_finds_no_fault(admin: Admin, tmp_path: Path) -> None:
         return done.stdout + done.stderr
 
     assert complaints(*files) == ""
-    wrong = rendered("base")[Id(("Deployment", SYSTEM_NAMESPACE, "serving-operator"))]
+    wrong = rendered("base")[Id("Deployment", SYSTEM_NAMESPACE, "serving-operator")]
     wrong["spec"]["template"]["spec"]["containers"][0]["imagee"] = "x"
     (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(wrong))
     assert "imagee" in complaints("wrong.yaml")
@@ -145,13 +145,13 @@ def test_values_of_the_chart_reach_the_programs() -> None:
     objects = by_id(template(values=values))
     other = by_id(template(values=values | {"configuration": {"namespaces": ["a"]}}))
 
-    config = objects[Id(("ConfigMap", SYSTEM_NAMESPACE, "serving-config"))]
+    config = objects[Id("ConfigMap", SYSTEM_NAMESPACE, "serving-config")]
     assert yaml.safe_load(config["data"]["config.yaml"]) == values["configuration"]
     for name, image in (
         ("operator", "registry.example.com/operator:2"),
         ("autoscaler", "ghcr.io/serving-operator/autoscaler:0.1.0"),
     ):
-        place = Id(("Deployment", SYSTEM_NAMESPACE, f"serving-{name}"))
+        place = Id("Deployment", SYSTEM_NAMESPACE, f"serving-{name}")
         pod = objects[place]["spec"]["template"]
         (container,) = pod["spec"]["containers"]
         assert container["image"] == image

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -20,14 +20,18 @@ PROGRAMS = ("operator", "autoscaler")
 Manifest = dict[str, Any]
 
 
-class Id(tuple[str, str, str]):
-    """Kind, namespace and name of an object."""
+class Id(NamedTuple):
+    """Where an object is."""
+
+    kind: str
+    namespace: str
+    name: str
 
     @classmethod
     def of(cls, manifest: Manifest) -> Id:
-        """Where the object is."""
+        """Return where the object is."""
         metadata = manifest["metadata"]
-        return cls((manifest["kind"], metadata.get("namespace", ""), metadata["name"]))
+        return cls(manifest["kind"], metadata.get("namespace", ""), metadata["name"])
 
 
 @cache

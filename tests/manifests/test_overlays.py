@@ -55,9 +55,9 @@ def test_everything_is_labelled(folder: str) -> None:
 def test_roles_are_bound_to_accounts_that_are_there(folder: str) -> None:
     """Each binding leads from a service account of the install to a role of the install, and each pod has its account."""
     objects = rendered(folder)
-    accounts = {name[1:] for name in objects if name[0] == "ServiceAccount"}
+    accounts = {(place.namespace, place.name) for place in objects if place.kind == "ServiceAccount"}
     for binding in of_kind(objects, "RoleBinding", "ClusterRoleBinding"):
-        role = (
+        role = Id(
             binding["roleRef"]["kind"],
             binding["metadata"].get("namespace", ""),
             binding["roleRef"]["name"],
@@ -86,7 +86,7 @@ def test_two_replicas_stand_apart_and_one_stays() -> None:
     """High availability: each program's pods avoid each other's node, and a budget lets one go at a time."""
     objects = rendered("overlays/high-availability")
     for program in PROGRAMS:
-        deployment = objects[Id(("Deployment", SYSTEM_NAMESPACE, f"serving-{program}"))]
+        deployment = objects[Id("Deployment", SYSTEM_NAMESPACE, f"serving-{program}")]
         pod_labels = deployment["spec"]["template"]["metadata"]["labels"].items()
         terms = deployment["spec"]["template"]["spec"]["affinity"]["podAntiAffinity"][
             "preferredDuringSchedulingIgnoredDuringExecution"
@@ -97,7 +97,7 @@ def test_two_replicas_stand_apart_and_one_stays() -> None:
         ]
         for term in terms:
             assert term["podAffinityTerm"]["labelSelector"]["matchLabels"].items() <= pod_labels
-        budget = objects[Id(("PodDisruptionBudget", SYSTEM_NAMESPACE, f"serving-{program}"))]["spec"]
+        budget = objects[Id("PodDisruptionBudget", SYSTEM_NAMESPACE, f"serving-{program}")]["spec"]
         assert budget["maxUnavailable"] == 1
         assert budget["selector"]["matchLabels"].items() <= pod_labels
 
@@ -126,7 +126,7 @@ def test_a_single_namespace_is_named_by_one_line(tmp_path: Path) -> None:
     """`namespace:` in a kustomization of one's own moves everything: accounts, roles, bindings and their subjects."""
     objects = with_kustomization(tmp_path, "overlays/single-namespace", namespace="team-a")
 
-    assert {name[1] for name in objects} == {"team-a"}
+    assert {place.namespace for place in objects} == {"team-a"}
     for binding in of_kind(objects, "RoleBinding"):
         assert [subject["namespace"] for subject in binding["subjects"]] == ["team-a"]
 
@@ -204,7 +204,7 @@ def test_monitors_say_what_the_scrape_configuration_says() -> None:
     objects = rendered("overlays/prometheus-operator")
     jobs = yaml.safe_load((MANIFESTS / "prometheus" / "scrape-config.yaml").read_text())["scrape_configs"]
     for job in jobs:
-        monitor = objects[Id(("PodMonitor", SYSTEM_NAMESPACE, job["job_name"]))]["spec"]
+        monitor = objects[Id("PodMonitor", SYSTEM_NAMESPACE, job["job_name"])]["spec"]
         (endpoint,) = monitor["podMetricsEndpoints"]
         lowered = [
             {key.lower(): value for key, value in relabeling.items()}
@@ -215,6 +215,6 @@ def test_monitors_say_what_the_scrape_configuration_says() -> None:
             for relabeling in job["relabel_configs"]
         ]
         assert endpoint.get("honorLabels", False) == job.get("honor_labels", False)
-    rule = objects[Id(("PrometheusRule", SYSTEM_NAMESPACE, "serving-rules"))]["spec"]
+    rule = objects[Id("PrometheusRule", SYSTEM_NAMESPACE, "serving-rules")]["spec"]
     files = [yaml.safe_load((MANIFESTS / "prometheus" / name).read_text()) for name in RULES]
     assert rule == {"groups": [group for file in files for group in file["groups"]]}
