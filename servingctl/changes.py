@@ -56,7 +56,9 @@ def changes(world: World, live: Manifest | None, now: datetime) -> Changes:
     due = tuple(_change(world, write) for write in plan.writes)
     rendered = render(world.service, world.key.namespace, routes_served=world.routes_served)
     there = {(identity.kind, identity.name) for identity in (*world.objects, *world.strangers)}
-    missing = [child for child in rendered.children if (child["kind"], child["metadata"]["name"]) not in there]
+    missing = [
+        child for child in rendered.children if (child["kind"], child["metadata"]["name"]) not in there
+    ]
     named = {change.object for change in due}
     then = tuple(name for name in identities(missing) if name not in named)
     now_revision = (status.get("stable") or {}).get("revision")
@@ -103,7 +105,9 @@ def projected(live: Any, wanted: Any) -> Any:
 
 
 def _comparable(manifest: Manifest) -> Manifest:
-    metadata = {key: item for key, item in manifest["metadata"].items() if key not in ("uid", "resourceVersion")}
+    metadata = {
+        key: item for key, item in manifest["metadata"].items() if key not in ("uid", "resourceVersion")
+    }
     return manifest | {"metadata": metadata}
 
 

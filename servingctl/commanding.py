@@ -36,7 +36,9 @@ class Refusal:
     message: str
 
 
-def choose(kind: Kind, world: World, now: datetime, *, attempt: str | None = None, committed: bool = False) -> Chosen | Refusal:
+def choose(
+    kind: Kind, world: World, now: datetime, *, attempt: str | None = None, committed: bool = False
+) -> Chosen | Refusal:
     """Return the command for the attempt under way, or `committed` one, or the named one. Raises pydantic.ValidationError."""
     service = InferenceService.parse(world.service)
     state = State.of(world.service.get("status") or {})
@@ -47,9 +49,15 @@ def choose(kind: Kind, world: World, now: datetime, *, attempt: str | None = Non
     label = dict(LABELS)[kind]
     command = state.commanded(kind, named)
     labelled = copy.deepcopy(world.service)
-    kept = {key: value for key, value in (labelled["metadata"].get("labels") or {}).items() if key not in COMMAND_LABELS}
+    kept = {
+        key: value
+        for key, value in (labelled["metadata"].get("labels") or {}).items()
+        if key not in COMMAND_LABELS
+    }
     labelled["metadata"]["labels"] = kept | {label: named}
-    asked = Observed(replace(world, service=labelled), DEFAULT_SETTINGS, now, InferenceService.parse(labelled))
+    asked = Observed(
+        replace(world, service=labelled), DEFAULT_SETTINGS, now, InferenceService.parse(labelled)
+    )
     heard = hear(asked, state)
     if heard.ignored:
         return Refusal(heard.ignored[0].reason, heard.ignored[0].message)
@@ -62,7 +70,10 @@ def _candidate(kind: Kind, observed: Observed, state: State, committed: bool) ->
         entry = state.rejection_of(observed.wanted)
         if entry is not None:
             return entry.id
-        return Refusal("NothingToRetry", f"{name}: the revision that the spec asks for is not rejected; there is nothing to retry.")
+        return Refusal(
+            "NothingToRetry",
+            f"{name}: the revision that the spec asks for is not rejected; there is nothing to retry.",
+        )
     if committed and state.stable is not None:
         return state.stable.id
     if state.canary is None and state.stable is not None and kind == "Abort":
@@ -71,7 +82,11 @@ def _candidate(kind: Kind, observed: Observed, state: State, committed: bool) ->
             f"{name}: there is no canary to abort. To go back from the committed attempt {state.stable.id}, add --committed.",
         )
     if state.canary is None:
-        until = "" if state.stable is None else f"; attempt {state.stable.id} is committed and has all of the traffic"
+        until = (
+            ""
+            if state.stable is None
+            else f"; attempt {state.stable.id} is committed and has all of the traffic"
+        )
         return Refusal(f"NothingTo{kind}", f"{name}: there is no canary to {kind.lower()}{until}.")
     if state.stable is None:
         return Refusal(

@@ -47,10 +47,12 @@ def documents(text: str, source: str) -> list[Document]:
             if node is None or node.tag == "tag:yaml.org,2002:null":
                 continue
             doubles = tuple(_duplicates(node, ()))
-            found.append(Document(source, loader.construct_document(node), node, doubles))  # type: ignore[no-untyped-call]
+            found.append(Document(source, loader.construct_document(node), node, doubles))
     except yaml.MarkedYAMLError as error:
         where = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise UnreadableError(f"{source}{where}: {error.problem or error}: not YAML; correct the indentation or quotes there") from None
+        raise UnreadableError(
+            f"{source}{where}: {error.problem or error}: not YAML; correct the indentation or quotes there"
+        ) from None
     except (yaml.YAMLError, ValueError) as error:
         raise UnreadableError(f"{source}: not YAML: {error}") from None
     return found

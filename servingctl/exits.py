@@ -22,7 +22,7 @@ Exit codes:
   130  interrupted"""
 
 
-class Stop(click.ClickException):  # noqa: N818  (it ends a command, and may be no error)
+class Stop(click.ClickException):
     """Ends the command with a sentence on stderr."""
 
     def __init__(self, message: str, code: int) -> None:
@@ -33,13 +33,22 @@ class Stop(click.ClickException):  # noqa: N818  (it ends a command, and may be 
 def stopped_by(error: ServingIOError | ConfigurationError | OSError) -> Stop:
     """Say what a failed request means for the person who asked, and the remedy."""
     if isinstance(error, ConfigurationError):
-        return Stop(f"{error}; name a file by --kubeconfig or KUBECONFIG, and a context by --context", UNANSWERED)
+        return Stop(
+            f"{error}; name a file by --kubeconfig or KUBECONFIG, and a context by --context", UNANSWERED
+        )
     if isinstance(error, Forbidden):
-        return Stop(f"the API server refuses: {error.message}; ask for the right, or use another --context", UNANSWERED)
+        return Stop(
+            f"the API server refuses: {error.message}; ask for the right, or use another --context",
+            UNANSWERED,
+        )
     if isinstance(error, NotFound) and "could not find the requested resource" in error.message:
         return Stop("the CRDs are not installed there: kubectl apply --server-side -k crds", UNANSWERED)
     if isinstance(error, Unavailable) and error.status == 0:
-        return Stop(f"the API server does not answer ({error.message}); check --kubeconfig and --context", UNANSWERED)
+        return Stop(
+            f"the API server does not answer ({error.message}); check --kubeconfig and --context", UNANSWERED
+        )
     if isinstance(error, ApiError) and error.status == 401:
-        return Stop("the API server does not know who asks (401): log in again, or use another --context", UNANSWERED)
+        return Stop(
+            "the API server does not know who asks (401): log in again, or use another --context", UNANSWERED
+        )
     return Stop(str(error), UNANSWERED)

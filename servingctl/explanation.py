@@ -25,7 +25,9 @@ def text(autoscaler: Manifest, role: str, now: datetime) -> str:
     return "\n".join(lines + [f"  {name.ljust(11)}{words}" for name, words in chain(autoscaler, now)])
 
 
-def _links(spec: Manifest, status: Manifest, autoscaler: Manifest, now: datetime) -> Iterator[tuple[str, str]]:
+def _links(
+    spec: Manifest, status: Manifest, autoscaler: Manifest, now: datetime
+) -> Iterator[tuple[str, str]]:
     decision, learned = status.get("lastDecision") or {}, status.get("learned") or {}
     objective = spec["objective"]
     signals = spec["signals"].get("profile") or "metrics by name"
@@ -38,7 +40,11 @@ def _links(spec: Manifest, status: Manifest, autoscaler: Manifest, now: datetime
         return
     if decision.get("arrivalsPerMinute") is not None:
         expected = decision.get("forecastPerMinute")
-        ahead = f", {expected} expected by the time a pod started now would be ready" if expected is not None else ""
+        ahead = (
+            f", {expected} expected by the time a pod started now would be ready"
+            if expected is not None
+            else ""
+        )
         yield "demand", f"{decision['arrivalsPerMinute']} requests a minute{ahead}"
     yield "learned", _learned(learned)
     reserve, share = status.get("reserve") or {}, spec.get("share") or {}
@@ -67,8 +73,12 @@ def _links(spec: Manifest, status: Manifest, autoscaler: Manifest, now: datetime
 
 def _learned(learned: Manifest) -> str:
     known = [
-        f"{learned['serviceTimeMilliseconds']} ms of work per request" if "serviceTimeMilliseconds" in learned else "",
-        f"{learned['startTimeSeconds']} s from a decision to a ready pod" if "startTimeSeconds" in learned else "",
+        f"{learned['serviceTimeMilliseconds']} ms of work per request"
+        if "serviceTimeMilliseconds" in learned
+        else "",
+        f"{learned['startTimeSeconds']} s from a decision to a ready pod"
+        if "startTimeSeconds" in learned
+        else "",
         f"one more replica carries {learned['capacityPerReplicaPerMinute']} requests a minute within the objective"
         if "capacityPerReplicaPerMinute" in learned
         else "",

@@ -43,11 +43,22 @@ def give(
     async def work(cluster: Cluster) -> tuple[Chosen, str]:
         live = await service(cluster, key)
         if live is None:
-            raise Stop(f"there is no InferenceService {name} in namespace {key.namespace}; see servingctl status", FOUND)
+            raise Stop(
+                f"there is no InferenceService {name} in namespace {key.namespace}; see servingctl status",
+                FOUND,
+            )
         try:
-            chosen = choose(kind, await _world(cluster, key, live), datetime.now(UTC), attempt=attempt, committed=committed)
+            chosen = choose(
+                kind,
+                await _world(cluster, key, live),
+                datetime.now(UTC),
+                attempt=attempt,
+                committed=committed,
+            )
         except ValidationError as error:
-            raise Stop(f"the spec cannot be read by this version: {error.errors()[0]['msg']}", FOUND) from None
+            raise Stop(
+                f"the spec cannot be read by this version: {error.errors()[0]['msg']}", FOUND
+            ) from None
         if isinstance(chosen, Refusal):
             raise Stop(f"{chosen.message} ({chosen.reason})", FOUND)
         if chosen.accepted_at is not None:
@@ -59,7 +70,12 @@ def give(
         return chosen, await _outcome(cluster, key, chosen, wait_seconds)
 
     chosen, outcome = where.ask(work)
-    value = {"service": str(key), "command": kind, "attempt": chosen.attempt, "outcome": outcome.partition(":")[0]}
+    value = {
+        "service": str(key),
+        "command": kind,
+        "attempt": chosen.attempt,
+        "outcome": outcome.partition(":")[0],
+    }
     show(value, output, _said(key, chosen, outcome))
     return FOUND if outcome.startswith(("Ignored", "Unanswered")) else OK
 
@@ -103,7 +119,10 @@ async def _outcome(cluster: Cluster, key: ServiceKey, chosen: Chosen, wait_secon
             status = (await cluster.get(INFERENCE_SERVICE, key.name, key.namespace)).get("status") or {}
         except NotFound:
             return "Ignored: the service was deleted meanwhile"
-        if any((entry["kind"], entry["id"]) == (chosen.kind, chosen.attempt) for entry in status.get("commands") or ()):
+        if any(
+            (entry["kind"], entry["id"]) == (chosen.kind, chosen.attempt)
+            for entry in status.get("commands") or ()
+        ):
             return "Accepted"
         for condition in status.get("conditions") or ():
             is_ours = f"{chosen.label}={chosen.attempt}" in condition["message"]

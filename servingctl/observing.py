@@ -34,7 +34,9 @@ async def observe(cluster: Cluster, manifest: Manifest, system_namespace: str) -
     key, now, cache = ServiceKey(namespace, name), datetime.now(UTC), Cache()
     cache.put(manifest)
     routes_served = await cluster.served(GATEWAY) and await cluster.served(HTTP_ROUTE)
-    routes = tuple(watched for watched in GATEWAY_WATCHED if watched.kind == HTTP_ROUTE) if routes_served else ()
+    routes = (
+        tuple(watched for watched in GATEWAY_WATCHED if watched.kind == HTTP_ROUTE) if routes_served else ()
+    )
     for watched in (*CHILDREN, *routes):
         listing = await cluster.list(watched.kind, namespace, label_selector=watched.selector)
         for item in listing.items:

@@ -17,10 +17,18 @@ Command = Callable[..., Any]
 def cluster_options(function: Command) -> Command:
     """Add kubectl's flags; the command gets them as `where`."""
 
-    @click.option("--kubeconfig", metavar="FILE", help="Kubeconfig; without it KUBECONFIG, then ~/.kube/config.")
-    @click.option("--context", metavar="NAME", shell_complete=complete_context, help="Context of the kubeconfig.")
     @click.option(
-        "-n", "--namespace", metavar="NAME", shell_complete=complete_namespace, help="Namespace; without it the context's."
+        "--kubeconfig", metavar="FILE", help="Kubeconfig; without it KUBECONFIG, then ~/.kube/config."
+    )
+    @click.option(
+        "--context", metavar="NAME", shell_complete=complete_context, help="Context of the kubeconfig."
+    )
+    @click.option(
+        "-n",
+        "--namespace",
+        metavar="NAME",
+        shell_complete=complete_namespace,
+        help="Namespace; without it the context's.",
     )
     @click.option(
         "--request-timeout", type=click.FloatRange(0.1, 600), default=30.0, show_default=True, metavar="SECONDS",
@@ -28,7 +36,11 @@ def cluster_options(function: Command) -> Command:
     )  # fmt: skip
     @functools.wraps(function)
     def wrapped(
-        kubeconfig: str | None, context: str | None, namespace: str | None, request_timeout: float, **rest: Any
+        kubeconfig: str | None,
+        context: str | None,
+        namespace: str | None,
+        request_timeout: float,
+        **rest: Any,
     ) -> Any:
         return function(where=Where(kubeconfig, context, namespace, request_timeout), **rest)
 
@@ -45,9 +57,13 @@ def output_option(function: Command) -> Command:
 
 def files_argument(function: Command) -> Command:
     """Take files as arguments; `-` is stdin, a folder is every .yaml, .yml and .json in it."""
-    return click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True))(function)
+    return click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True))(
+        function
+    )
 
 
 def service_argument(*, required: bool = True) -> Callable[[Command], Command]:
     """Take the name of a service as `name`, completed from the cluster."""
-    return click.argument("name", required=required, metavar="NAME" if required else "[NAME]", shell_complete=complete_service)
+    return click.argument(
+        "name", required=required, metavar="NAME" if required else "[NAME]", shell_complete=complete_service
+    )

@@ -21,9 +21,15 @@ def listed(services: Sequence[Manifest], now: datetime, *, namespaces: bool) -> 
     header = ["NAME", "READY", "REPLICAS", "STABLE", "CANARY", "WEIGHT", "VERDICT", "AGE", "REASON"]
     rows = []
     for service in services:
-        metadata, status, conditions = service["metadata"], service.get("status") or {}, conditions_of(service)
+        metadata, status, conditions = (
+            service["metadata"],
+            service.get("status") or {},
+            conditions_of(service),
+        )
         canary = status.get("canary") or {}
-        reason = next((conditions[name] for name in ("Stalled", "Reconciling", "UpToDate") if name in conditions), {})
+        reason = next(
+            (conditions[name] for name in ("Stalled", "Reconciling", "UpToDate") if name in conditions), {}
+        )
         row = [
             metadata["name"],
             conditions.get("Ready", {}).get("status"),
@@ -61,10 +67,18 @@ def described(service: Manifest, now: datetime, *, width: int = 0) -> str:
     for entry in status.get("commands") or ():
         lines.append(f"command  {entry['kind']} {entry['id']} {age(entry['time'], now)} ago")
     rows = [
-        (entry["type"], entry["status"], age(entry.get("lastTransitionTime"), now), entry["reason"], entry["message"])
+        (
+            entry["type"],
+            entry["status"],
+            age(entry.get("lastTransitionTime"), now),
+            entry["reason"],
+            entry["message"],
+        )
         for entry in status.get("conditions") or ()
     ]
-    lines += ["", table(("CONDITION", "STATUS", "SINCE", "REASON", "MESSAGE"), rows, width=width)] if rows else []
+    lines += (
+        ["", table(("CONDITION", "STATUS", "SINCE", "REASON", "MESSAGE"), rows, width=width)] if rows else []
+    )
     return "\n".join(lines)
 
 

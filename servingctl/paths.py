@@ -40,9 +40,11 @@ def leaves(value: Any, path: Path = ()) -> Iterator[Path]:
 def value_at(value: Any, path: Path) -> Any:
     """Return the value at a path. Raises KeyError if there is none."""
     for part in path:
-        if isinstance(value, dict) and part in value:
+        if isinstance(part, int):
+            if not isinstance(value, list) or part >= len(value):
+                raise KeyError(spelled(path))
             value = value[part]
-        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+        elif isinstance(value, dict) and part in value:
             value = value[part]
         else:
             raise KeyError(spelled(path))

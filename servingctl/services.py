@@ -13,7 +13,11 @@ from servingctl.linting.service import is_ours
 
 def valid_services(documents: Iterable[Document]) -> list[Document]:
     """Return the InferenceServices of ours. Raises `Stop` if there is none, or one that the API server would refuse."""
-    found = [document for document in documents if is_ours(document.value) and document.value["kind"] == SERVICE_KIND]
+    found = [
+        document
+        for document in documents
+        if is_ours(document.value) and document.value["kind"] == SERVICE_KIND
+    ]
     if not found:
         raise Stop("there is no InferenceService of serving-operator.dev/v1alpha1 in what was given", USAGE)
     errors = [finding for document in found for finding in lint(document) if finding.level == "Error"]

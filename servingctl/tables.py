@@ -19,7 +19,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]], *, width: int
     lines = []
     for row in cells:
         start = "".join(cell.ljust(size) + GAP for cell, size in zip(row[:-1], widths[:-1], strict=True))
-        last = textwrap.wrap(row[-1], room, break_on_hyphens=False, break_long_words=False) if room else [row[-1]]
+        last = (
+            textwrap.wrap(row[-1], room, break_on_hyphens=False, break_long_words=False)
+            if room
+            else [row[-1]]
+        )
         lines += [start + last[0]] + [" " * indent + more for more in last[1:]]
     return "\n".join(line.rstrip() for line in lines)
 

@@ -16,7 +16,13 @@ from servingctl.options import cluster_options, output_option, service_argument
 @output_option
 @cluster_options
 def command(
-    name: str, committed: bool, attempt: str | None, wait_seconds: float, dry_run: bool, output: str, where: Where
+    name: str,
+    committed: bool,
+    attempt: str | None,
+    wait_seconds: float,
+    dry_run: bool,
+    output: str,
+    where: Where,
 ) -> int:
     """Take the traffic back from the canary; its attempt is rejected.
 

@@ -28,8 +28,12 @@ from servingctl.reading import read
     help="Share of the requests within it.",
 )  # fmt: skip
 @click.option("--gateway", metavar="NAMESPACE/NAME", help="Make a route on this Gateway; takes --hostname.")
-@click.option("--hostname", metavar="TEMPLATE", help="Host name of the route, such as '{name}-{namespace}.example.com'.")
-@click.option("--drop", multiple=True, metavar="PATH", help="Give up a field that is refused; may be repeated.")
+@click.option(
+    "--hostname", metavar="TEMPLATE", help="Host name of the route, such as '{name}-{namespace}.example.com'."
+)
+@click.option(
+    "--drop", multiple=True, metavar="PATH", help="Give up a field that is refused; may be repeated."
+)
 @click.option("--all-fields", is_flag=True, help="Account for every field, not only for what needs a look.")
 @click.option(
     "-o", "--output", type=click.Choice(["yaml", "scorecard", "json"]), default="yaml", show_default=True,
@@ -60,7 +64,9 @@ def command(
     Exits with 1 if anything is refused. docs/kserve-migration.md says what becomes of each field.
     """
     options = Options(
-        objective=None if objective_milliseconds is None else Objective(objective_milliseconds, objective_percent),
+        objective=None
+        if objective_milliseconds is None
+        else Objective(objective_milliseconds, objective_percent),
         route=_route(gateway, hostname),
         drop=frozenset(drop),
     )
@@ -69,7 +75,8 @@ def command(
     passed_over = [_named(manifest) for manifest in manifests if not is_kserve(manifest)]
     if not conversions:
         raise Stop(
-            f"there is no InferenceService of {KSERVE_API_VERSION} in what was given (there is: {', '.join(passed_over)})", USAGE
+            f"there is no InferenceService of {KSERVE_API_VERSION} in what was given (there is: {', '.join(passed_over)})",
+            USAGE,
         )
     account = scorecard.text(conversions, passed_over, every_field=all_fields, width=width())
     if output == "json":
@@ -92,14 +99,20 @@ def _route(gateway: str | None, hostname: str | None) -> Route | None:
     try:
         hostname.format(name="a", namespace="b")
     except (KeyError, IndexError, ValueError):
-        raise Stop(f"--hostname {hostname}: only {{name}} and {{namespace}} may stand in braces", USAGE) from None
+        raise Stop(
+            f"--hostname {hostname}: only {{name}} and {{namespace}} may stand in braces", USAGE
+        ) from None
     return Route(namespace, name, hostname)
 
 
 def _manifests(documents: list[Document]) -> Iterator[Any]:
     for document in documents:
         value = document.value
-        if isinstance(value, dict) and str(value.get("kind", "")).endswith("List") and isinstance(value.get("items"), list):
+        if (
+            isinstance(value, dict)
+            and str(value.get("kind", "")).endswith("List")
+            and isinstance(value.get("items"), list)
+        ):
             yield from value["items"]
         else:
             yield value

@@ -30,7 +30,13 @@ Result = tuple[ServiceKey, bool, Changes]
     "-f", "--filename", "files", multiple=True, type=click.Path(exists=True, allow_dash=True), metavar="FILE",
     help="What applying this file would change; may be repeated, - is stdin.",
 )  # fmt: skip
-@click.option("--system-namespace", default=SYSTEM_NAMESPACE, show_default=True, metavar="NAME", help="Where the operator is installed.")
+@click.option(
+    "--system-namespace",
+    default=SYSTEM_NAMESPACE,
+    show_default=True,
+    metavar="NAME",
+    help="Where the operator is installed.",
+)
 @output_option
 @cluster_options
 def command(
@@ -60,7 +66,9 @@ def command(
     try:
         results = where.ask(work)
     except ValidationError as error:
-        raise Stop(f"the service in the cluster cannot be read by this version: {error.errors()[0]['msg']}", FOUND) from None
+        raise Stop(
+            f"the service in the cluster cannot be read by this version: {error.errors()[0]['msg']}", FOUND
+        ) from None
     show([_wire(result) for result in results], output, "\n\n".join(_text(result) for result in results))
     return FOUND if any(_differs(result) for result in results) else OK
 
@@ -68,7 +76,10 @@ def command(
 async def _drift(cluster: Cluster, key: ServiceKey, system_namespace: str) -> Result:
     live = await service(cluster, key)
     if live is None:
-        raise Stop(f"there is no InferenceService {key.name} in namespace {key.namespace}; see servingctl status", FOUND)
+        raise Stop(
+            f"there is no InferenceService {key.name} in namespace {key.namespace}; see servingctl status",
+            FOUND,
+        )
     return key, True, changes(await observe(cluster, live, system_namespace), live, datetime.now(UTC))
 
 
@@ -82,7 +93,11 @@ async def _applied(cluster: Cluster, stated: Manifest, where: Where, system_name
         for field in ("labels", "annotations"):
             metadata[field] = (metadata.get(field) or {}) | (stated["metadata"].get(field) or {})
         made = live | {"metadata": metadata, "spec": stated["spec"]}
-    return key, live is not None, changes(await observe(cluster, made, system_namespace), live, datetime.now(UTC))
+    return (
+        key,
+        live is not None,
+        changes(await observe(cluster, made, system_namespace), live, datetime.now(UTC)),
+    )
 
 
 def _differs(result: Result) -> bool:
@@ -112,7 +127,9 @@ def _text(result: Result) -> str:
     elif found.revision_now == found.revision_wanted:
         lines = [f"{key}: revision {found.revision_now}, no pod is replaced"]
     else:
-        lines = [f"{key}: revision {found.revision_now} is committed, {found.revision_wanted} becomes a canary"]
+        lines = [
+            f"{key}: revision {found.revision_now} is committed, {found.revision_wanted} becomes a canary"
+        ]
     lines += [f"  {field}" for field in found.fields]
     for change in found.due:
         lines += ["", f"{change.verb} {change.object}  ({change.why})", change.difference]

@@ -42,7 +42,9 @@ def command(name: str, output: str, where: Where) -> int:
                 return None, [await cluster.get(INFERENCE_AUTOSCALER, name, namespace)]
             except NotFound:
                 return None, []
-        listing = await cluster.list(INFERENCE_AUTOSCALER, namespace, label_selector=f"{SERVICE_LABEL}={name}")
+        listing = await cluster.list(
+            INFERENCE_AUTOSCALER, namespace, label_selector=f"{SERVICE_LABEL}={name}"
+        )
         return live, listing.items
 
     live, autoscalers = where.ask(work)
@@ -76,4 +78,6 @@ def _nothing(name: str, namespace: str, live: Manifest | None) -> str:
         return f"there is no InferenceService or InferenceAutoscaler {name} in namespace {namespace}; see servingctl status"
     if (live["spec"].get("scaling") or {}).get("class") == "External":
         return f"{namespace}/{name}: somebody else sets the replicas (scaling.class External); see kubectl get hpa,scaledobject"
-    return f"{namespace}/{name} has no InferenceAutoscaler yet; servingctl status {name} says what it waits for"
+    return (
+        f"{namespace}/{name} has no InferenceAutoscaler yet; servingctl status {name} says what it waits for"
+    )

@@ -50,7 +50,13 @@ def _text(findings: list[Finding], objects: int, left: int) -> str:
         for finding in findings
     ]
     errors = sum(finding.level == "Error" for finding in findings)
-    said = table(("WHERE", "OBJECT", "LEVEL", "FIELD", "MESSAGE"), rows, width=width()) + "\n\n" if rows else ""
+    said = (
+        table(("WHERE", "OBJECT", "LEVEL", "FIELD", "MESSAGE"), rows, width=width()) + "\n\n" if rows else ""
+    )
     counts = f"{objects} objects, {errors} errors, {len(findings) - errors} warnings"
-    rules = "" if cel.is_available() else f"; and {left} rules in CEL, until you pip install 'serving-operator[lint]'"
+    rules = (
+        ""
+        if cel.is_available()
+        else f"; and {left} rules in CEL, until you pip install 'serving-operator[lint]'"
+    )
     return f"{said}{counts}\nonly the API server checks: {', '.join(ONLY_THERE)}{rules}"

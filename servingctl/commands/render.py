@@ -14,8 +14,12 @@ from servingctl.services import valid_services
 
 @click.command()
 @files_argument
-@click.option("-n", "--namespace", default="default", show_default=True, metavar="NAME", help="Where a file says none.")
-@click.option("--without-gateway-api", is_flag=True, help="As in a cluster without the Gateway API: no HTTPRoute.")
+@click.option(
+    "-n", "--namespace", default="default", show_default=True, metavar="NAME", help="Where a file says none."
+)
+@click.option(
+    "--without-gateway-api", is_flag=True, help="As in a cluster without the Gateway API: no HTTPRoute."
+)
 @click.option(
     "-o", "--output", type=click.Choice(["yaml", "json", "name"]), default="yaml", show_default=True,
     help="YAML with comments, JSON, or the names alone.",
@@ -43,7 +47,9 @@ def command(files: tuple[str, ...], namespace: str, without_gateway_api: bool, o
         show({"apiVersion": "v1", "kind": "List", "items": children}, "json", "")
     else:
         for rendered in made:
-            click.echo(f"# revision {rendered.revision}; owner references are left out: their uid is the server's to give")
+            click.echo(
+                f"# revision {rendered.revision}; owner references are left out: their uid is the server's to give"
+            )
             click.echo("---\n".join(as_yaml(child) for child in rendered.children), nl=False)
             click.echo("---" if rendered is not made[-1] else "", nl=rendered is not made[-1])
     return OK

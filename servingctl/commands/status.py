@@ -35,24 +35,39 @@ def command(name: str | None, all_namespaces: bool, output: str, where: Where) -
     now = datetime.now(UTC)
     if name is not None:
         if all_namespaces:
-            raise click.UsageError("a NAME is looked for in one namespace; leave out --all-namespaces, or the name")
+            raise click.UsageError(
+                "a NAME is looked for in one namespace; leave out --all-namespaces, or the name"
+            )
         found = where.ask(lambda cluster: service(cluster, ServiceKey(where.namespace, name)))
         if found is None:
-            raise Stop(f"there is no InferenceService {name} in namespace {where.namespace}; see servingctl status -A", FOUND)
+            raise Stop(
+                f"there is no InferenceService {name} in namespace {where.namespace}; see servingctl status -A",
+                FOUND,
+            )
         show(_status(found), output, described(found, now, width=width()))
         return OK
 
     async def work(cluster: Cluster) -> list[Manifest]:
         listing = await cluster.list(INFERENCE_SERVICE, None if all_namespaces else where.namespace)
-        return sorted(listing.items, key=lambda item: (item["metadata"]["namespace"], item["metadata"]["name"]))
+        return sorted(
+            listing.items, key=lambda item: (item["metadata"]["namespace"], item["metadata"]["name"])
+        )
 
     services = where.ask(work)
     place = "any namespace" if all_namespaces else f"namespace {where.namespace}"
     nothing = f"no InferenceServices in {place}"
-    show([_status(item) for item in services], output, listed(services, now, namespaces=all_namespaces) if services else nothing)
+    show(
+        [_status(item) for item in services],
+        output,
+        listed(services, now, namespaces=all_namespaces) if services else nothing,
+    )
     return OK
 
 
 def _status(manifest: Manifest) -> Manifest:
     metadata = manifest["metadata"]
-    return {"name": metadata["name"], "namespace": metadata["namespace"], "status": manifest.get("status") or {}}
+    return {
+        "name": metadata["name"],
+        "namespace": metadata["namespace"],
+        "status": manifest.get("status") or {},
+    }

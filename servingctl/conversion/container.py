@@ -49,7 +49,8 @@ def environment(value: Any, path: Path, target: Path, made: dict[str, Any], ledg
     if not variables:
         ledger.imply(path, NOTHING)
         return
-    schema, entries = schema_of("predictor", "container", "env"), []
+    schema = schema_of("predictor", "container", "env")
+    entries: list[Any] = []
     for index, variable in enumerate(variables):
         at = (*path, index)
         left = dict(as_map(variable, at, ledger))
@@ -77,7 +78,9 @@ def _ports(value: Any, path: Path, made: dict[str, Any], ledger: Ledger) -> dict
     """Carry ports over; returns the names that ports had, with those that they have now."""
     if value is None:
         return {}
-    ports, renamed, entries = as_list(value, path, ledger), {}, []
+    ports = as_list(value, path, ledger)
+    renamed: dict[str, str] = {}
+    entries: list[Any] = []
     schema = schema_of("predictor", "container", "ports")["items"]
     for index, stated in enumerate(ports):
         at = (*path, index)
@@ -88,7 +91,9 @@ def _ports(value: Any, path: Path, made: dict[str, Any], ledger: Ledger) -> dict
         name = left.pop("name", None)
         ours = "http" if index == 0 else "metrics"
         if index > 1 or (index == 1 and name != "metrics"):
-            ledger.withdraw(at, "a container has one port for requests (the first one), and one named metrics")
+            ledger.withdraw(
+                at, "a container has one port for requests (the first one), and one named metrics"
+            )
             continue
         if name is not None and any(word in str(name) for word in ("h2c", "grpc")):
             ledger.withdraw(at, "requests are HTTP/1.1: gRPC and h2c are not routed")
@@ -100,7 +105,9 @@ def _ports(value: Any, path: Path, made: dict[str, Any], ledger: Ledger) -> dict
         if name == ours:
             ledger.carry((*at, "name"), target)
         elif name is not None:
-            ledger.imply((*at, "name"), f"the port is named {ours} here; probes that named it are changed with it")
+            ledger.imply(
+                (*at, "name"), f"the port is named {ours} here; probes that named it are changed with it"
+            )
             renamed[str(name)] = ours
         entries.append({"name": ours} | found)
     if entries:

@@ -62,7 +62,9 @@ class Conversion:
         """Refused if any field is; with notes if any field needs one."""
         if self.problems or any(entry.fate == "Refused" for entry in self.entries):
             return "Refused"
-        noted = any(entry.fate == "Noted" or (entry.fate == "Carried" and entry.words) for entry in self.entries)
+        noted = any(
+            entry.fate == "Noted" or (entry.fate == "Carried" and entry.words) for entry in self.entries
+        )
         return "LosslessWithNotes" if noted else "Lossless"
 
 
@@ -84,7 +86,12 @@ def convert(manifest: dict[str, Any], options: Options | None = None) -> Convers
         ledger.note(path, "given up by --drop")
     steered = steering(manifest)
     predictor: dict[str, Any] = {}
-    ours: dict[str, Any] = {"apiVersion": API_VERSION, "kind": SERVICE_KIND, "metadata": {}, "spec": {"predictor": predictor}}
+    ours: dict[str, Any] = {
+        "apiVersion": API_VERSION,
+        "kind": SERVICE_KIND,
+        "metadata": {},
+        "spec": {"predictor": predictor},
+    }
     scaled = _fill(_without(manifest, given_up), ours, steered, options, ledger)
     autoscaler = None if scaled is None else _hpa(ours["metadata"], scaled)
     made = {ours["kind"]: ours} | ({} if autoscaler is None else {"HorizontalPodAutoscaler": autoscaler})
@@ -152,7 +159,9 @@ def _what_runs(left: dict[str, Any], predictor: dict[str, Any], ledger: Ledger) 
         listed = as_list(own, at, ledger)
         for index in range(1, len(listed)):
             ledger.refuse((*at, index), "a pod has one container; run the other as a service of its own")
-        predictor["container"] = containers.container(listed[0], (*at, 0), predictor, ledger) if listed else {}
+        predictor["container"] = (
+            containers.container(listed[0], (*at, 0), predictor, ledger) if listed else {}
+        )
         mounts = listed[0].get("volumeMounts") if listed and isinstance(listed[0], dict) else None
         pods.volumes(
             left.get("volumes"), (*PREDICTOR, "volumes"), mounts, (*at, 0, "volumeMounts"), predictor, ledger
@@ -165,18 +174,29 @@ def _rollout(left: dict[str, Any], steered: Steering, spec: dict[str, Any], ledg
     """What KServe says of versions beside one another: the canary's weight, and how pods are replaced."""
     strategy, at = left.get("deploymentStrategy"), (*PREDICTOR, "deploymentStrategy")
     if isinstance(strategy, dict) and strategy.get("type", "RollingUpdate") == "RollingUpdate":
-        ledger.note(at, "a changed predictor is a canary; within a revision one pod more is made first, with accelerators one less")
+        ledger.note(
+            at,
+            "a changed predictor is a canary; within a revision one pod more is made first, with accelerators one less",
+        )
     else:
-        ledger.refuse(at, "pods are replaced one by one; where both do not fit, rollout.surge Budget moves them along")
+        ledger.refuse(
+            at, "pods are replaced one by one; where both do not fit, rollout.surge Budget moves them along"
+        )
     concurrency, at = left.get("containerConcurrency"), (*PREDICTOR, "containerConcurrency")
     if concurrency == 0 or steered.mode == "Standard":
         ledger.imply(at, "without effect: 0 is no limit, and Standard mode has none")
     else:
-        ledger.refuse(at, "nothing limits the requests that a pod works on but the server itself; set the limit there")
+        ledger.refuse(
+            at, "nothing limits the requests that a pod works on but the server itself; set the limit there"
+        )
     percent, at = left.get("canaryTrafficPercent"), (*PREDICTOR, "canaryTrafficPercent")
     if percent == 100 or steered.mode == "Standard":
-        ledger.note(at, "without effect: this spec has all of the traffic; a changed predictor will be a canary")
-    elif isinstance(percent, int) and not isinstance(percent, bool) and 1 <= percent <= 99 and "route" in spec:
+        ledger.note(
+            at, "without effect: this spec has all of the traffic; a changed predictor will be a canary"
+        )
+    elif (
+        isinstance(percent, int) and not isinstance(percent, bool) and 1 <= percent <= 99 and "route" in spec
+    ):
         spec["rollout"] = {"steps": [{"weight": percent}]}
         target = (*SERVICE, "spec", "rollout", "steps", 0, "weight")
         ledger.carry(at, target, words="for the next change: the first revision has all of the traffic")
@@ -217,7 +237,11 @@ def _advice(
     if "container" in ours["spec"]["predictor"] and "runAsUser" not in ours["spec"]["predictor"]:
         yield "the container runs as user 1000 with a read-only root file system; predictor.runAsUser names another user, and /tmp is writable"
     if options.objective is None and steered.autoscaler in ("hpa", "keda"):
-        scaler = "the HorizontalPodAutoscaler scales it as KServe's did" if autoscaler else "the number of replicas is fixed"
+        scaler = (
+            "the HorizontalPodAutoscaler scales it as KServe's did"
+            if autoscaler
+            else "the number of replicas is fixed"
+        )
         yield f"{scaler}; with --objective-milliseconds our autoscaler holds a latency objective"
 
 

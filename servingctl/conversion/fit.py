@@ -67,7 +67,9 @@ def _fit_list(value: list[Any], schema: Schema, source: Path, target: Path, ledg
         found = fit(item, schema, (*source, index), (*target, len(made)), ledger)
         if found is ABSENT:
             # A list with a gap would say something else.
-            ledger.withdraw(source, "another entry of this list is refused, and without it the list says something else")
+            ledger.withdraw(
+                source, "another entry of this list is refused, and without it the list says something else"
+            )
             return ABSENT
         made.append(found)
     return made or ABSENT

@@ -76,11 +76,17 @@ class Ledger:
         for path, entry in self._entries.items():
             if entry is None or entry.fate != "Carried" or path == ("apiVersion",):
                 continue
-            held = tuple(target for target in entry.targets if _holds(entry, value_at(source, path), made, target))
+            held = tuple(
+                target for target in entry.targets if _holds(entry, value_at(source, path), made, target)
+            )
             if not held:
-                self._entries[path] = Entry(path, "Refused", "another field says otherwise; say one of the two")
+                self._entries[path] = Entry(
+                    path, "Refused", "another field says otherwise; say one of the two"
+                )
             elif held != entry.targets:
-                self._entries[path] = replace(entry, targets=held, words="elsewhere another field says otherwise")
+                self._entries[path] = replace(
+                    entry, targets=held, words="elsewhere another field says otherwise"
+                )
 
     def overrule(self, target: Path, words: str) -> bool:
         """Refuse what went to a place, or under it or above it; False if nothing did."""

@@ -52,9 +52,7 @@ _SCALING = (
     f"{KSERVE}min-scale",
     f"{KSERVE}max-scale",
 )
-_KNATIVE = (
-    "Knative's autoscaler is not used; say predictor.minReplicas and maxReplicas, and an objective with --objective-milliseconds"
-)
+_KNATIVE = "Knative's autoscaler is not used; say predictor.minReplicas and maxReplicas, and an objective with --objective-milliseconds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +82,9 @@ def _map_of(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def metadata(value: Any, made: dict[str, Any], predictor: dict[str, Any], steered: Steering, ledger: Ledger) -> None:
+def metadata(
+    value: Any, made: dict[str, Any], predictor: dict[str, Any], steered: Steering, ledger: Ledger
+) -> None:
     """Carry name, namespace, labels and annotations over to the object, and what KServe puts on pods to the pods."""
     path: Path = ("metadata",)
     for key, item in as_map(value, path, ledger).items():
@@ -112,7 +112,9 @@ def _labels(
     for key, item in value.items():
         at = (*path, key)
         if key == VISIBILITY:
-            (ledger.imply if item == "cluster-local" else ledger.refuse)(at, "without spec.route it is reached inside the cluster only")
+            (ledger.imply if item == "cluster-local" else ledger.refuse)(
+                at, "without spec.route it is reached inside the cluster only"
+            )
         elif "kserve.io/" in str(key):
             ledger.refuse(at, "this label steers KServe; remove it")
         else:
@@ -133,20 +135,26 @@ def _annotations(
             ledger.refuse(at, f"{item}: only Standard and Knative are known")
         elif key == AUTOSCALER_CLASS and item not in ("hpa", "keda", "external", "none"):
             ledger.refuse(at, f"{item}: only hpa, keda, external and none are known")
+        elif key == MODE and steered.mode == "Knative":
+            ledger.note(at, "a Deployment is made, as in Standard mode: a service does not scale to zero")
         elif key in NOTED_ANNOTATIONS:
             ledger.imply(at, NOTED_ANNOTATIONS[key])
         elif key in REFUSED_ANNOTATIONS:
             ledger.refuse(at, REFUSED_ANNOTATIONS[key])
         elif key == f"{KSERVE}stop":
-            words = "it runs" if item != "true" else "a service cannot be stopped and kept; delete it, and apply it again"
+            words = (
+                "it runs"
+                if item != "true"
+                else "a service cannot be stopped and kept; delete it, and apply it again"
+            )
             (ledger.imply if item != "true" else ledger.refuse)(at, words)
         elif key == f"{KSERVE}enable-prometheus-scraping":
             _scraping(item, at, predictor, ledger)
         elif text.startswith("prometheus.kserve.io/") and text.partition("/")[2] in ("port", "path"):
             _of_pods(f"prometheus.io/{text.partition('/')[2]}", item, at, predictor, ledger)
-        elif text.startswith("prometheus.io/") or text.startswith("sidecar."):
+        elif text.startswith(("prometheus.io/", "sidecar.")):
             _of_pods(text, item, at, predictor, ledger)
-        elif key in _SCALING or text.startswith("autoscaling.knative.dev/") or text.startswith("serving.knative.dev/"):
+        elif key in _SCALING or text.startswith(("autoscaling.knative.dev/", "serving.knative.dev/")):
             had_none = steered.mode == "Standard" and not text.startswith(KSERVE)
             words = "without effect in Standard mode" if had_none else _KNATIVE
             (ledger.imply if had_none else ledger.refuse)(at, words)

@@ -17,7 +17,10 @@ FORMATS: tuple[str, ...] = tuple(schema_of("predictor", "model", "modelFormat", 
 RUNTIMES: tuple[str, ...] = tuple(schema_of("predictor", "model", "runtime")["enum"])
 V2_FORMATS = ("sklearn", "xgboost", "lightgbm")
 """Formats that KServe serves by the V1 protocol unless told otherwise, and MLServer by V2 only."""
-V2 = "MLServer answers the V2 protocol (/v2/models/NAME/infer), where KServe's own server answers V1 unless protocolVersion is v2: see whether the clients ask so"
+V2 = (
+    "MLServer answers the V2 protocol (/v2/models/NAME/infer), where KServe's own server answers V1 unless protocolVersion "
+    "is v2: see whether the clients ask so"
+)
 STORAGE = (
     "only pvc:// is possible: there is no downloader; copy the model onto a PersistentVolumeClaim, or serve a container "
     "that fetches it by itself"
@@ -26,7 +29,7 @@ STORAGE = (
 
 def model(value: Any, path: Path, framework: str | None, predictor: dict[str, Any], ledger: Ledger) -> Any:
     """Return our `predictor.model`; `framework` is the name of the older field. What concerns the pod goes to `predictor`."""
-    left = refuse_listed(as_map(value, path, ledger), path, REFUSED_MODEL | REFUSED_CONTAINER, ledger)
+    left = refuse_listed(as_map(value, path, ledger), path, {**REFUSED_CONTAINER, **REFUSED_MODEL}, ledger)
     left = note_listed(left, path, NOTED_CONTAINER, ledger)
     image_pull_policy(left.pop("imagePullPolicy", None), "", (*path, "imagePullPolicy"), ledger)
     security(left.pop("securityContext", None), (*path, "securityContext"), predictor, ledger)

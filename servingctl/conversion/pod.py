@@ -43,7 +43,13 @@ def pod(value: dict[str, Any], path: Path, made: dict[str, Any], ledger: Ledger)
             ledger.imply((*path, "serviceAccount"), "the older name of serviceAccountName")
         else:
             place = (*TARGET, "serviceAccountName")
-            found = fit(account, schema_of("predictor", "serviceAccountName"), (*path, "serviceAccount"), place, ledger)
+            found = fit(
+                account,
+                schema_of("predictor", "serviceAccountName"),
+                (*path, "serviceAccount"),
+                place,
+                ledger,
+            )
             if found is not ABSENT:
                 made["serviceAccountName"] = found
                 ledger.remark((*path, "serviceAccount"), TOKEN)
@@ -78,7 +84,9 @@ def security(value: Any, path: Path, made: dict[str, Any], ledger: Ledger) -> No
             continue
         place = (*TARGET, name)
         if made.get(name) is not None and made[name] != left[name]:
-            ledger.refuse((*path, name), "pod and container say different things; our pods have one user and one group")
+            ledger.refuse(
+                (*path, name), "pod and container say different things; our pods have one user and one group"
+            )
             continue
         found = fit(left[name], schema_of("predictor", name), (*path, name), place, ledger)
         if found is not ABSENT:
@@ -94,7 +102,9 @@ def image_pull_policy(stated: Any, image: str, path: Path, ledger: Ledger) -> No
     if stated == usual:
         ledger.imply(path, "it is so by default for this image")
     else:
-        ledger.refuse(path, f"the image's tag decides: it is {usual} here; use a tag other than latest, or a digest")
+        ledger.refuse(
+            path, f"the image's tag decides: it is {usual} here; use a tag other than latest, or a digest"
+        )
 
 
 def volume_mounts(value: Any, path: Path, ledger: Ledger) -> None:
@@ -103,10 +113,14 @@ def volume_mounts(value: Any, path: Path, ledger: Ledger) -> None:
         if value == []:
             ledger.imply(path, NOTHING)
         return
-    ledger.refuse(path, "a built-in runtime mounts the model and nothing else; serve the image as predictor.container")
+    ledger.refuse(
+        path, "a built-in runtime mounts the model and nothing else; serve the image as predictor.container"
+    )
 
 
-def volumes(value: Any, path: Path, mounts: Any, mounts_path: Path, made: dict[str, Any], ledger: Ledger) -> None:
+def volumes(
+    value: Any, path: Path, mounts: Any, mounts_path: Path, made: dict[str, Any], ledger: Ledger
+) -> None:
     """Carry claims and shared memory over to our predictor, together with the mounts of the container."""
     by_name = {}
     for index, volume in enumerate(as_list(value or [], path, ledger)):
@@ -158,10 +172,17 @@ def _mounted(
     schema = schema_of("predictor", "persistentVolumeClaims")["items"]
     claim = dict(as_map(volume["persistentVolumeClaim"], (*volume_at, "persistentVolumeClaim"), ledger))
     entry: dict[str, Any] = {}
-    found = fit(claim.get("claimName"), schema["properties"]["claimName"],
-                (*volume_at, "persistentVolumeClaim", "claimName"), (*target, "claimName"), ledger)
+    found = fit(
+        claim.get("claimName"),
+        schema["properties"]["claimName"],
+        (*volume_at, "persistentVolumeClaim", "claimName"),
+        (*target, "claimName"),
+        ledger,
+    )
     entry |= {} if found is ABSENT else {"claimName": found}
-    found = fit({key: mount[key] for key in ("mountPath", "readOnly") if key in mount}, schema, at, target, ledger)
+    found = fit(
+        {key: mount[key] for key in ("mountPath", "readOnly") if key in mount}, schema, at, target, ledger
+    )
     entry |= {} if found is ABSENT else found
     read_only = claim.get("readOnly")
     if read_only is not None and "readOnly" not in mount:
@@ -172,20 +193,33 @@ def _mounted(
             ledger.imply((*volume_at, "persistentVolumeClaim", "readOnly"), "it is so by default")
     elif read_only is not None:
         same = read_only == mount["readOnly"] or not read_only
-        (ledger.imply if same else ledger.refuse)((*volume_at, "persistentVolumeClaim", "readOnly"), "the mount says it")
+        (ledger.imply if same else ledger.refuse)(
+            (*volume_at, "persistentVolumeClaim", "readOnly"), "the mount says it"
+        )
     for place in ((*at, "name"), (*volume_at, "name")):
         ledger.imply(place, "volumes have names of ours")
     claims.append(entry)
 
 
 def _empty(
-    mount: dict[str, Any], at: Path, volume: dict[str, Any], volume_at: Path, made: dict[str, Any], ledger: Ledger
+    mount: dict[str, Any],
+    at: Path,
+    volume: dict[str, Any],
+    volume_at: Path,
+    made: dict[str, Any],
+    ledger: Ledger,
 ) -> None:
     stated = as_map(volume["emptyDir"], (*volume_at, "emptyDir"), ledger)
     where = mount.get("mountPath")
     if where == "/dev/shm" and stated.get("medium") == "Memory" and "sizeLimit" in stated:  # noqa: S108
         source = (*volume_at, "emptyDir", "sizeLimit")
-        found = fit(stated["sizeLimit"], schema_of("predictor", "sharedMemory"), source, (*TARGET, "sharedMemory"), ledger)
+        found = fit(
+            stated["sizeLimit"],
+            schema_of("predictor", "sharedMemory"),
+            source,
+            (*TARGET, "sharedMemory"),
+            ledger,
+        )
         if found is not ABSENT:
             made["sharedMemory"] = found
         words = "sharedMemory says it"
@@ -208,7 +242,9 @@ def _without_selectors(value: Any, path: Path, ledger: Ledger) -> Any:
     left = []
     for index, entry in enumerate(value):
         if isinstance(entry, dict) and "labelSelector" in entry:
-            ledger.note((*path, index, "labelSelector"), "pods of the same revision are spread, by a selector of ours")
+            ledger.note(
+                (*path, index, "labelSelector"), "pods of the same revision are spread, by a selector of ours"
+            )
             entry = {key: item for key, item in entry.items() if key != "labelSelector"}
         left.append(entry)
     return left

@@ -49,7 +49,7 @@ def scaling(
     if has_most and not _is_whole(most):
         ledger.refuse((*path, "maxReplicas"), f"{most!r} must be a whole number from 1 to 1000")
         has_most = False
-    if _is_whole(least) and has_most and most < least:
+    if isinstance(most, int) and has_most and most < least:
         ledger.refuse((*path, "maxReplicas"), "is less than minReplicas")
         has_most = False
     if value.get("scaleMetricType") is not None:
@@ -115,7 +115,10 @@ def _automatic(
     for name in bounds:
         if _is_whole(value.get(name)):
             ledger.carry((*path, name), (*SERVICE, "spec", "predictor", name))
-    spec["objective"] = {"thresholdMilliseconds": objective.threshold_milliseconds, "percent": objective.percent}
+    spec["objective"] = {
+        "thresholdMilliseconds": objective.threshold_milliseconds,
+        "percent": objective.percent,
+    }
     for name in ("scaleMetric", "scaleTarget", "autoScaling"):
         ledger.note((*path, name), _REPLACED)
 
@@ -133,7 +136,10 @@ def _as_before(
     target = (*SERVICE, "spec", "scaling", "external", "replicas")
     if steered.autoscaler == "keda":
         for name in ("maxReplicas", "scaleMetric", "scaleTarget", "autoScaling"):
-            ledger.refuse((*path, name), f"no ScaledObject is made: point one at our service's scale subresource, or {_OBJECTIVE}")
+            ledger.refuse(
+                (*path, name),
+                f"no ScaledObject is made: point one at our service's scale subresource, or {_OBJECTIVE}",
+            )
     if most is None or most == least:
         spec["scaling"] = {"class": "External", "external": {"replicas": least}}
         if _is_whole(value.get("minReplicas")):
@@ -184,7 +190,7 @@ def _listed(value: Any, path: Path, ledger: Ledger) -> list[Any]:
     if "behavior" in left:
         ledger.note((*path, "behavior"), "KServe does not hand it to its HPA")
     stated = left.get("metrics")
-    entries = []
+    entries: list[Any] = []
     for index, metric in enumerate(stated if isinstance(stated, list) else ()):
         at = (*path, "metrics", index)
         if not isinstance(metric, dict) or metric.get("type") != "Resource":
@@ -224,6 +230,8 @@ _RESOURCE_METRIC: dict[str, Any] = {
 
 def timeout(value: Any, path: Path, predictor: dict[str, Any], ledger: Ledger) -> None:
     """Carry the time that a request may take over, in seconds."""
-    found = fit(value, schema_of("predictor", "timeout"), path, (*SERVICE, "spec", "predictor", "timeout"), ledger)
+    found = fit(
+        value, schema_of("predictor", "timeout"), path, (*SERVICE, "spec", "predictor", "timeout"), ledger
+    )
     if found is not ABSENT:
         predictor["timeout"] = found

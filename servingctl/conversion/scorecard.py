@@ -40,7 +40,9 @@ def wire(conversions: Sequence[Conversion], passed_over: Sequence[str]) -> dict[
     }
 
 
-def text(conversions: Sequence[Conversion], passed_over: Sequence[str], *, every_field: bool, width: int = 0) -> str:
+def text(
+    conversions: Sequence[Conversion], passed_over: Sequence[str], *, every_field: bool, width: int = 0
+) -> str:
     """Return the account for people: what needs a look, or with `every_field` all of it."""
     blocks = []
     for one in conversions:

@@ -10,7 +10,9 @@ from servingctl.conversion.ledger import NOTHING, Ledger
 from servingctl.paths import Path
 
 
-def refuse_listed(value: dict[str, Any], path: Path, table: Mapping[str, str], ledger: Ledger) -> dict[str, Any]:
+def refuse_listed(
+    value: dict[str, Any], path: Path, table: Mapping[str, str], ledger: Ledger
+) -> dict[str, Any]:
     """Refuse the fields that a table lists, unless they are null or empty; return the others."""
     left = {}
     for key, item in value.items():

@@ -46,7 +46,9 @@ def _image(spec: InferenceServiceSpec) -> Iterator[Violation]:
 
 
 def _resources(spec: InferenceServiceSpec) -> Iterator[Violation]:
-    name, runs = ("model", spec.predictor.model) if spec.predictor.model else ("container", spec.predictor.container)
+    name, runs = (
+        ("model", spec.predictor.model) if spec.predictor.model else ("container", spec.predictor.container)
+    )
     limits = (runs.resources.limits if runs and runs.resources else None) or {}
     if "memory" not in limits:
         yield Violation(
@@ -107,7 +109,8 @@ def _bounds(spec: InferenceServiceSpec) -> Iterator[Violation]:
     least, most = spec.predictor.min_replicas or 1, spec.predictor.max_replicas
     if most is not None and least == most:
         yield Violation(
-            (*PREDICTOR, "maxReplicas"), "is minReplicas: nothing is left for the autoscaler to decide; raise it"
+            (*PREDICTOR, "maxReplicas"),
+            "is minReplicas: nothing is left for the autoscaler to decide; raise it",
         )
 
 

@@ -6,7 +6,7 @@ The evaluator is an extra (`pip install 'serving-operator[lint]'`); without it t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from serving_api.quantity import value_of
@@ -16,11 +16,25 @@ from servingctl.paths import Path
 try:
     import cel
 except ImportError:  # the extra is not installed
-    cel = None
+    cel = None  # type: ignore[assignment]
 
 RESERVED = frozenset(
-    "true false null in as break const continue else for function if import let loop package namespace return var void "
-    "while".split()
+    {
+        "true",
+        "false",
+        "null",
+        "in",
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "for",
+        "function",
+        "if",
+        "import",
+    }
+    | {"let", "loop", "package", "namespace", "return", "var", "void", "while"}
 )
 """Words of CEL: the API server spells a property of such a name `__name__`."""
 _QUALIFIED_NAME = re.compile(
@@ -85,7 +99,9 @@ def escaped(value: Any, schema: Schema) -> Any:
     if isinstance(value, dict):
         properties, additional = schema.get("properties") or {}, schema.get("additionalProperties") or {}
         return {
-            f"__{key}__" if key in properties and key in RESERVED else key: escaped(item, properties.get(key, additional))
+            f"__{key}__" if key in properties and key in RESERVED else key: escaped(
+                item, properties.get(key) or additional
+            )
             for key, item in value.items()
             if item is not None
         }
@@ -104,7 +120,7 @@ def _compared(one: Any, other: Any) -> int:
     return (first > second) - (first < second)
 
 
-_FUNCTIONS = {
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
     "quantity": lambda text: {"amount": str(text)},
     "isInteger": lambda amount: value_of(amount["amount"]) == value_of(amount["amount"]).to_integral_value(),
     "compareTo": _compared,

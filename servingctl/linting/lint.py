@@ -44,7 +44,14 @@ def lint(document: Document) -> list[Finding]:
     """Return the findings of one document; none of one that is not ours."""
     manifest = document.value
     found = [
-        Finding(document.source, line, _named(manifest), "Error", spelled(path), "is there twice; the first one is lost")
+        Finding(
+            document.source,
+            line,
+            _named(manifest),
+            "Error",
+            spelled(path),
+            "is there twice; the first one is lost",
+        )
         for path, line in document.duplicates
     ]
     if not is_ours(manifest):
@@ -63,7 +70,9 @@ def lint(document: Document) -> list[Finding]:
 
 def _finding(document: Document, level: Level, violation: Violation) -> Finding:
     line = document.line(violation.path)
-    return Finding(document.source, line, _named(document.value), level, spelled(violation.path), violation.message)
+    return Finding(
+        document.source, line, _named(document.value), level, spelled(violation.path), violation.message
+    )
 
 
 def _is_meant(manifest: Any) -> bool:

@@ -20,7 +20,14 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
     "string": (str,),
 }
-_WORDS = {list: "a list", bool: "true or false", int: "a whole number", dict: "a map", str: "a text", float: "a number"}
+_WORDS = {
+    list: "a list",
+    bool: "true or false",
+    int: "a whole number",
+    dict: "a map",
+    str: "a text",
+    float: "a number",
+}
 _Broken = Callable[[Any, Any], bool]
 _BOUNDS: tuple[tuple[str, _Broken, str], ...] = (
     ("minimum", operator.lt, "at least"),
@@ -68,7 +75,7 @@ def defaulted(value: Any, schema: Schema) -> Any:
         return value
     properties, additional = schema.get("properties") or {}, schema.get("additionalProperties") or {}
     made = {
-        key: defaulted(item, properties.get(key, additional))
+        key: defaulted(item, properties.get(key) or additional)
         for key, item in value.items()
         if item is not None
     }

@@ -62,4 +62,7 @@ def _metadata(metadata: Any) -> Iterator[Violation]:
             if not isinstance(value, str):
                 yield Violation(("metadata", field, str(key)), f"{value!r} must be a text; put it in quotes")
             elif field == "labels" and (len(value) > 63 or not re.search(LABEL_VALUE, value)):
-                yield Violation(("metadata", field, str(key)), f"{value!r} is no value of a label: letters, digits, -, _ and .")
+                yield Violation(
+                    ("metadata", field, str(key)),
+                    f"{value!r} is no value of a label: letters, digits, -, _ and .",
+                )

@@ -55,9 +55,16 @@ def unknown(check: str, fact: Unasked, remedy: str = "") -> Finding:
 def text(findings: Sequence[Finding], *, width: int = 0) -> str:
     """Return the findings for people; what is wrong has its remedy after an arrow."""
     rows = [
-        (finding.level, finding.check, f"{finding.message} -> {finding.remedy}" if finding.remedy else finding.message)
+        (
+            finding.level,
+            finding.check,
+            f"{finding.message} -> {finding.remedy}" if finding.remedy else finding.message,
+        )
         for finding in findings
     ]
-    counts = {level: sum(finding.level == level for finding in findings) for level in ("Failed", "Warning", "Unknown")}
+    counts = {
+        level: sum(finding.level == level for finding in findings)
+        for level in ("Failed", "Warning", "Unknown")
+    }
     said = ", ".join(f"{number} {level.lower()}" for level, number in counts.items() if number)
     return f"{table(('RESULT', 'CHECK', 'WHAT -> REMEDY'), rows, width=width)}\n\n{said or 'all is well'}"

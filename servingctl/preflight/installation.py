@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from serving_api.crd import inference_autoscaler, inference_service
-from serving_api.names import AUTOSCALER, OPERATOR
+from serving_api.names import AUTOSCALER, OPERATOR, VERSION
 from servingctl.preflight.finding import Finding, Unasked, failed, ok, unknown, warning
 from servingctl.tables import age
 
@@ -32,7 +32,13 @@ def crds(live: Mapping[str, Manifest | Unasked | None], served: Mapping[str, boo
         elif isinstance(crd, Unasked) or crd is None:
             found.append(ok(check, "it is served"))
         elif _schema(crd) != _schema(wanted):
-            found.append(warning(check, "it is of another version than this program", f"{APPLY} crds, or use the servingctl of that version"))
+            found.append(
+                warning(
+                    check,
+                    "it is of another version than this program",
+                    f"{APPLY} crds, or use the servingctl of that version",
+                )
+            )
         else:
             found.append(ok(check, "it is served, and of this version"))
     return found
@@ -48,13 +54,21 @@ def leases(live: Mapping[str, Manifest | Unasked | None], now: datetime, namespa
             found.append(unknown(check, lease))
         elif lease is None:
             words = f"it has never run with its Lease in namespace {namespace}, so {what}"
-            found.append(failed(check, words, f"{APPLY} manifests/base, or name its namespace by --system-namespace"))
+            found.append(
+                failed(check, words, f"{APPLY} manifests/base, or name its namespace by --system-namespace")
+            )
         else:
             spec = lease.get("spec") or {}
             renewed, holder = str(spec.get("renewTime", "")), spec.get("holderIdentity")
             seconds = (now - _moment(renewed, now)).total_seconds()
             if not holder or seconds > LEASE_SECONDS:
-                found.append(failed(check, f"its Lease was renewed {age(renewed, now)} ago: it does not run, so {what}", look))
+                found.append(
+                    failed(
+                        check,
+                        f"its Lease was renewed {age(renewed, now)} ago: it does not run, so {what}",
+                        look,
+                    )
+                )
             else:
                 found.append(ok(check, f"{holder} is at work"))
     return found
@@ -69,7 +83,10 @@ def gateway_api(served: bool, classes: Sequence[Manifest] | Unasked) -> list[Fin
     if isinstance(classes, Unasked):
         return [ok(check, "it is served"), unknown("GatewayClass", classes)]
     if not classes:
-        return [ok(check, "it is served"), failed("GatewayClass", "there is none: no controller carries out any route", GATEWAY_API)]
+        return [
+            ok(check, "it is served"),
+            failed("GatewayClass", "there is none: no controller carries out any route", GATEWAY_API),
+        ]
     return [ok(check, "it is served"), *(gateway_class(found) for found in classes)]
 
 
@@ -95,7 +112,7 @@ def condition(found: Manifest, name: str) -> Manifest | None:
 
 def _schema(crd: Manifest) -> Any:
     versions = {entry["name"]: entry for entry in crd["spec"]["versions"]}
-    found = versions.get("v1alpha1") or {}
+    found = versions.get(VERSION) or {}
     return (found.get("schema") or {}).get("openAPIV3Schema")
 
 

@@ -54,7 +54,9 @@ _LEASES: Sequence[tuple[str, str, str]] = (
     (AUTOSCALER, AUTOSCALER, "get update"),
 )
 RIGHTS: Sequence[Right] = tuple(
-    Right(program, verb, group, resource) for program, group, resource, verbs in _RULES for verb in verbs.split()
+    Right(program, verb, group, resource)
+    for program, group, resource, verbs in _RULES
+    for verb in verbs.split()
 ) + tuple(
     Right(program, verb, "coordination.k8s.io", "leases", name, True)
     for program, name, verbs in _LEASES
@@ -71,7 +73,13 @@ def findings(answers: Mapping[Right, bool | Unasked], system_namespace: str) -> 
         unasked = [answer for answer in own.values() if isinstance(answer, Unasked)]
         missing = [_spelled(right) for right, answer in own.items() if answer is False]
         if unasked:
-            found.append(unknown(check, unasked[0], f"ask as somebody who may create subjectaccessreviews, or: {_ask(program, system_namespace)}"))
+            found.append(
+                unknown(
+                    check,
+                    unasked[0],
+                    f"ask as somebody who may create subjectaccessreviews, or: {_ask(program, system_namespace)}",
+                )
+            )
         elif missing:
             remedy = f"kubectl apply --server-side -k manifests/base gives it to the service account {system_namespace}/{program}"
             found.append(failed(check, f"it may not {', '.join(missing)}", remedy))

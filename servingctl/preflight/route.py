@@ -28,7 +28,13 @@ def findings(service: Manifest, gateways: Gateways, classes: Classes) -> list[Fi
         if isinstance(gateway, Unasked):
             found.append(unknown(check, gateway))
         elif gateway is None:
-            found.append(failed(check, "it does not exist", "name one that does in spec.route.parentRefs: kubectl get gateways -A"))
+            found.append(
+                failed(
+                    check,
+                    "it does not exist",
+                    "name one that does in spec.route.parentRefs: kubectl get gateways -A",
+                )
+            )
         else:
             found.append(_judged(check, gateway, classes))
     return found
@@ -38,7 +44,11 @@ def _judged(check: str, gateway: Manifest, classes: Classes) -> Finding:
     name = gateway["spec"]["gatewayClassName"]
     of = classes.get(name)
     if of is None:
-        return failed(check, f"its class {name} does not exist", "install the implementation, or name another class in the Gateway")
+        return failed(
+            check,
+            f"its class {name} does not exist",
+            "install the implementation, or name another class in the Gateway",
+        )
     if not isinstance(of, Unasked):
         judged = gateway_class(of)
         if judged.level == "Failed":
@@ -46,5 +56,9 @@ def _judged(check: str, gateway: Manifest, classes: Classes) -> Finding:
     for wanted in ("Accepted", "Programmed"):
         entry = condition(gateway, wanted)
         if entry is not None and entry["status"] != "True":
-            return failed(check, f"it is not {wanted} ({entry.get('reason')}): {entry.get('message')}", "correct the Gateway")
+            return failed(
+                check,
+                f"it is not {wanted} ({entry.get('reason')}): {entry.get('message')}",
+                "correct the Gateway",
+            )
     return ok(check, f"of class {name}")

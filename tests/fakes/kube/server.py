@@ -286,6 +286,8 @@ class FakeKube:
             return web.json_response(self.requests.get(target))
         body = json.loads(await request.read() or b"{}")
         manager = query.get("fieldManager", "")
+        if verb == "create" and target.resource.kind == kinds.SUBJECT_ACCESS_REVIEW:
+            return web.json_response(self._reviewed(body), status=201)
         if verb == "create":
             return web.json_response(self.requests.create(target, body, manager or "unknown"), status=201)
         if verb == "update":
@@ -374,6 +376,16 @@ class FakeKube:
                     "Forbidden",
                     f'User "{user}" cannot {verb} resource "{resource}" in API group "{group}"',
                 )
+
+    def _reviewed(self, body: Json) -> Json:
+        """A SubjectAccessReview, answered by the rules of the user; it is not stored."""
+        spec = body["spec"]
+        asked = spec["resourceAttributes"]
+        resource = "/".join(part for part in (asked["resource"], asked.get("subresource")) if part)
+        rules = self.knobs.rules.get(spec["user"])
+        about = (asked["verb"], asked.get("group", ""), resource, asked.get("name", ""))
+        allowed = rules is None or any(_allows(rule, *about) for rule in rules)
+        return {**body, "metadata": {}, "status": {"allowed": allowed}}
 
     def _check_failures(self, verb: str, resource: str, name: str) -> None:
         for failure in self.knobs.failures:
