@@ -11,7 +11,7 @@ import click
 from click.shell_completion import ShellComplete
 
 from servingctl.cli import COMPLETE, PROGRAM, cli
-from servingctl.exits import INTERRUPTED, OK
+from servingctl.exits import INTERRUPTED, OK, Stop
 
 NO_FILES = ":4"
 """How a plugin tells kubectl not to offer files."""
@@ -33,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         code = error.exit_code
+    except Stop as error:
+        error.show()
+        code = error.code
     except click.ClickException as error:
         error.show()
         code = error.exit_code

@@ -27,7 +27,7 @@ class Stop(click.ClickException):
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
-        self.exit_code = code
+        self.code = code
 
 
 def stopped_by(error: ServingIOError | ConfigurationError | OSError) -> Stop:

@@ -136,7 +136,7 @@ async def _signals(
         readings = await ask.readings(prometheus, looked_for, matcher)
         now, ready = time.time(), None if target is None else target.ready_pods
         pairs = list(zip(looked_for, readings, strict=True))
-        findings += [signals.judge(signal, reading, now, ready) for signal, reading in pairs]
+        findings += [signals.judge(signal, reading, now, ready) for signal, reading in signals.telling(pairs)]
         findings += _buckets(profiles, pairs, target)
         is_found = any(
             reading.own

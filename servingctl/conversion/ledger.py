@@ -38,8 +38,9 @@ class Ledger:
         self._entries: dict[Path, Entry | None] = dict.fromkeys(leaves(source))
 
     def carry(self, path: Path, *targets: Path, words: str = "") -> None:
-        """Enter that the value at a leaf has gone to these places of the made objects."""
-        self._entries[path] = Entry(path, "Carried", words, targets)
+        """Enter that the value at a leaf has gone to these places of the made objects. What is no leaf is left out."""
+        if path in self._entries:
+            self._entries[path] = Entry(path, "Carried", words, targets)
 
     def imply(self, path: Path, words: str) -> None:
         """Enter that what is at or under a path is so anyway, and why. What has an entry keeps it."""

@@ -29,6 +29,9 @@ STORAGE = (
 
 def model(value: Any, path: Path, framework: str | None, predictor: dict[str, Any], ledger: Ledger) -> Any:
     """Return our `predictor.model`; `framework` is the name of the older field. What concerns the pod goes to `predictor`."""
+    if framework is not None and framework not in FORMATS:
+        ledger.refuse(path, _no_runtime(framework))
+        return {}
     left = refuse_listed(as_map(value, path, ledger), path, {**REFUSED_CONTAINER, **REFUSED_MODEL}, ledger)
     left = note_listed(left, path, NOTED_CONTAINER, ledger)
     image_pull_policy(left.pop("imagePullPolicy", None), "", (*path, "imagePullPolicy"), ledger)
@@ -60,10 +63,7 @@ def _format(
 ) -> None:
     if framework is not None:
         # The name of the field says it: there is no leaf of its own.
-        if framework in FORMATS:
-            made["modelFormat"] = {"name": framework}
-        else:
-            ledger.withdraw(path, _no_runtime(framework))
+        made["modelFormat"] = {"name": framework}
         return
     at = (*path, "modelFormat")
     left = as_map(stated, at, ledger) if stated is not None else {}

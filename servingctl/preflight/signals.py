@@ -51,7 +51,7 @@ class Signal:
     def selector(self, matcher: str) -> str:
         """Return the selector of what belongs to the deployments; of everything without any."""
         own = ""
-        names = "|".join(re.escape(name) for name in self.deployments)
+        names = "|".join(self.deployments)
         if names and self.source == "pods":
             own = f'namespace="{self.namespace}", pod=~"(?:{names})-.+"'
         elif names:
@@ -75,9 +75,7 @@ def wanted(
     profiles: Iterable[Profile], namespace: str = "", deployments: tuple[str, ...] = ()
 ) -> list[Signal]:
     """Return the signals of profiles, each metric once."""
-    found = [
-        Signal("scraped", Metric("up", 'pod!=""' if deployments else ""), "pods", namespace, deployments)
-    ]
+    found = [Signal("scraped", Metric("up"), "pods", namespace, deployments)]
     for profile in profiles:
         metrics = [(name, metric) for name, metric in profile.counters.items()]
         metrics += [
@@ -100,6 +98,16 @@ def wanted(
     return found
 
 
+def telling(pairs: Sequence[tuple[Signal, Reading]]) -> list[tuple[Signal, Reading]]:
+    """Leave out what says the same again: of a Gateway that is not seen at all, one signal is enough."""
+    seen = any(signal.source != "pods" and reading.own for signal, reading in pairs)
+    return [
+        (signal, reading)
+        for signal, reading in pairs
+        if seen or signal.source == "pods" or signal.what == ENVOY.presence
+    ]
+
+
 def judge(signal: Signal, reading: Reading, now: float, ready_pods: int | None) -> Finding:
     """Say what is to be said of one signal."""
     check = f"signal {signal.what} ({signal.metric.name})"
@@ -117,7 +125,8 @@ def judge(signal: Signal, reading: Reading, now: float, ready_pods: int | None) 
             f"found, but the newest sample is {age:.0f} s old: it is scraped no longer",
             "see Prometheus' page of targets",
         )
-    differing = doubled(reading.own)
+    # Two containers of a pod may well be scraped; what they count is another thing.
+    differing = "" if signal.what == "scraped" else doubled(reading.own)
     if differing:
         return failed(
             check,
@@ -195,9 +204,8 @@ def _absent(check: str, signal: Signal, others: Answer, ready_pods: int | None) 
             return failed(check, "Prometheus scrapes nothing at all", SCRAPE)
         if ready_pods == 0:
             return unknown(check, Unasked("no pod is ready yet"))
-        if not isinstance(others, Unasked) and others and all(_lacks(series) for series in others):
-            return failed(check, f"targets lack the label {_lacks(others[0])}", RELABEL)
-        return failed(check, "Prometheus does not scrape the pods of this service", SCRAPE)
+        words = "Prometheus does not scrape the pods of this service, or their targets lack the labels namespace and pod"
+        return failed(check, words, SCRAPE)
     if isinstance(others, Unasked) or not others:
         words = (
             "no series yet: it appears with the first request"
