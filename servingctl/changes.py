@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import yaml
-
+from serving_api.names import revision_name
 from serving_api.revision import canonical_fields, revision_of
 from serving_api.service import InferenceService
 from serving_operator.decide import decide
 from serving_operator.world import DEFAULT_SETTINGS, Manifest, ObjectId, World, Write
 from servingctl.paths import leaves, spelled, value_at
-from servingctl.rendering import identities, render
+from servingctl.rendering import NO_UID, identities, render
+from servingctl.yaml_text import as_yaml
+
+CONTROLLER_REVISION = "ControllerRevision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,9 @@ def changes(world: World, live: Manifest | None, now: datetime) -> Changes:
     service = InferenceService.parse(world.service)
     wanted = revision_of(service.spec.predictor)
     status = (live or {}).get("status") or {}
+    now_revision = (status.get("stable") or {}).get("revision")
     plan = decide(world, DEFAULT_SETTINGS, now)
-    due = tuple(_change(world, write) for write in plan.writes)
+    due = tuple(_change(world, write, now_revision) for write in plan.writes)
     rendered = render(world.service, world.key.namespace, routes_served=world.routes_served)
     there = {(identity.kind, identity.name) for identity in (*world.objects, *world.strangers)}
     missing = [
@@ -61,17 +64,20 @@ def changes(world: World, live: Manifest | None, now: datetime) -> Changes:
     ]
     named = {change.object for change in due}
     then = tuple(name for name in identities(missing) if name not in named)
-    now_revision = (status.get("stable") or {}).get("revision")
     fields = tuple(_fields(live, service)) if live is not None else ()
     return Changes(now_revision, wanted, fields, due, then)
 
 
-def _change(world: World, write: Write) -> Change:
+def _change(world: World, write: Write, stable: str | None) -> Change:
     manifest = write.manifest
-    live = world.objects.get(ObjectId(manifest["kind"], manifest["metadata"]["name"]))
-    before = "" if live is None else _text(live if write.verb == "delete" else projected(live, manifest))
-    after = "" if write.verb == "delete" else _text(_comparable(manifest))
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "live", "wanted", lineterm="", n=2)
+    name, live = "live", world.objects.get(ObjectId(manifest["kind"], manifest["metadata"]["name"]))
+    if live is None and manifest["kind"] == CONTROLLER_REVISION and stable is not None:
+        # What is new of a revision is what it does not have in common with the committed one.
+        name = revision_name(world.key.name, stable)
+        live = world.objects.get(ObjectId(CONTROLLER_REVISION, name))
+    before = "" if live is None else _sorted(live if write.verb == "delete" else projected(live, manifest))
+    after = "" if write.verb == "delete" else _sorted(_comparable(manifest))
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), name, "wanted", lineterm="", n=2)
     return Change(identities([manifest])[0], write.verb, write.why, "\n".join(lines))
 
 
@@ -108,8 +114,10 @@ def _comparable(manifest: Manifest) -> Manifest:
     metadata = {
         key: item for key, item in manifest["metadata"].items() if key not in ("uid", "resourceVersion")
     }
+    if any(owner["uid"] == NO_UID for owner in metadata.get("ownerReferences") or ()):
+        del metadata["ownerReferences"]  # the service is not there yet
     return manifest | {"metadata": metadata}
 
 
-def _text(manifest: Manifest) -> str:
-    return str(yaml.safe_dump(manifest, sort_keys=True, allow_unicode=True, width=110))
+def _sorted(manifest: Manifest) -> str:
+    return as_yaml(manifest, sort_keys=True)

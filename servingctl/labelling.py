@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from serving_io.cluster import Cluster
 from serving_io.errors import Forbidden, NotFound
 from serving_io.kinds import CONTROLLER_REVISION, DEPLOYMENT, INFERENCE_SERVICE
 from serving_operator.cache import Cache
+from serving_operator.rollout.commands import LABELS
 from serving_operator.watched import OURS
 from serving_operator.world import Manifest, World
 from servingctl.commanding import Chosen, Kind, Refusal, choose
@@ -23,7 +25,16 @@ from servingctl.observing import service
 from servingctl.output import show
 
 POLL_SECONDS = 0.5
-DONE = {"Promote": "promoted", "Abort": "aborted", "Retry": "tried again"}
+DOES: Mapping[str, str] = {
+    "Promote": "is being promoted",
+    "Abort": "is being aborted",
+    "Retry": "is being tried again",
+}
+WOULD: Mapping[str, str] = {
+    "Promote": "would be promoted",
+    "Abort": "would be aborted",
+    "Retry": "would be tried again",
+}
 
 
 def give(
@@ -65,7 +76,8 @@ def give(
             return chosen, "AcceptedBefore"
         if dry_run:
             return chosen, "DryRun"
-        body = {"metadata": {"uid": live["metadata"]["uid"], "labels": {chosen.label: chosen.attempt}}}
+        labels = spent(live) | {chosen.label: chosen.attempt}
+        body = {"metadata": {"uid": live["metadata"]["uid"], "labels": labels}}
         await cluster.patch(INFERENCE_SERVICE, name, key.namespace, body)
         return chosen, await _outcome(cluster, key, chosen, wait_seconds)
 
@@ -92,6 +104,13 @@ def command_options(function: Any) -> Any:
     ):  # fmt: skip
         function = option(function)
     return function
+
+
+def spent(service: Manifest) -> dict[str, str | None]:
+    """Return a patch that removes the command labels that were obeyed: they would only be told of as stale."""
+    commands = {(entry["kind"], entry["id"]) for entry in (service.get("status") or {}).get("commands") or ()}
+    labels = service["metadata"].get("labels") or {}
+    return {label: None for kind, label in LABELS if (kind, labels.get(label)) in commands}
 
 
 async def _world(cluster: Cluster, key: ServiceKey, live: Manifest) -> World:
@@ -135,9 +154,9 @@ async def _outcome(cluster: Cluster, key: ServiceKey, chosen: Chosen, wait_secon
 def _said(key: ServiceKey, chosen: Chosen, outcome: str) -> str:
     what = f"{key}: attempt {chosen.attempt}"
     said = {
-        "Accepted": f"{what} is {DONE[chosen.kind]}: the operator has accepted it; follow it by servingctl status {key.name}",
+        "Accepted": f"{what} {DOES[chosen.kind]}: the operator has accepted the command; follow it by servingctl status {key.name}",
         "AcceptedBefore": f"{what}: this command was accepted at {chosen.accepted_at}; there is nothing left to do",
-        "DryRun": f"{what} would be {DONE[chosen.kind]}, by the label {chosen.label}={chosen.attempt}",
+        "DryRun": f"{what} {WOULD[chosen.kind]}, by the label {chosen.label}={chosen.attempt}",
         "Given": f"{what}: label {chosen.label} is set; the operator answers in the status",
         "Unanswered": f"{what}: label {chosen.label} is set, and the operator has not answered yet; look whether it runs: "
         "servingctl check",

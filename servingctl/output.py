@@ -8,7 +8,8 @@ import sys
 from typing import Any
 
 import click
-import yaml
+
+from servingctl.yaml_text import as_yaml
 
 
 def show(value: Any, form: str, text: str) -> None:
@@ -19,11 +20,6 @@ def show(value: Any, form: str, text: str) -> None:
         click.echo(as_yaml(value), nl=False)
     else:
         click.echo(text)
-
-
-def as_yaml(value: Any) -> str:
-    """Spell a value as YAML, fields in their order."""
-    return str(yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110))
 
 
 def width() -> int:

@@ -13,8 +13,9 @@ from servingctl.conversion.scaling import Objective
 from servingctl.documents import Document
 from servingctl.exits import FOUND, OK, USAGE, Stop
 from servingctl.options import files_argument
-from servingctl.output import as_yaml, show, width
+from servingctl.output import show, width
 from servingctl.reading import read
+from servingctl.yaml_text import as_yaml
 
 
 @click.command()

@@ -6,10 +6,11 @@ import click
 
 from servingctl.exits import OK
 from servingctl.options import files_argument
-from servingctl.output import as_yaml, show
+from servingctl.output import show
 from servingctl.reading import read
 from servingctl.rendering import identities, render
 from servingctl.services import valid_services
+from servingctl.yaml_text import as_yaml
 
 
 @click.command()

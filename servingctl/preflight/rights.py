@@ -71,7 +71,7 @@ def findings(answers: Mapping[Right, bool | Unasked], system_namespace: str) -> 
         check = f"rights of {program}"
         own = {right: answer for right, answer in answers.items() if right.program == program}
         unasked = [answer for answer in own.values() if isinstance(answer, Unasked)]
-        missing = [_spelled(right) for right, answer in own.items() if answer is False]
+        missing = [right for right, answer in own.items() if answer is False]
         if unasked:
             found.append(
                 unknown(
@@ -82,7 +82,13 @@ def findings(answers: Mapping[Right, bool | Unasked], system_namespace: str) -> 
             )
         elif missing:
             remedy = f"kubectl apply --server-side -k manifests/base gives it to the service account {system_namespace}/{program}"
-            found.append(failed(check, f"it may not {', '.join(missing)}", remedy))
+            found.append(
+                failed(
+                    check,
+                    f"it may not {_spelled(missing)}" if len(missing) < len(own) else "none is granted",
+                    remedy,
+                )
+            )
         else:
             found.append(ok(check, f"all {len(own)} are granted"))
     return found
@@ -92,7 +98,11 @@ def _ask(program: str, namespace: str) -> str:
     return f"kubectl auth can-i --list --as=system:serviceaccount:{namespace}:{program}"
 
 
-def _spelled(right: Right) -> str:
-    group = f".{right.group}" if right.group else ""
-    resource, slash, sub = right.resource.partition("/")
-    return f"{right.verb} {resource}{group}{slash}{sub}{f' {right.name}' if right.name else ''}"
+def _spelled(missing: Sequence[Right]) -> str:
+    verbs: dict[str, list[str]] = {}
+    for right in missing:
+        resource, slash, sub = right.resource.partition("/")
+        group = f".{right.group}" if right.group else ""
+        named = f" {right.name}" if right.name else ""
+        verbs.setdefault(f"{resource}{group}{slash}{sub}{named}", []).append(right.verb)
+    return ", ".join(f"{'/'.join(listed)} {resource}" for resource, listed in verbs.items())

@@ -47,6 +47,8 @@ class Signal:
     deployments: tuple[str, ...] = ()
     lazy: bool = False
     """Whether it appears with the first request only."""
+    is_only_source: bool = False
+    """Whether load is read nowhere else, so that the autoscaler is blind without it."""
 
     def selector(self, matcher: str) -> str:
         """Return the selector of what belongs to the deployments; of everything without any."""
@@ -76,6 +78,8 @@ def wanted(
 ) -> list[Signal]:
     """Return the signals of profiles, each metric once."""
     found = [Signal("scraped", Metric("up"), "pods", namespace, deployments)]
+    profiles = list(profiles)
+    only = all(profile.source != "pods" for profile in profiles)
     for profile in profiles:
         metrics = [(name, metric) for name, metric in profile.counters.items()]
         metrics += [
@@ -84,17 +88,9 @@ def wanted(
         ]
         if profile.in_flight is not None:
             metrics.append(("in flight", profile.in_flight))
-        found += [
-            Signal(
-                name,
-                metric,
-                profile.source,
-                namespace,
-                deployments,
-                lazy=profile.lazy or name != profile.presence,
-            )
-            for name, metric in metrics
-        ]
+        for name, metric in metrics:
+            lazy = profile.lazy or name != profile.presence
+            found.append(Signal(name, metric, profile.source, namespace, deployments, lazy, only))
     return found
 
 
@@ -206,6 +202,8 @@ def _absent(check: str, signal: Signal, others: Answer, ready_pods: int | None) 
             return unknown(check, Unasked("no pod is ready yet"))
         words = "Prometheus does not scrape the pods of this service, or their targets lack the labels namespace and pod"
         return failed(check, words, SCRAPE)
+    if signal.source != "pods" and signal.lazy:
+        return ok(check, "nothing of it was counted yet")
     if isinstance(others, Unasked) or not others:
         words = (
             "no series yet: it appears with the first request"
@@ -213,7 +211,8 @@ def _absent(check: str, signal: Signal, others: Answer, ready_pods: int | None) 
             else "Prometheus has no series of it"
         )
         if signal.source != "pods":
-            return warning(
+            judged = failed if signal.is_only_source else warning
+            return judged(
                 check,
                 words,
                 "let Prometheus scrape the Gateway's proxies, with a cluster's statistics per backend",
