@@ -19,7 +19,7 @@ from servingctl.exits import FOUND, OK, USAGE, Stop
 from servingctl.observing import service
 from servingctl.options import cluster_options, output_option, service_argument
 from servingctl.output import show, width
-from servingctl.preflight import access, ask, signals
+from servingctl.preflight import access, ask, objective, signals
 from servingctl.preflight.finding import Finding, failed, text
 
 
@@ -157,7 +157,7 @@ def _buckets(
         return []
     by_metric = {signal.metric.name: reading for signal, reading in pairs}
     found = [
-        signals.bucket(profile, by_metric[profile.buckets.name], target.threshold_milliseconds)
+        objective.bucket(profile, by_metric[profile.buckets.name], target.threshold_milliseconds)
         for profile in profiles
         if profile.durations == "sojourn" and profile.buckets.name in by_metric
     ]

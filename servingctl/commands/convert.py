@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from servingctl.conversion import scorecard
-from servingctl.conversion.convert import KSERVE_API_VERSION, Options, Route, convert, is_kserve
+from servingctl.conversion.convert import KSERVE_API_VERSION, Options, convert, is_kserve
 from servingctl.conversion.scaling import Objective
+from servingctl.conversion.traffic import Route
 from servingctl.documents import Document
 from servingctl.exits import FOUND, OK, USAGE, Stop
 from servingctl.options import files_argument

@@ -17,21 +17,13 @@ from servingctl.conversion.metadata import Steering, metadata, of_the_component,
 from servingctl.conversion.scaling import FIELDS as SCALING
 from servingctl.conversion.scaling import Objective, scaling, timeout
 from servingctl.conversion.tables import as_list, as_map, refuse_listed
+from servingctl.conversion.traffic import Route, rollout, route
 from servingctl.linting.service import problems
 from servingctl.paths import Path, leaves, spelled
 
 KSERVE_API_VERSION = "serving.kserve.io/v1beta1"
 PREDICTOR: Path = ("spec", "predictor")
 Verdict = Literal["Lossless", "LosslessWithNotes", "Refused"]
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """How converted services are reached from outside; `hostname` may name {name} and {namespace}."""
-
-    gateway_namespace: str
-    gateway_name: str
-    hostname: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +125,8 @@ def _fill(
         if field in left:
             of_the_component(left[field], (*PREDICTOR, field), field, predictor, ledger)
     if options.route is not None and not steered.is_local:
-        ours["spec"]["route"] = _route(options.route, ours["metadata"])
-    _rollout(left, steered, ours["spec"], ledger)
+        ours["spec"]["route"] = route(options.route, ours["metadata"])
+    rollout(left, PREDICTOR, steered, ours["spec"], ledger)
     bounds = {key: left[key] for key in SCALING if key in left}
     return scaling(bounds, PREDICTOR, steered, options.objective, ours["spec"], ledger)
 
@@ -168,52 +160,6 @@ def _what_runs(left: dict[str, Any], predictor: dict[str, Any], ledger: Ledger) 
         )
     if left.get("name") is not None:
         ledger.imply((*PREDICTOR, "name"), "objects are named after the service and its revision")
-
-
-def _rollout(left: dict[str, Any], steered: Steering, spec: dict[str, Any], ledger: Ledger) -> None:
-    """What KServe says of versions beside one another: the canary's weight, and how pods are replaced."""
-    strategy, at = left.get("deploymentStrategy"), (*PREDICTOR, "deploymentStrategy")
-    if isinstance(strategy, dict) and strategy.get("type", "RollingUpdate") == "RollingUpdate":
-        ledger.note(
-            at,
-            "a changed predictor is a canary; within a revision one pod more is made first, with accelerators one less",
-        )
-    else:
-        ledger.refuse(
-            at, "pods are replaced one by one; where both do not fit, rollout.surge Budget moves them along"
-        )
-    concurrency, at = left.get("containerConcurrency"), (*PREDICTOR, "containerConcurrency")
-    if concurrency == 0 or steered.mode == "Standard":
-        ledger.imply(at, "without effect: 0 is no limit, and Standard mode has none")
-    else:
-        ledger.refuse(
-            at, "nothing limits the requests that a pod works on but the server itself; set the limit there"
-        )
-    percent, at = left.get("canaryTrafficPercent"), (*PREDICTOR, "canaryTrafficPercent")
-    if percent == 100 or steered.mode == "Standard":
-        ledger.note(
-            at, "without effect: this spec has all of the traffic; a changed predictor will be a canary"
-        )
-    elif (
-        isinstance(percent, int) and not isinstance(percent, bool) and 1 <= percent <= 99 and "route" in spec
-    ):
-        spec["rollout"] = {"steps": [{"weight": percent}]}
-        target = (*SERVICE, "spec", "rollout", "steps", 0, "weight")
-        ledger.carry(at, target, words="for the next change: the first revision has all of the traffic")
-    else:
-        ledger.refuse(
-            at,
-            "weights take a route (--gateway and --hostname), from 1 to 99; the spec that has the rest of the traffic is to "
-            "be applied first",
-        )
-
-
-def _route(route: Route, described: dict[str, Any]) -> dict[str, Any]:
-    named = {"name": described.get("name", ""), "namespace": described.get("namespace") or "default"}
-    return {
-        "parentRefs": [{"name": route.gateway_name, "namespace": route.gateway_namespace}],
-        "hostnames": [route.hostname.format(**named)],
-    }
 
 
 def _hpa(described: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from servingctl.conversion.convert import Options, Route
+from servingctl.conversion.convert import Options
 from servingctl.conversion.scaling import Objective
+from servingctl.conversion.traffic import Route
 
 OBJECTIVE = Options(objective=Objective(300))
 ROUTED = Options(route=Route("infra", "public", "{name}.{namespace}.example.com"))
