@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from serving_io.connection import ConfigurationError
-from serving_io.errors import ApiError, Forbidden, NotFound, ServingIOError, Unavailable
+from serving_io.errors import ApiError, Conflict, Forbidden, NotFound, ServingIOError, Unavailable
 
 OK = 0
 FOUND = 1
@@ -51,4 +51,6 @@ def stopped_by(error: ServingIOError | ConfigurationError | OSError) -> Stop:
         return Stop(
             "the API server does not know who asks (401): log in again, or use another --context", UNANSWERED
         )
+    if isinstance(error, Conflict):
+        return Stop(f"the object is another one by now ({error.message}); give the command again", UNANSWERED)
     return Stop(str(error), UNANSWERED)
