@@ -36,7 +36,7 @@ from servingctl.yaml_text import as_yaml
 @click.option(
     "--drop", multiple=True, metavar="PATH", help="Give up a field that is refused; may be repeated."
 )
-@click.option("--all-fields", is_flag=True, help="Account for every field, not only for what needs a look.")
+@click.option("--all-fields", is_flag=True, help="Account for what is simply carried, too.")
 @click.option(
     "-o", "--output", type=click.Choice(["yaml", "scorecard", "json"]), default="yaml", show_default=True,
     help="yaml: manifests on stdout, the account on stderr. scorecard: the account alone. json: both.",

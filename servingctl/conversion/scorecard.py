@@ -43,10 +43,10 @@ def wire(conversions: Sequence[Conversion], passed_over: Sequence[str]) -> dict[
 def text(
     conversions: Sequence[Conversion], passed_over: Sequence[str], *, every_field: bool, width: int = 0
 ) -> str:
-    """Return the account for people: what needs a look, or with `every_field` all of it."""
+    """Return the account for people: all that is not simply carried, or with `every_field` that, too."""
     blocks = []
     for one in conversions:
-        entries = [entry for entry in one.entries if every_field or _needs_a_look(entry)]
+        entries = [entry for entry in one.entries if every_field or _is_told(entry)]
         rows = [(spelled(entry.path), entry.fate, described(entry)) for entry in entries]
         rows += [("(the whole)", "Refused", problem) for problem in one.problems]
         lines = [f"{one.namespace + '/' if one.namespace else ''}{one.name}: {WORDS[one.verdict]}"]
@@ -63,5 +63,5 @@ def _counts(conversions: Sequence[Conversion]) -> Counter[str]:
     return Counter(one.verdict for one in conversions)
 
 
-def _needs_a_look(entry: Entry) -> bool:
-    return entry.fate in ("Noted", "Refused") or (entry.fate == "Carried" and bool(entry.words))
+def _is_told(entry: Entry) -> bool:
+    return entry.fate != "Carried" or bool(entry.words)
