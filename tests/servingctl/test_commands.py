@@ -13,6 +13,7 @@ import yaml
 from serving_api.revision import revision_of
 from serving_api.service import InferenceServiceSpec
 from serving_io import kinds
+from servingctl.rendering import render
 from tests.fakes.kube import FakeKube
 from tests.servingctl.run import Ran, run
 
@@ -236,13 +237,27 @@ def test_diff_of_a_new_service(ctl: Ctl) -> None:
 
 
 def test_diff_names_the_fields_of_a_new_revision(ctl: Ctl) -> None:
-    """A file that shapes other pods is a canary, by the fields that are named."""
+    """A file that shapes other pods is a canary, by the fields that are named, beside the committed revision."""
     ctl.status(1, stable={"id": f"{revision(1)}-1", "revision": revision(1)})
+    live = ctl.fake.get(kinds.INFERENCE_SERVICE, "digits", "demo")
+    record = render(manifest(1), "demo").children[0]
+    owner = {
+        "apiVersion": live["apiVersion"],
+        "kind": live["kind"],
+        "name": "digits",
+        "uid": live["metadata"]["uid"],
+    }
+    ctl.fake.write(
+        {**record, "metadata": {**record["metadata"], "ownerReferences": [{**owner, "controller": True}]}}
+    )
 
     ran = ctl("diff", "-f", str(ROOT / "manifests/demo/service-v2.yaml"))
 
     assert f"revision {revision(1)} is committed, {revision(2)} becomes a canary" in ran.out
     assert "predictor.model.storageUri: pvc://models/digits/v1 -> pvc://models/digits/v2" in ran.out
+    assert f"--- digits-{revision(1)}" in ran.out
+    assert "+      storageUri: pvc://models/digits/v2" in ran.out
+    assert "automountServiceAccountToken" not in ran.out
 
 
 def test_no_crds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

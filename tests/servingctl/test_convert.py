@@ -107,7 +107,7 @@ def mutated(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 @given(mutated(), st.sampled_from([Options(), OBJECTIVE, ROUTED]))
 def test_nothing_is_dropped_silently(manifest: dict[str, Any], options: Options) -> None:
