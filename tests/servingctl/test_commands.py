@@ -255,9 +255,10 @@ def test_diff_names_the_fields_of_a_new_revision(ctl: Ctl) -> None:
 
     assert f"revision {revision(1)} is committed, {revision(2)} becomes a canary" in ran.out
     assert "predictor.model.storageUri: pvc://models/digits/v1 -> pvc://models/digits/v2" in ran.out
-    assert f"--- digits-{revision(1)}" in ran.out
-    assert "+      storageUri: pvc://models/digits/v2" in ran.out
-    assert "automountServiceAccountToken" not in ran.out
+    first = ran.out.partition(f"create controllerrevision/digits-{revision(2)}")[2].partition("\n\n")[0]
+    assert f"--- digits-{revision(1)}" in first
+    assert "+      storageUri: pvc://models/digits/v2" in first
+    assert "automountServiceAccountToken" not in first
 
 
 def test_no_crds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
