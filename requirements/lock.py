@@ -8,7 +8,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 LOCKS = {
-    "dev.lock": ["pyproject.toml", "--extra", "local", "--extra", "dev"],
+    "dev.lock": ["pyproject.toml", "--extra", "local", "--extra", "lint", "--extra", "dev"],
     "bench.lock": ["pyproject.toml", "--extra", "bench", "--constraint", "requirements/dev.lock"],
     # What goes into the images: the very versions that were tested.
     "operator.lock": ["requirements/operator.in", "--constraint", "requirements/dev.lock"],

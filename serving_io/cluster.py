@@ -72,13 +72,15 @@ class Cluster:
         instance: str = "",
         on_request: Callable[[str, str, float], None] = unobserved,
         request_timeout_seconds: float = REQUEST_TIMEOUT_SECONDS,
+        kubeconfig: str | None = None,
+        context: str | None = None,
     ) -> Self:
-        """Connect by KUBECONFIG or as a pod. Raises `ConfigurationError`; does not contact the server yet.
+        """Connect by what is stated, by KUBECONFIG or as a pod. Raises `ConfigurationError`; does not contact the server yet.
 
         `on_request(method, code, seconds)` is told of every request; `code` is `<error>` without an answer.
         """
         transport = Transport(
-            await api_client(field_manager),
+            await api_client(field_manager, kubeconfig=kubeconfig, context=context),
             on_request=on_request,
             request_timeout_seconds=request_timeout_seconds,
         )

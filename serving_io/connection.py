@@ -21,15 +21,24 @@ class ConfigurationError(Exception):
     """There is no usable way to the API server; the text says what to set."""
 
 
-async def api_client(user_agent: str, environ: Mapping[str, str] = os.environ) -> ApiClient:
-    """A connected client of the library, or `ConfigurationError` with the remedy."""
+async def api_client(
+    user_agent: str,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    kubeconfig: str | None = None,
+    context: str | None = None,
+) -> ApiClient:
+    """A connected client of the library, or `ConfigurationError` with the remedy.
+
+    A stated `kubeconfig` goes before the environment, a stated `context` before the file's current one.
+    """
     configuration = Configuration()
-    path = environ.get("KUBECONFIG")
+    path = kubeconfig or environ.get("KUBECONFIG")
     try:
         if path:
-            token_file = await asyncio.to_thread(_token_file, path)
+            token_file = await asyncio.to_thread(_token_file, path, context)
             await load_kube_config(  # type: ignore[no-untyped-call]
-                path, client_configuration=configuration, persist_config=False
+                path, context=context, client_configuration=configuration, persist_config=False
             )
             if token_file is not None:
                 configuration.refresh_api_key_hook = _reload(token_file)  # type: ignore[assignment]
@@ -48,8 +57,8 @@ async def api_client(user_agent: str, environ: Mapping[str, str] = os.environ) -
     return client
 
 
-def _token_file(path: str) -> Path | None:
-    """The file that the current context's user reads its token from, if it does.
+def _token_file(path: str, context: str | None) -> Path | None:
+    """The file that the context's user reads its token from, if it does.
 
     The library reads it once; a token that is rotated would expire under a long-running process.
     """
@@ -57,7 +66,7 @@ def _token_file(path: str) -> Path | None:
         config: Any = yaml.safe_load(Path(candidate).read_text()) if Path(candidate).exists() else None
         if not isinstance(config, dict):
             continue
-        current = config.get("current-context")
+        current = context or config.get("current-context")
         contexts = {c.get("name"): c.get("context") or {} for c in config.get("contexts") or ()}
         users = {u.get("name"): u.get("user") or {} for u in config.get("users") or ()}
         file = users.get(contexts.get(current, {}).get("user"), {}).get("tokenFile")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -223,7 +224,7 @@ class FakeKube:
         for name in ("default", "kube-system", "serving-system"):
             self.requests.create(Target(namespaces, ""), {"metadata": {"name": name}}, "fake")
         for path in self._crds:
-            crd = yaml.safe_load(path.read_text())
+            crd = json.loads(_as_json(path))
             if crd["kind"] == kinds.CUSTOM_RESOURCE_DEFINITION.name:
                 self.requests.create(Target(self.resource(kinds.CUSTOM_RESOURCE_DEFINITION), ""), crd, "fake")
 
@@ -286,6 +287,8 @@ class FakeKube:
             return web.json_response(self.requests.get(target))
         body = json.loads(await request.read() or b"{}")
         manager = query.get("fieldManager", "")
+        if verb == "create" and target.resource.kind == kinds.SUBJECT_ACCESS_REVIEW:
+            return web.json_response(self._reviewed(body), status=201)
         if verb == "create":
             return web.json_response(self.requests.create(target, body, manager or "unknown"), status=201)
         if verb == "update":
@@ -375,6 +378,16 @@ class FakeKube:
                     f'User "{user}" cannot {verb} resource "{resource}" in API group "{group}"',
                 )
 
+    def _reviewed(self, body: Json) -> Json:
+        """A SubjectAccessReview, answered by the rules of the user; it is not stored."""
+        spec = body["spec"]
+        asked = spec["resourceAttributes"]
+        resource = "/".join(part for part in (asked["resource"], asked.get("subresource")) if part)
+        rules = self.knobs.rules.get(spec["user"])
+        about = (asked["verb"], asked.get("group", ""), resource, asked.get("name", ""))
+        allowed = rules is None or any(_allows(rule, *about) for rule in rules)
+        return {**body, "metadata": {}, "status": {"allowed": allowed}}
+
     def _check_failures(self, verb: str, resource: str, name: str) -> None:
         for failure in self.knobs.failures:
             if failure.times > 0 and failure.match(verb, resource, name):
@@ -382,6 +395,12 @@ class FakeKube:
                 refused = Refused(failure.status, "", "made to fail by the test")
                 refused.retry_after = failure.retry_after
                 raise refused
+
+
+@functools.cache
+def _as_json(path: Path) -> str:
+    """A manifest in the form that is quick to read: every fake reads the same CRDs."""
+    return json.dumps(yaml.safe_load(path.read_text()))
 
 
 def _allows(rule: dict[str, list[str]], verb: str, group: str, resource: str, name: str) -> bool:

@@ -1,0 +1,1 @@
+"""The command line of serving-operator, also installed as kubectl-serving."""

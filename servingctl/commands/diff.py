@@ -1,0 +1,140 @@
+"""`servingctl diff`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from serving_api.names import SYSTEM_NAMESPACE, ServiceKey
+from serving_io.cluster import Cluster
+from serving_operator.world import Manifest
+from servingctl.changes import Changes, changes
+from servingctl.connecting import Where
+from servingctl.exits import FOUND, OK, USAGE, Stop
+from servingctl.observing import observe, service
+from servingctl.options import cluster_options, output_option, service_argument
+from servingctl.output import show
+from servingctl.reading import read
+from servingctl.rendering import placed
+from servingctl.services import valid_services
+
+Result = tuple[ServiceKey, bool, Changes]
+
+
+@click.command()
+@service_argument(required=False)
+@click.option(
+    "-f", "--filename", "files", multiple=True, type=click.Path(exists=True, allow_dash=True), metavar="FILE",
+    help="What applying this file would change; may be repeated, - is stdin.",
+)  # fmt: skip
+@click.option(
+    "--system-namespace",
+    default=SYSTEM_NAMESPACE,
+    show_default=True,
+    metavar="NAME",
+    help="Where the operator is installed.",
+)
+@output_option
+@cluster_options
+def command(
+    name: str | None, files: tuple[str, ...], system_namespace: str, output: str, where: Where
+) -> int:
+    """Show what the operator would change in a cluster, by the operator's own decisions.
+
+    With -f: what applying the file would do: whether it is a new revision, by which fields, and the writes that are due
+    first. With NAME: what it would put back of a live service. Nothing is written.
+
+    \b
+    Examples:
+      servingctl diff -f service.yaml
+      servingctl diff digits
+
+    Exits with 0 if there is no difference, with 1 if there is one.
+    """
+    if bool(name) == bool(files):
+        raise Stop("name a service, or a file by -f", USAGE)
+    documents = valid_services(read(files)) if files else []
+
+    async def work(cluster: Cluster) -> list[Result]:
+        if name is not None:
+            return [await _drift(cluster, ServiceKey(where.namespace, name), system_namespace)]
+        return [await _applied(cluster, document.value, where, system_namespace) for document in documents]
+
+    try:
+        results = where.ask(work)
+    except ValidationError as error:
+        raise Stop(
+            f"the service in the cluster cannot be read by this version: {error.errors()[0]['msg']}", FOUND
+        ) from None
+    show([_wire(result) for result in results], output, "\n\n".join(_text(result) for result in results))
+    return FOUND if any(_differs(result) for result in results) else OK
+
+
+async def _drift(cluster: Cluster, key: ServiceKey, system_namespace: str) -> Result:
+    live = await service(cluster, key)
+    if live is None:
+        raise Stop(
+            f"there is no InferenceService {key.name} in namespace {key.namespace}; see servingctl status",
+            FOUND,
+        )
+    return key, True, changes(await observe(cluster, live, system_namespace), live, datetime.now(UTC))
+
+
+async def _applied(cluster: Cluster, stated: Manifest, where: Where, system_namespace: str) -> Result:
+    namespace = where.stated_namespace or stated["metadata"].get("namespace") or where.namespace
+    key = ServiceKey(namespace, stated["metadata"]["name"])
+    live = await service(cluster, key)
+    made = placed(stated | {"metadata": stated["metadata"] | {"namespace": namespace}}, namespace)
+    if live is not None:
+        metadata = dict(live["metadata"])
+        for field in ("labels", "annotations"):
+            metadata[field] = (metadata.get(field) or {}) | (stated["metadata"].get(field) or {})
+        made = live | {"metadata": metadata, "spec": stated["spec"]}
+    return (
+        key,
+        live is not None,
+        changes(await observe(cluster, made, system_namespace), live, datetime.now(UTC)),
+    )
+
+
+def _differs(result: Result) -> bool:
+    _, exists, found = result
+    return not exists or bool(found.due or found.fields)
+
+
+def _wire(result: Result) -> dict[str, Any]:
+    key, exists, found = result
+    return {
+        "service": str(key),
+        "exists": exists,
+        "committedRevision": found.revision_now,
+        "wantedRevision": found.revision_wanted,
+        "fields": list(found.fields),
+        "due": [change.wire() for change in found.due],
+        "then": list(found.then),
+    }
+
+
+def _text(result: Result) -> str:
+    key, exists, found = result
+    if not exists:
+        lines = [f"{key}: new; its first revision is {found.revision_wanted}"]
+    elif found.revision_now is None:
+        lines = [f"{key}: no revision is committed yet; the spec asks for {found.revision_wanted}"]
+    elif found.revision_now == found.revision_wanted:
+        lines = [f"{key}: revision {found.revision_now}, no pod is replaced"]
+    else:
+        lines = [
+            f"{key}: revision {found.revision_now} is committed, {found.revision_wanted} becomes a canary"
+        ]
+    lines += [f"  {field}" for field in found.fields]
+    for change in found.due:
+        lines += ["", f"{change.verb} {change.object}  ({change.why})", change.difference]
+    if found.then:
+        lines += ["", "then, each when what comes before it was seen: " + ", ".join(found.then)]
+    if not _differs(result):
+        lines.append("  nothing to change")
+    return "\n".join(lines)

@@ -1,0 +1,56 @@
+"""`servingctl render`."""
+
+from __future__ import annotations
+
+import click
+
+from servingctl.exits import OK
+from servingctl.options import files_argument
+from servingctl.output import show
+from servingctl.reading import read
+from servingctl.rendering import identities, render
+from servingctl.services import valid_services
+from servingctl.yaml_text import as_yaml
+
+
+@click.command()
+@files_argument
+@click.option(
+    "-n", "--namespace", default="default", show_default=True, metavar="NAME", help="Where a file says none."
+)
+@click.option(
+    "--without-gateway-api", is_flag=True, help="As in a cluster without the Gateway API: no HTTPRoute."
+)
+@click.option(
+    "-o", "--output", type=click.Choice(["yaml", "json", "name"]), default="yaml", show_default=True,
+    help="YAML with comments, JSON, or the names alone.",
+)  # fmt: skip
+def command(files: tuple[str, ...], namespace: str, without_gateway_api: bool, output: str) -> int:
+    """Print the objects that the operator would make of a service, by the operator's own code.
+
+    It is the first revision once it serves all of the traffic. The revision's name is the hash of all that shapes its
+    pods: two files with the same name differ in nothing that would replace a pod. Nothing is applied, and applying it by hand
+    is no use: the operator leaves objects alone that it has not made.
+
+    \b
+    Examples:
+      servingctl render service.yaml
+      servingctl render service.yaml -o name
+    """
+    made = [
+        render(document.value, namespace, routes_served=not without_gateway_api)
+        for document in valid_services(read(files))
+    ]
+    children = [child for rendered in made for child in rendered.children]
+    if output == "name":
+        click.echo("\n".join(identities(children)))
+    elif output == "json":
+        show({"apiVersion": "v1", "kind": "List", "items": children}, "json", "")
+    else:
+        for rendered in made:
+            click.echo(
+                f"# revision {rendered.revision}; owner references are left out: their uid is the server's to give"
+            )
+            click.echo("---\n".join(as_yaml(child) for child in rendered.children), nl=False)
+            click.echo("---" if rendered is not made[-1] else "", nl=rendered is not made[-1])
+    return OK

@@ -1,0 +1,1 @@
+"""Whether everything that services need is there: facts are read in one place, and judged in the others."""

@@ -1,0 +1,201 @@
+"""Reads the facts: from the API server, and from Prometheus. Whatever may not be read is told as such."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from autoscaler.signals.rules import recording_rules
+from serving_api.names import AUTOSCALER, OPERATOR, revision_name
+from serving_io.cluster import Cluster, Manifest
+from serving_io.errors import Forbidden, NotFound, SignalUnavailable
+from serving_io.kinds import (
+    CONFIG_MAP,
+    CUSTOM_RESOURCE_DEFINITION,
+    DEPLOYMENT,
+    GATEWAY,
+    GATEWAY_CLASS,
+    HTTP_ROUTE,
+    INFERENCE_AUTOSCALER,
+    INFERENCE_SERVICE,
+    LEASE,
+    SUBJECT_ACCESS_REVIEW,
+    Kind,
+)
+from serving_io.prometheus import Prometheus
+from servingctl.preflight import installation, rights, route
+from servingctl.preflight.finding import Finding, Unasked
+from servingctl.preflight.rights import RIGHTS, Right
+from servingctl.preflight.signals import Answer, Reading, Series, Signal
+
+AT_ONCE = 8
+CONFIG = "serving-config"
+DEFAULT_URL = "http://prometheus.monitoring.svc:9090"
+A_FEW = 5
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What of a service the signals are looked for of."""
+
+    profiles: tuple[str, ...]
+    deployments: tuple[str, ...]
+    ready_pods: int
+    threshold_milliseconds: int | None
+
+
+async def installed(cluster: Cluster, system_namespace: str) -> list[Finding]:
+    """Look at CRDs, Leases, rights and the Gateway API."""
+    names = list(installation.definitions())
+    crds = await _together(_get(cluster, CUSTOM_RESOURCE_DEFINITION, name) for name in names)
+    served = [await cluster.served(kind) for kind in (INFERENCE_SERVICE, INFERENCE_AUTOSCALER)]
+    leases = await _together(_get(cluster, LEASE, name, system_namespace) for name in (OPERATOR, AUTOSCALER))
+    has_routes = await cluster.served(GATEWAY) and await cluster.served(HTTP_ROUTE)
+    classes = await _list(cluster, GATEWAY_CLASS) if has_routes else []
+    answers = await _together(_may(cluster, right, system_namespace) for right in RIGHTS)
+    return [
+        *installation.crds(dict(zip(names, crds, strict=True)), dict(zip(names, served, strict=True))),
+        *installation.leases(
+            dict(zip((OPERATOR, AUTOSCALER), leases, strict=True)), datetime.now(UTC), system_namespace
+        ),
+        *rights.findings(dict(zip(RIGHTS, answers, strict=True)), system_namespace),
+        *installation.gateway_api(has_routes, classes),
+    ]
+
+
+async def routed(cluster: Cluster, service: Manifest) -> list[Finding]:
+    """Look at the Gateways of a service's route; nothing where the Gateway API is not installed."""
+    if not (await cluster.served(GATEWAY) and await cluster.served(HTTP_ROUTE)):
+        return []
+    keys = list(dict.fromkeys(route.parents(service)))
+    gateways = await _together(_get(cluster, GATEWAY, name, namespace) for namespace, name in keys)
+    named = {found["spec"]["gatewayClassName"] for found in gateways if isinstance(found, dict)}
+    classes = await _together(_get(cluster, GATEWAY_CLASS, name) for name in sorted(named))
+    return route.findings(
+        service, dict(zip(keys, gateways, strict=True)), dict(zip(sorted(named), classes, strict=True))
+    )
+
+
+async def target_of(cluster: Cluster, service: Manifest) -> Target:
+    """Return what there is of a service: its Deployments, their ready pods, and where its load is read."""
+    metadata, status = service["metadata"], service.get("status") or {}
+    revisions = [(status.get(role) or {}).get("revision") for role in ("stable", "canary")]
+    names = tuple(revision_name(metadata["name"], revision) for revision in revisions if revision)
+    profiles, ready = [], 0
+    for name in names:
+        autoscaler = await _get(cluster, INFERENCE_AUTOSCALER, name, metadata["namespace"])
+        if isinstance(autoscaler, dict):
+            profiles.append(str(autoscaler["spec"]["signals"].get("profile") or ""))
+        deployment = await _get(cluster, DEPLOYMENT, name, metadata["namespace"])
+        if isinstance(deployment, dict):
+            ready += int((deployment.get("status") or {}).get("readyReplicas") or 0)
+    threshold = (service["spec"].get("objective") or {}).get("thresholdMilliseconds")
+    return Target(tuple(profiles), names, ready, threshold)
+
+
+async def prometheus_url(cluster: Cluster, system_namespace: str) -> tuple[str, str]:
+    """Return where Prometheus is as the programs were told, and who says so."""
+    config = await _get(cluster, CONFIG_MAP, CONFIG, system_namespace)
+    stated = (config.get("data") or {}).get("prometheusUrl") if isinstance(config, dict) else None
+    if stated:
+        return str(stated), f"ConfigMap {system_namespace}/{CONFIG}"
+    return DEFAULT_URL, "the autoscaler's default; nobody has said another"
+
+
+async def newest_scrape(prometheus: Prometheus) -> float | None:
+    """Return how long ago anything was scraped, in seconds; None if nothing ever was. Raises `SignalUnavailable`."""
+    answer = await prometheus.query("topk(1, timestamp(up{}))")
+    return max((time.time() - sample.value for sample in answer), default=None)
+
+
+async def readings(prometheus: Prometheus, signals: Sequence[Signal], matcher: str) -> list[Reading]:
+    """Ask for each signal what there is of the service and, where that is nothing, what there is at all."""
+    return await _together(_reading(prometheus, signal, matcher) for signal in signals)
+
+
+async def recorded(prometheus: Prometheus) -> tuple[str, Reading]:
+    """Ask for the first series that our recording rules make."""
+    name = str(recording_rules()["groups"][0]["rules"][0]["record"])
+    return name, Reading(await _ask(prometheus, f"topk(1, timestamp({name}{{}}))"))
+
+
+async def _reading(prometheus: Prometheus, signal: Signal, matcher: str) -> Reading:
+    if not signal.deployments:
+        return Reading(await _ask(prometheus, f"topk({A_FEW}, timestamp({signal.anything(matcher)}))"))
+    own = await _ask(prometheus, f"timestamp({signal.selector(matcher)})")
+    if own:
+        return Reading(own)
+    return Reading(own, await _ask(prometheus, f"topk({A_FEW}, timestamp({signal.anything(matcher)}))"))
+
+
+async def _ask(prometheus: Prometheus, promql: str) -> Answer:
+    try:
+        return [Series(sample.labels, sample.value) for sample in await prometheus.query(promql)]
+    except SignalUnavailable as error:
+        return Unasked(f"{error.reason}: {error.message}")
+
+
+async def _may(cluster: Cluster, right: Right, system_namespace: str) -> bool | Unasked:
+    resource, _, subresource = right.resource.partition("/")
+    attributes: Mapping[str, Any] = {
+        "verb": right.verb,
+        "group": right.group,
+        "resource": resource,
+        "subresource": subresource,
+        "name": right.name,
+        "namespace": system_namespace if right.is_local else "",
+    }
+    review = {
+        "apiVersion": SUBJECT_ACCESS_REVIEW.api_version,
+        "kind": SUBJECT_ACCESS_REVIEW.name,
+        "metadata": {},
+        "spec": {
+            "user": f"system:serviceaccount:{system_namespace}:{right.program}",
+            "groups": [
+                "system:serviceaccounts",
+                f"system:serviceaccounts:{system_namespace}",
+                "system:authenticated",
+            ],
+            "resourceAttributes": {key: value for key, value in attributes.items() if value},
+        },
+    }
+    try:
+        return bool((await cluster.create(review))["status"].get("allowed"))
+    except Forbidden:
+        return Unasked("you may not create subjectaccessreviews")
+
+
+async def _get(
+    cluster: Cluster, kind: Kind, name: str, namespace: str | None = None
+) -> Manifest | Unasked | None:
+    try:
+        return await cluster.get(kind, name, namespace)
+    except NotFound:
+        return None
+    except Forbidden:
+        return Unasked(f"you may not read {kind.plural}")
+
+
+async def _list(cluster: Cluster, kind: Kind) -> list[Manifest] | Unasked:
+    try:
+        return (await cluster.list(kind)).items
+    except NotFound:
+        return []
+    except Forbidden:
+        return Unasked(f"you may not list {kind.plural}")
+
+
+async def _together(work: Iterable[Awaitable[T]]) -> list[T]:
+    """A few at a time, in order."""
+    limit = asyncio.Semaphore(AT_ONCE)
+
+    async def one(awaited: Awaitable[T]) -> T:
+        async with limit:
+            return await awaited
+
+    return list(await asyncio.gather(*(one(awaited) for awaited in work)))
