@@ -13,6 +13,7 @@ from typing import Any
 from serving_io.endpoint import listen_address
 from serving_io.prometheus import PrometheusAccess
 from serving_operator.options import DEFAULT_PORT, OPTIONS, Option, read
+from serving_operator.runtimes.storage import Downloads
 from serving_operator.world import Settings
 
 PROMETHEUS_TIMEOUT_SECONDS = 15.0
@@ -61,6 +62,11 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
             min_ready_seconds=values["min-ready-seconds"],
             drain_seconds=values["drain-seconds"],
             stable_broken_seconds=values["stable-broken-seconds"],
+            downloads=Downloads(
+                image=values["model-downloader-image"],
+                networks=values["model-download-networks"],
+                limit_megabytes=values["model-download-limit-megabytes"],
+            ),
         ),
         prometheus=PrometheusAccess(
             values["prometheus-url"],

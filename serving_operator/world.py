@@ -9,8 +9,13 @@ from typing import Any, Literal, NamedTuple
 
 from serving_api.names import SYSTEM_NAMESPACE, ServiceKey
 from serving_operator.judge.windows import Evidence
+from serving_operator.runtimes.catalogue import Catalogue
+from serving_operator.runtimes.storage import Downloads
 
 Manifest = dict[str, Any]
+
+
+SecretState = Literal["Labelled", "Unlabelled", "Missing", "Unreadable"]
 
 
 class ObjectId(NamedTuple):
@@ -31,6 +36,7 @@ class Settings:
     stable_broken_seconds: float = 30.0
     autoscaler_lease_seconds: float = 60.0
     revision_history_limit: int = 10
+    downloads: Downloads = field(default_factory=Downloads)
 
 
 DEFAULT_SETTINGS = Settings()
@@ -50,6 +56,9 @@ class World:
     # Objects of ours by name and label that do not carry our controller reference: adopted, waited for, or in conflict.
     strangers: Mapping[ObjectId, Manifest] = field(default_factory=dict)
     routes_served: bool = True
+    # The Secret that the model's storage names, as its label allows it; None if it names none or it was not looked at.
+    storage_secret: SecretState | None = None
+    runtimes: Catalogue = field(default_factory=Catalogue)
     autoscaler_renewed: datetime | None = None
     # Facts that the API does not hold and a restart may lose: when something was first seen in its present state.
     since: Mapping[str, datetime] = field(default_factory=dict)
