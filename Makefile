@@ -11,7 +11,7 @@ MUTATION ?=
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit contract system flake campaign mutation bench judge-study crds dashboards manifests lock cluster-up cluster-down clean
+.PHONY: help demo test check lint types unit contract system flake campaign mutation bench judge-study crds dashboards manifests lock downloader cluster-up cluster-down clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,14 @@ system: $(VENV)/installed ## on the local cluster
 
 flake: $(VENV)/installed ## the system tests until they have run N times at this commit (N=20)
 	@$(BIN)/python -m tests.flake --runs $(N)
+
+$(VENV)/downloader/installed: $(VENV)/installed requirements/model-downloader-test.lock
+	@$(PYTHON) -m venv $(VENV)/downloader
+	@$(VENV)/downloader/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/model-downloader-test.lock
+	@touch $@
+
+downloader: $(VENV)/downloader/installed ## model_downloader against servers of S3 and the Hub, in an environment of its own
+	@$(VENV)/downloader/bin/python -m pytest -q --noconftest -c model_downloader/pytest.ini --rootdir=. tests/model_downloader
 
 $(VENV)/bench: $(VENV)/installed requirements/bench.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock

@@ -84,4 +84,6 @@ class LoopState:
 
 def known_bounds(state: LoopState, profile: Profile) -> dict[float, str]:
     """Bounds in seconds → `le` as Prometheus spells it."""
+    if profile.buckets is None:
+        return {}
     return {float(le) * profile.buckets.seconds: le for le in state.bounds.get(profile.id, ())}

@@ -71,7 +71,9 @@ def ask(objects: ApiObjects, state: LoopState, now: float, matcher: str = "") ->
             known = known_bounds(state, profile)
             wanted[profile.id] |= {known[b] for b in bounds_around(known, threshold) if b is not None}
     asked = questions(profiles, Windows.of(state.scrape_seconds), wanted, matcher)
-    patience = BOUNDS_SECONDS if all(state.bounds.get(p.id) for p in profiles) else BOUNDS_RETRY_SECONDS
+    patience = (
+        BOUNDS_SECONDS if all(state.bounds.get(p.id) for p in profiles if p.buckets) else BOUNDS_RETRY_SECONDS
+    )
     if state.bounds_read_at is None or now - state.bounds_read_at >= patience:
         asked[BOUNDS] = bounds_question(profiles, matcher)
     return asked

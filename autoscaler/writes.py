@@ -129,7 +129,7 @@ def _unmeasurable(target: Target, state: TargetState, loop: LoopState, now: floa
         return None
     sized = "; replicas are sized by the model meanwhile"
     for source in sources:
-        if bounds := known[source.id]:
+        if source.buckets and (bounds := known[source.id]):
             below, above = bounds_around(bounds, threshold)
             shown = [f"{1000 * b:g} ms" for b in (below, above) if b is not None]
             return (

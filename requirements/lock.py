@@ -15,6 +15,15 @@ LOCKS = {
     "autoscaler.lock": ["requirements/autoscaler.in", "--constraint", "requirements/dev.lock"],
     "build.lock": ["requirements/build.in", "--constraint", "requirements/dev.lock"],
     "go.lock": ["requirements/go.in"],
+    "model-downloader-test.lock": [
+        "requirements/model-downloader.in",
+        "requirements/model-downloader-test.in",
+    ],
+    "model-downloader.lock": [
+        "requirements/model-downloader.in",
+        "--constraint",
+        "requirements/model-downloader-test.lock",
+    ],
     "model-server.lock": ["requirements/model-server.in"],
 }
 

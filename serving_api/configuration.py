@@ -79,6 +79,17 @@ class AcceleratorConfiguration(Section):
     """Tolerations that new revisions with this resource get besides their own."""
 
 
+class ModelConfiguration(Section):
+    """Models that an init container downloads."""
+
+    downloader_image: Annotated[str, Field(min_length=1)] | None = None
+    """Image of the init container that fetches models from s3, https and hf."""
+    download_networks: list[str] = Field(default=[])
+    """Networks that models may come from although they are not public, such as `10.96.0.0/12` of a store in the cluster."""
+    download_limit_megabytes: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    """The largest model that is downloaded."""
+
+
 class OperatorConfiguration(Section):
     """The operator alone."""
 
@@ -116,6 +127,8 @@ class Configuration(Section):
     """Routes of services."""
     accelerators: Annotated[list[AcceleratorConfiguration], Field(max_length=16)] = Field(default=[])
     """What pods with accelerators get besides."""
+    models: ModelConfiguration = ModelConfiguration()
+    """Models that an init container downloads."""
     operator: OperatorConfiguration = OperatorConfiguration()
     """The operator alone."""
     autoscaler: AutoscalerConfiguration = AutoscalerConfiguration()

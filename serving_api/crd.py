@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from serving_api import names
 from serving_api.autoscaler import InferenceAutoscalerSpec, InferenceAutoscalerStatus
+from serving_api.runtime import ServingRuntimeSpec
 from serving_api.service import InferenceServiceSpec
 from serving_api.status import InferenceServiceStatus
 
@@ -103,16 +104,17 @@ _AGE = _column("Age", ".metadata.creationTimestamp", "date", "Time since creatio
 def _definition(
     kind: str,
     plural: str,
-    short: str,
+    short: str | None,
     spec: Schema,
-    status: Schema,
+    status: Schema | None,
     columns: list[Schema],
     description: str,
     *,
     validations: list[Schema] | None = None,
     scale: Schema | None = None,
+    scope: str = "Namespaced",
 ) -> Schema:
-    subresources: Schema = {"status": {}} | ({"scale": scale} if scale else {})
+    subresources: Schema = ({"status": {}} if status else {}) | ({"scale": scale} if scale else {})
     root: Schema = {
         "type": "object",
         "description": description,
@@ -122,8 +124,8 @@ def _definition(
             "kind": {"type": "string", "description": "Kind of the object."},
             "metadata": {"type": "object"},
             "spec": spec,
-            "status": status,
-        },
+        }
+        | ({"status": status} if status else {}),
     }
     if validations:
         root["x-kubernetes-validations"] = validations
@@ -141,10 +143,10 @@ def _definition(
                 "listKind": f"{kind}List",
                 "plural": plural,
                 "singular": kind.lower(),
-                "shortNames": [short],
+                **({"shortNames": [short]} if short else {}),
                 "categories": ["serving"],
             },
-            "scope": "Namespaced",
+            "scope": scope,
             "versions": [
                 {
                     "name": names.VERSION,
@@ -218,11 +220,48 @@ def inference_autoscaler() -> Schema:
     )
 
 
+def serving_runtime() -> Schema:
+    """Return the CRD of ServingRuntime."""
+    return _runtime(names.RUNTIME_KIND, names.RUNTIME_PLURAL, "Namespaced", "the models of its namespace")
+
+
+def cluster_serving_runtime() -> Schema:
+    """Return the CRD of ClusterServingRuntime."""
+    return _runtime(
+        names.CLUSTER_RUNTIME_KIND, names.CLUSTER_RUNTIME_PLURAL, "Cluster", "the models of every namespace"
+    )
+
+
+def _runtime(kind: str, plural: str, scope: str, whose: str) -> Schema:
+    return _definition(
+        kind,
+        plural,
+        None,
+        structural(ServingRuntimeSpec),
+        None,
+        [
+            _column(
+                "Format",
+                ".spec.supportedModelFormats[0].name",
+                "string",
+                "First of the formats that it serves",
+            ),
+            _column("Disabled", ".spec.disabled", "boolean", "Whether no new revision may use it"),
+            _AGE,
+            _column("Image", ".spec.containers[0].image", "string", "Image of the model server", wide=True),
+        ],
+        f"{kind} is a model server that serves {whose}. An edit changes no running pod.",
+        scope=scope,
+    )
+
+
 def documents() -> dict[str, str]:
     """Return the CRD files by name, as they are checked in."""
     made = {
         "inferenceservices.yaml": inference_service(),
         "inferenceautoscalers.yaml": inference_autoscaler(),
+        "servingruntimes.yaml": serving_runtime(),
+        "clusterservingruntimes.yaml": cluster_serving_runtime(),
     }
     header = "# Generated from serving_api by `make crds`; edit the types instead.\n"
     return {

@@ -11,8 +11,12 @@ API_VERSION = f"{GROUP}/{VERSION}"
 
 SERVICE_KIND = "InferenceService"
 AUTOSCALER_KIND = "InferenceAutoscaler"
+RUNTIME_KIND = "ServingRuntime"
+CLUSTER_RUNTIME_KIND = "ClusterServingRuntime"
 SERVICE_PLURAL = "inferenceservices"
 AUTOSCALER_PLURAL = "inferenceautoscalers"
+RUNTIME_PLURAL = "servingruntimes"
+CLUSTER_RUNTIME_PLURAL = "clusterservingruntimes"
 
 OPERATOR = "serving-operator"
 AUTOSCALER = "serving-autoscaler"
@@ -27,6 +31,8 @@ RETRY_LABEL = f"{GROUP}/retry"
 COMMAND_LABELS = (PROMOTE_LABEL, ABORT_LABEL, RETRY_LABEL)
 USER_SUFFIX = "-user"
 """A command label with this at its end is the annotation in which an admission policy may note who set it."""
+STORAGE_LABEL = f"{GROUP}/storage"
+"""With the value true on a Secret: model downloads of the namespace may use it."""
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 
 ATTEMPT_ANNOTATION = f"{GROUP}/attempt"

@@ -1,8 +1,8 @@
-"""What a service runs: a model on a built-in runtime, or a container of the user's own."""
+"""What a service runs: a model on a runtime, or a container of the user's own."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -69,36 +69,94 @@ OwnAnnotations = Annotated[
 ]
 
 
+FormatName = Annotated[
+    str, Field(min_length=1, max_length=63, pattern=r"^[a-zA-Z0-9]([-_.a-zA-Z0-9]*[a-zA-Z0-9])?$")
+]
+FormatVersion = Annotated[
+    str, Field(min_length=1, max_length=32, pattern=r"^[a-zA-Z0-9]([-_.a-zA-Z0-9]*[a-zA-Z0-9])?$")
+]
+UserOrGroup = Annotated[int, Field(ge=1, le=4294967294)]
+
+
+STORAGE_FORMS = {
+    "pvc": (r"^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/[^/]+)*/?$", "pvc://CLAIM/PATH"),
+    "s3": (
+        r"^s3://[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]/[^#]+#sha256=[0-9a-f]{64}$",
+        "s3://BUCKET/FOLDER#sha256=DIGEST, pinned so that every pod gets the same",
+    ),
+    "https": (
+        r"^https://[^/@#?]+/[^#]+#sha256=[0-9a-f]{64}$",
+        "https://HOST/PATH#sha256=DIGEST, without credentials in it, pinned so that every pod gets the same",
+    ),
+    "hf": (
+        r"^hf://[-.a-zA-Z0-9_]+/[-.a-zA-Z0-9_]+:[0-9a-f]{40}$",
+        "hf://ORGANISATION/MODEL:COMMIT, all 40 digits, so that every pod gets the same",
+    ),
+    "oci": (
+        r"^oci://[-.a-zA-Z0-9_:]+(/[-.a-z0-9_]+)+@sha256:[0-9a-f]{64}$",
+        "oci://REGISTRY/REPOSITORY@sha256:DIGEST, an image whose files are the model",
+    ),
+}
+"""By scheme: what a storageUri must match, and that in words. model_downloader reads the same forms."""
+
+
 class ModelFormat(Model):
     """The format that the model is stored in."""
 
-    name: Literal["sklearn"]
-    """Name of the format; it selects the runtime's implementation."""
+    name: FormatName
+    """Name of the format, such as sklearn, onnx or huggingface; a runtime must support it."""
+    version: FormatVersion | None = None
+    """Version of the format; if stated, only a runtime that lists this version, or none, serves it."""
+
+
+class ModelStorage(Model):
+    """What opens the place where a model is stored."""
+
+    secret_name: ObjectName
+    """Secret with the label serving-operator.dev/storage: "true"; its keys are named as the variables of the store's own tools."""
 
 
 class ModelSource(Model):
-    """A stored model, served by a built-in runtime."""
+    """A stored model, served by a runtime."""
+
+    model_config = Model.model_config | {
+        "json_schema_extra": rules(
+            rule(
+                "!has(self.storage) || !self.storageUri.matches('^(pvc|oci)://')",
+                "storage.secretName has no effect with pvc:// and oci:// (imagePullSecrets open a registry); remove it",
+                path=".storage",
+            )
+        )
+    }
 
     model_format: ModelFormat
     """Format of the stored model."""
-    runtime: Literal["mlserver"] = "mlserver"
-    """Built-in runtime that serves it."""
+    runtime: ObjectName | None = None
+    """ServingRuntime of the namespace, or else ClusterServingRuntime, that serves it; if absent the one that selects itself for the format."""
     storage_uri: Annotated[
         str,
         Field(
             min_length=7,
             max_length=1024,
-            pattern=r"^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/[^/]+)*/?$",
+            pattern=r"^(pvc|s3|https|hf|oci)://[!-~]+$",
             json_schema_extra=rules(
                 rule("!self.contains('/../') && !self.endsWith('/..')", "must not contain .."),
+                *(
+                    rule(f"!self.startsWith('{scheme}://') || self.matches('{pattern}')", f"must be {form}")
+                    for scheme, (pattern, form) in STORAGE_FORMS.items()
+                ),
             ),
         ),
     ]
-    """Where the model is: pvc://CLAIM/PATH, a folder on a PersistentVolumeClaim of the service's namespace."""
+    """Where the model is, and which: a folder of a PersistentVolumeClaim, or a download that is pinned by digest or commit, or an image."""
+    storage: ModelStorage | None = None
+    """What opens the place where the model is stored."""
+    args: Arguments | None = None
+    """Further arguments of the runtime, after its own."""
     env: Env | None = None
-    """Environment of the runtime."""
+    """Environment of the runtime; a name that the runtime sets too has this value."""
     resources: Resources | None = None
-    """Compute resources of one replica."""
+    """Compute resources of one replica, instead of the runtime's."""
 
 
 class ContainerSource(Model):
@@ -157,7 +215,7 @@ class Predictor(Model):
     }
 
     model: ModelSource | None = None
-    """A stored model, served by a built-in runtime."""
+    """A stored model, served by a runtime."""
     container: ContainerSource | None = None
     """A container that serves HTTP by itself."""
     min_replicas: Annotated[int, Field(ge=1, le=1000)] | None = None
@@ -167,7 +225,7 @@ class Predictor(Model):
     timeout: Annotated[int, Field(ge=1, le=3600)] = 60
     """Seconds that a request may take; the gateway ends it then, and a leaving pod is given so long to finish."""
     model_load_seconds: Annotated[int, Field(ge=10, le=86400)] | None = None
-    """Seconds that a pod may load, from its container's start, before it is restarted; if absent 600 with a model, no limit with a container."""
+    """Seconds that a pod may load, from its container's start, before it is restarted; if absent as the runtime has it, no limit with a container."""
     node_selector: (
         Annotated[
             dict[LabelKey, LabelValue], Field(max_length=32, json_schema_extra=rules(KEYS_ARE_LABEL_KEYS))
@@ -209,11 +267,11 @@ class Predictor(Model):
         | None
     ) = None
     """PersistentVolumeClaims that the container sees."""
-    run_as_user: Annotated[int, Field(ge=1, le=4294967294)] | None = None
-    """User id of the container; 1000 if absent. 0 (root) is refused."""
-    run_as_group: Annotated[int, Field(ge=1, le=4294967294)] | None = None
+    run_as_user: UserOrGroup | None = None
+    """User id of the container; if absent the runtime's, or 1000. 0 (root) is refused."""
+    run_as_group: UserOrGroup | None = None
     """Group id of the container."""
-    fs_group: Annotated[int, Field(ge=1, le=4294967294)] | None = None
+    fs_group: UserOrGroup | None = None
     """Group that owns the mounted volumes."""
     termination_grace_period_seconds: Annotated[int, Field(ge=1, le=7200)] | None = None
     """Seconds from the end signal to the kill; drain time plus the 60 seconds of the default timeout if absent."""

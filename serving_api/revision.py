@@ -10,6 +10,9 @@ from pydantic import BaseModel
 
 from serving_api.predictor import NOT_IN_REVISION, Predictor
 
+_FORMER_RUNTIME = "mlserver"
+"""Once the default of model.runtime: it stands in every model that was stored then, without having been said."""
+
 
 def _canonical(value: Any) -> Any:
     """Return a value with defaults and empty collections dropped; an empty object stays, for it says something."""
@@ -39,7 +42,12 @@ def canonical_fields(predictor: Predictor) -> dict[str, Any]:
     new revision of the whole fleet, so what equals its default is as if absent.
     """
     shaping = predictor.model_copy(update=dict.fromkeys(NOT_IN_REVISION))
-    return dict(_canonical(shaping))
+    fields: dict[str, Any] = dict(_canonical(shaping))
+    if predictor.model is not None:
+        runtime = predictor.model.runtime
+        named = {} if runtime == _FORMER_RUNTIME else {"runtime": runtime or "*"}
+        fields["model"] = {key: item for key, item in fields["model"].items() if key != "runtime"} | named
+    return fields
 
 
 def revision_of(predictor: Predictor) -> str:

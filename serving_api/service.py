@@ -36,7 +36,7 @@ class ExternalScaling(Model):
     """Replicas of the service."""
 
 
-SignalProfile = Literal["mlserver", "gateway"]
+SignalProfile = Literal["mlserver", "vllm", "triton", "sglang", "tgi", "gateway"]
 
 
 class Signals(Model):

@@ -26,6 +26,7 @@ from serving_io.transport import (
     APPLY,
     JSON_PATCH,
     MERGE_PATCH,
+    METADATA_ONLY,
     REQUEST_TIMEOUT_SECONDS,
     Transport,
     unobserved,
@@ -112,6 +113,11 @@ class Cluster:
     ) -> Manifest:
         """One object, or one of its subresources. Raises `NotFound`."""
         return await self._transport.send("GET", kind.path(namespace, name, subresource))
+
+    async def metadata(self, kind: Kind, name: str, namespace: str | None = None) -> Manifest:
+        """The metadata of an object whose content does not cross the wire. Raises `NotFound`."""
+        found = await self._transport.send("GET", kind.path(namespace, name), accept=METADATA_ONLY)
+        return dict(found.get("metadata") or {})
 
     async def list(
         self,

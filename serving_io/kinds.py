@@ -70,6 +70,10 @@ HTTP_ROUTE = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
 SCALED_OBJECT = Kind("keda.sh/v1alpha1", "ScaledObject", "scaledobjects")
 INFERENCE_SERVICE = Kind(API_VERSION, "InferenceService", "inferenceservices")
 INFERENCE_AUTOSCALER = Kind(API_VERSION, "InferenceAutoscaler", "inferenceautoscalers")
+SERVING_RUNTIME = Kind(API_VERSION, "ServingRuntime", "servingruntimes")
+CLUSTER_SERVING_RUNTIME = Kind(
+    API_VERSION, "ClusterServingRuntime", "clusterservingruntimes", namespaced=False
+)
 
 KINDS: Mapping[tuple[str, str], Kind] = {
     (kind.api_version, kind.name): kind for kind in list(globals().values()) if isinstance(kind, Kind)

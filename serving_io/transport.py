@@ -24,6 +24,8 @@ JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
+METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+"""Asks for an object without its content."""
 
 
 def unobserved(_method: str, _code: str, _seconds: float) -> None:
@@ -61,12 +63,13 @@ class Transport:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         content_type: str = JSON,
+        accept: str = JSON,
     ) -> dict[str, Any]:
         """One request; answers the object in the body. Raises `ApiError`."""
         timeout = aiohttp.ClientTimeout(
             total=self.request_timeout_seconds, sock_connect=CONNECT_TIMEOUT_SECONDS
         )
-        response = await self._request(method, path, query, body, content_type, timeout)
+        response = await self._request(method, path, query, body, content_type, timeout, accept)
         try:
             answer = json.loads(await response.read())
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -102,8 +105,9 @@ class Transport:
         body: Any,
         content_type: str,
         timeout: aiohttp.ClientTimeout,
+        accept: str = JSON,
     ) -> aiohttp.ClientResponse:
-        headers = {"Accept": JSON, "Content-Type": content_type}
+        headers = {"Accept": accept, "Content-Type": content_type}
         data = None if body is None else canonical(body)
         started, code = time.monotonic(), "<error>"
         try:

@@ -15,7 +15,7 @@ from serving_io.cluster import Cluster
 from serving_io.connection import ConfigurationError
 from serving_io.endpoint import endpoint
 from serving_io.errors import ApiError, TooManyRequests, Unavailable
-from serving_io.kinds import HTTP_ROUTE, INFERENCE_SERVICE
+from serving_io.kinds import CLUSTER_SERVING_RUNTIME, HTTP_ROUTE, INFERENCE_SERVICE, SERVING_RUNTIME
 from serving_io.lease import Lease
 from serving_io.prometheus import Prometheus
 from serving_operator.cache import Cache
@@ -27,7 +27,7 @@ from serving_operator.observe import Informer
 from serving_operator.reconciler import Reconciler
 from serving_operator.resync import Resync, gateway_api_served
 from serving_operator.rollout.first_seen import facts
-from serving_operator.watched import GATEWAY_WATCHED, WATCHED
+from serving_operator.watched import CLUSTER_WATCHED, GATEWAY_WATCHED, WATCHED
 from serving_operator.workqueue import WorkQueue
 from serving_operator.world import Manifest
 
@@ -156,14 +156,16 @@ class Operator:
                 prometheus.close()
 
     async def _prepare(self, cluster: Cluster, cache: Cache) -> Resync:
-        """Read everything once, as soon as InferenceServices are served.
+        """Read everything once, as soon as our kinds are served.
 
         Nothing is decided before: a restart that saw services before their children would write each of them.
         """
         while True:
             try:
-                if not await cluster.served(INFERENCE_SERVICE):
-                    log.error("the CRD of InferenceService is not installed; waiting: kubectl apply -k crds")
+                kinds = (INFERENCE_SERVICE, SERVING_RUNTIME, CLUSTER_SERVING_RUNTIME)
+                missing = [kind.name for kind in kinds if not await cluster.served(kind)]
+                if missing:
+                    log.error("no CRD of %s is installed; waiting: kubectl apply -k crds", ", ".join(missing))
                     await asyncio.sleep(CRD_SECONDS)
                     continue
                 gateways = GATEWAY_WATCHED if await gateway_api_served(cluster) else ()
@@ -171,7 +173,7 @@ class Operator:
                     cluster=cluster,
                     cache=cache,
                     queue=self._queue,
-                    watched=(*WATCHED, *gateways),
+                    watched=(*WATCHED, *gateways, *(() if self.config.namespaces else CLUSTER_WATCHED)),
                     namespaces=self.config.namespaces,
                     period_seconds=self.config.resync_seconds,
                     on_result=self.metrics.resynced,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 
-from serving_api.names import AUTOSCALER
+from serving_api.names import AUTOSCALER, STORAGE_LABEL
 from serving_io.cluster import Cluster
-from serving_io.errors import NotFound
-from serving_io.kinds import LEASE, RESOURCE_QUOTA
-from serving_operator.world import Manifest
+from serving_io.errors import Forbidden, NotFound
+from serving_io.kinds import LEASE, RESOURCE_QUOTA, SECRET
+from serving_operator.world import Manifest, SecretState
 
 FRESH_FOR = timedelta(seconds=10)
 
@@ -52,6 +52,36 @@ class Quotas:
             quotas = tuple((await self._cluster.list(RESOURCE_QUOTA, namespace)).items)
             self._read[namespace] = (now, quotas)
         return quotas
+
+
+class StorageSecrets:
+    """Whether Secrets are labelled for model downloads. Of a Secret only the metadata is asked for."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._read: dict[tuple[str, str], tuple[datetime, SecretState]] = {}
+
+    async def of(self, service: Manifest, now: datetime) -> SecretState | None:
+        """Return the state of the Secret that the service's storage names, at most ten seconds old; None if none."""
+        model = ((service.get("spec") or {}).get("predictor") or {}).get("model") or {}
+        name = (model.get("storage") or {}).get("secretName")
+        if not name:
+            return None
+        place = (service["metadata"]["namespace"], name)
+        read_at, found = self._read.get(place, (None, None))
+        if found is None or read_at is None or abs(now - read_at) >= FRESH_FOR:
+            found = await self._ask(*place)
+            self._read[place] = (now, found)
+        return found
+
+    async def _ask(self, namespace: str, name: str) -> SecretState:
+        try:
+            metadata = await self._cluster.metadata(SECRET, name, namespace)
+        except NotFound:
+            return "Missing"
+        except Forbidden:
+            return "Unreadable"
+        return "Labelled" if (metadata.get("labels") or {}).get(STORAGE_LABEL) == "true" else "Unlabelled"
 
 
 def _time(text: str | None) -> datetime | None:

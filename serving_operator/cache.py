@@ -12,14 +12,16 @@ from datetime import datetime
 from typing import NamedTuple, TypeVar
 
 from serving_api.configuration import RouteConfiguration
-from serving_api.names import SERVICE_KIND, SERVICE_LABEL, ServiceKey
+from serving_api.names import CLUSTER_RUNTIME_KIND, RUNTIME_KIND, SERVICE_KIND, SERVICE_LABEL, ServiceKey
 from serving_io.kinds import CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, GATEWAY, POD
 from serving_operator.children.revision import attempt_is_ours
 from serving_operator.ownership import Ownership, classify, controller_of
 from serving_operator.routes import with_defaults
+from serving_operator.runtimes.catalogue import Catalogue
 from serving_operator.watched import CHILD_KINDS, kept
 from serving_operator.world import Manifest, ObjectId, World
 
+RUNTIME_KINDS = (RUNTIME_KIND, CLUSTER_RUNTIME_KIND)
 DEFAULT_REPLICAS = 1
 REMEMBERED_REVISIONS = 20
 NO_DEFAULTS = RouteConfiguration()
@@ -186,11 +188,28 @@ class Cache:
             quotas=quotas,
             strangers={identity: item for identity, item in strangers.items() if identity not in ours},
             routes_served=routes_served,
+            runtimes=Catalogue(
+                tuple(self._runtimes(RUNTIME_KIND, key.namespace)),
+                tuple(self._runtimes(CLUSTER_RUNTIME_KIND, "")),
+            ),
             autoscaler_renewed=autoscaler_renewed,
             last_replicas=dict(self._last_replicas.get(key, {})),
             last_revisions=dict(self._last_revisions.get(key, {})),
             refused=dict(refused or {}),
         )
+
+    def _runtimes(self, kind: str, namespace: str) -> list[Manifest]:
+        found = [self._objects[place] for place in self._places_of_kind[kind] if place.namespace == namespace]
+        return sorted(found, key=_name)
+
+    def _served_by_runtimes(self, namespace: str) -> set[ServiceKey]:
+        """Services with a model that may be served by a runtime; an empty namespace stands for all."""
+        return {
+            ServiceKey(place.namespace, place.name)
+            for place in self._places_of_kind[SERVICE_KIND]
+            if namespace in ("", place.namespace)
+            and ((self._objects[place].get("spec") or {}).get("predictor") or {}).get("model")
+        }
 
     def _link(self, place: Place, manifest: Manifest) -> set[ServiceKey]:
         if place.kind == SERVICE_KIND:
@@ -200,6 +219,8 @@ class Cache:
             return {key}
         if place.kind == GATEWAY.name:
             return set(self._services_of_gateway.get((place.namespace, place.name), ()))
+        if place.kind in RUNTIME_KINDS:
+            return self._served_by_runtimes(place.namespace)
         concerned = set(_services_of(place, manifest))
         for key in concerned:
             self._places_of_service[key].add(place)
@@ -215,6 +236,8 @@ class Cache:
             return {key}
         if place.kind == GATEWAY.name:
             return set(self._services_of_gateway.get((place.namespace, place.name), ()))
+        if place.kind in RUNTIME_KINDS:
+            return self._served_by_runtimes(place.namespace)
         concerned = set(_services_of(place, manifest))
         for key in concerned:
             _discard(self._places_of_service, key, place)

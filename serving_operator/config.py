@@ -16,6 +16,7 @@ from serving_io import configuration
 from serving_io.endpoint import listen_address
 from serving_io.prometheus import PrometheusAccess
 from serving_operator.options import DEFAULT_PORT, OPTIONS, Option, read
+from serving_operator.runtimes.storage import Downloads
 from serving_operator.world import Settings
 
 PROMETHEUS_TIMEOUT_SECONDS = 15.0
@@ -75,6 +76,11 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
             stable_broken_seconds=values["stable-broken-seconds"],
             route=administrator.route,
             accelerators=tuple(administrator.accelerators),
+            downloads=Downloads(
+                image=values["model-downloader-image"],
+                networks=values["model-download-networks"],
+                limit_megabytes=values["model-download-limit-megabytes"],
+            ),
         ),
         prometheus=PrometheusAccess(
             values["prometheus-url"],
@@ -91,7 +97,7 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
 
 def _configured(administrator: Configuration) -> dict[str, str]:
     """Return what the file says of options, by their names and as their texts."""
-    prometheus = administrator.prometheus
+    prometheus, models = administrator.prometheus, administrator.models
     stated = {
         "namespace": ",".join(administrator.namespaces),
         "prometheus-url": prometheus.url,
@@ -99,6 +105,9 @@ def _configured(administrator: Configuration) -> dict[str, str]:
         "prometheus-ca-file": prometheus.ca_file,
         "prometheus-header": "\n".join(f"{name}={value}" for name, value in prometheus.headers.items()),
         "prometheus-matcher": prometheus.matcher,
+        "model-downloader-image": models.downloader_image,
+        "model-download-networks": ",".join(models.download_networks),
+        "model-download-limit-megabytes": models.download_limit_megabytes,
     } | {name.replace("_", "-"): value for name, value in administrator.operator.model_dump().items()}
     return {name: str(value) for name, value in stated.items() if value not in (None, "")}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -125,6 +126,29 @@ OPTIONS = (
         "matcher",
         "MATCHER",
     ),
+    Option(
+        "model-downloader-image",
+        DEFAULT_SETTINGS.downloads.image,
+        "image of the init container that downloads models from s3, https and hf",
+        "text",
+        "IMAGE",
+    ),
+    Option(
+        "model-download-networks",
+        "",
+        "networks that models may be downloaded from although they are not public, such as that of a store in the cluster",
+        "networks",
+        "CIDR,…",
+    ),
+    Option(
+        "model-download-limit-megabytes",
+        str(DEFAULT_SETTINGS.downloads.limit_megabytes),
+        "largest model that is downloaded",
+        "whole",
+        "MEGABYTES",
+        1,
+        10_000_000,
+    ),
     Option("log-level", "info", f"one of {', '.join(_LEVELS)}", "level", "LEVEL"),
 )
 
@@ -186,9 +210,18 @@ def _matcher(text: str) -> str:
     return text
 
 
+def _networks(text: str) -> tuple[str, ...]:
+    stated = [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return tuple(str(ipaddress.ip_network(part)) for part in stated)
+    except ValueError as error:
+        raise ValueError(f"networks such as 10.96.0.0/12, separated by commas ({error})") from error
+
+
 _READ: Mapping[str, Callable[[str], Any]] = {
     "url": _url,
     "file": _file,
     "headers": _headers,
     "matcher": _matcher,
+    "networks": _networks,
 }

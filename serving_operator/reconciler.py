@@ -15,7 +15,7 @@ from serving_api.service import InferenceService
 from serving_io.cluster import Cluster
 from serving_io.errors import NotFound
 from serving_io.kinds import HTTP_ROUTE, INFERENCE_SERVICE, kind_of
-from serving_operator.asked import Heartbeat, Quotas
+from serving_operator.asked import Heartbeat, Quotas, StorageSecrets
 from serving_operator.cache import Cache
 from serving_operator.children.route import weights
 from serving_operator.ensure import TRAFFIC_KINDS
@@ -66,6 +66,7 @@ class Reconciler:
         self._facts = facts
         self._heartbeat = Heartbeat(cluster, settings.namespace)
         self._quotas = Quotas(cluster)
+        self._secrets = StorageSecrets(cluster)
         self._routes_served = routes_served
         self._evidence = evidence or EvidenceReader(None)
         self._now = now
@@ -98,6 +99,7 @@ class Reconciler:
         active = is_active(service)
         renewed = await self._heartbeat.renewed(self._now()) if active else None
         quotas = await self._quotas.of(key.namespace, self._now()) if active else ()
+        secret = await self._secrets.of(service, self._now())
 
         def look() -> Plan:
             world = self._cache.world(
@@ -111,7 +113,12 @@ class Reconciler:
                 raise ServiceGone(f"{key} is gone")
             now = self._now()
             self._evidence.track(key, wanted(world))
-            world = replace(world, since=self._since.get(key, {}), evidence=self._evidence.evidence(key))
+            world = replace(
+                world,
+                since=self._since.get(key, {}),
+                evidence=self._evidence.evidence(key),
+                storage_secret=secret,
+            )
             self._since[key] = self._facts(world, now)
             world = replace(world, since=self._since[key])
             return self._decide(world, self._settings, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 from serving_api.names import STABLE_LABEL, Attempt
@@ -24,6 +25,7 @@ from serving_operator.rollout import (
 )
 from serving_operator.rollout.observed import Observed, Revision, is_leaving
 from serving_operator.rollout.state import State
+from serving_operator.runtimes.catalogue import Unresolved
 from serving_operator.world import Manifest, ObjectId, Write
 
 
@@ -69,11 +71,25 @@ def record(observed: Observed, state: State, seen: Revision) -> Manifest | None:
     if kept is not None:
         return restated(observed.service, kept, attempt.number, described, stable)
     if seen.deployment is not None:
-        return recovered(observed.service, seen.deployment, attempt.number, described, stable)
-    if observed.wanted == seen.revision:
-        return controller_revision(
-            observed.service, seen.revision, attempt.number, described, stable, settings=observed.settings
+        return recovered(
+            observed.service,
+            seen.deployment,
+            attempt.number,
+            described,
+            stable,
+            runtimes=observed.world.runtimes,
         )
+    if observed.wanted == seen.revision:
+        with contextlib.suppress(Unresolved):
+            return controller_revision(
+                observed.service,
+                seen.revision,
+                attempt.number,
+                described,
+                stable,
+                runtimes=observed.world.runtimes,
+                settings=observed.settings,
+            )
     return None
 
 
@@ -166,6 +182,7 @@ def autoscaler(observed: Observed, state: State, revision: str, recorded: Manife
         | ({} if share.weight_percent is None else {"weightPercent": share.weight_percent})
         | ({} if total is None else {"budgetReplicas": total}),
         scale_down="Allowed" if may_shrink else "Frozen",
+        runtimes=observed.world.runtimes,
         revision_object=recorded,
     )
 

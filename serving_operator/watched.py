@@ -8,6 +8,7 @@ from typing import Any
 
 from serving_api.names import COMMAND_LABELS, MANAGED_BY_LABEL, OPERATOR
 from serving_io.kinds import (
+    CLUSTER_SERVING_RUNTIME,
     CONTROLLER_REVISION,
     DEPLOYMENT,
     ENDPOINT_SLICE,
@@ -18,6 +19,7 @@ from serving_io.kinds import (
     POD,
     POD_DISRUPTION_BUDGET,
     SERVICE,
+    SERVING_RUNTIME,
     Kind,
 )
 from serving_operator.world import Manifest
@@ -35,6 +37,7 @@ class Watched:
 
 WATCHED = (
     Watched(INFERENCE_SERVICE, selector=""),
+    Watched(SERVING_RUNTIME, selector=""),
     Watched(INFERENCE_AUTOSCALER),
     Watched(CONTROLLER_REVISION),
     Watched(DEPLOYMENT),
@@ -44,6 +47,8 @@ WATCHED = (
     # The controller that makes them copies the Service's labels.
     Watched(ENDPOINT_SLICE),
 )
+CLUSTER_WATCHED = (Watched(CLUSTER_SERVING_RUNTIME, selector=""),)
+"""Watched only by an operator of all namespaces: one of some needs no right beyond them."""
 GATEWAY_WATCHED = (Watched(HTTP_ROUTE), Watched(GATEWAY, selector=""))
 """Watched only where the Gateway API is installed."""
 

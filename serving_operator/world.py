@@ -10,8 +10,13 @@ from typing import Any, Literal, NamedTuple
 from serving_api.configuration import AcceleratorConfiguration, RouteConfiguration
 from serving_api.names import SYSTEM_NAMESPACE, ServiceKey
 from serving_operator.judge.windows import Evidence
+from serving_operator.runtimes.catalogue import Catalogue
+from serving_operator.runtimes.storage import Downloads
 
 Manifest = dict[str, Any]
+
+
+SecretState = Literal["Labelled", "Unlabelled", "Missing", "Unreadable"]
 
 
 class ObjectId(NamedTuple):
@@ -34,6 +39,7 @@ class Settings:
     revision_history_limit: int = 10
     route: RouteConfiguration = field(default_factory=RouteConfiguration)
     accelerators: tuple[AcceleratorConfiguration, ...] = ()
+    downloads: Downloads = field(default_factory=Downloads)
 
 
 DEFAULT_SETTINGS = Settings()
@@ -55,6 +61,9 @@ class World:
     routes_served: bool = True
     # Why the route that the spec asks for is not written, as a reason and a sentence.
     route_refused: tuple[str, str] | None = None
+    # The Secret that the model's storage names, as its label allows it; None if it names none or it was not looked at.
+    storage_secret: SecretState | None = None
+    runtimes: Catalogue = field(default_factory=Catalogue)
     autoscaler_renewed: datetime | None = None
     # Facts that the API does not hold and a restart may lose: when something was first seen in its present state.
     since: Mapping[str, datetime] = field(default_factory=dict)

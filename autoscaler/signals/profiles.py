@@ -21,11 +21,24 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class Work:
+    """Summed durations and their number; `seconds` is what one unit of the sum is in seconds."""
+
+    sum: Metric
+    count: Metric
+    seconds: float = 1.0
+
+    @classmethod
+    def of(cls, base: str, seconds: float = 1.0) -> Work:
+        """The sum and count of a histogram or summary by its base name."""
+        return cls(Metric(f"{base}_sum"), Metric(f"{base}_count"), seconds)
+
+
+@dataclass(frozen=True)
 class Profile:
     """How one kind of source tells load and latency.
 
-    `arrivals` and `failures` are sums of the counters by sign. `work` is the base name of the summed
-    durations and their count.
+    `arrivals` and `failures` are sums of the counters by sign.
     """
 
     id: str
@@ -34,13 +47,15 @@ class Profile:
     counters: Mapping[str, Metric]
     arrivals: Mapping[str, int]
     failures: Mapping[str, int]
-    work: Metric
+    work: Work
     durations: Literal["service", "sojourn"]
     """Whether `work` is the time of work alone, or includes the wait for it."""
-    buckets: Metric
+    buckets: Metric | None
+    """The histogram that lateness is counted in; without one only the gateway can tell it."""
     unanswered: Mapping[str, int] = field(default_factory=dict)
     """Counters of the arrivals that leave no entry in the histogram."""
-    in_flight: Metric | None = None
+    in_flight: tuple[Metric, ...] = ()
+    """Gauges whose sum is the requests being worked on or waiting."""
     lazy: bool = False
     """Whether series appear with the first request only, so that none means no request yet."""
     presence: str = field(default="requests")
@@ -56,7 +71,7 @@ MLSERVER: Final = Profile(
     },
     arrivals={"requests": 1, "failed": 1},
     failures={"failed": 1},
-    work=Metric("model_infer_request_duration"),
+    work=Work.of("model_infer_request_duration"),
     # MLServer's event loop is busy while the model computes: a request that waits for it waits in the
     # socket, before any clock of the server starts, and its own gauge of requests in progress reads 0.
     durations="service",
@@ -79,13 +94,83 @@ ENVOY: Final = Profile(
     arrivals={"requests": 1, "unrouted": 1, "overflown": 1, "retried": -1},
     failures={"failed": 1},
     unanswered={"unrouted": 1, "overflown": 1, "timed_out": 1, "aborted": 1},
-    work=Metric("envoy_cluster_upstream_rq_time", seconds=0.001),
+    work=Work.of("envoy_cluster_upstream_rq_time", seconds=0.001),
     durations="sojourn",
     buckets=Metric("envoy_cluster_upstream_rq_time_bucket", seconds=0.001),
-    in_flight=Metric("envoy_cluster_upstream_rq_active"),
+    in_flight=(Metric("envoy_cluster_upstream_rq_active"),),
 )
 
-BUILT_IN: Final = {profile.id: profile for profile in (MLSERVER, ENVOY)}
+# Names as docs.vllm.ai has them under Production Metrics (V1 engine). A request is counted when it has ended; its
+# latency begins when the engine gets it, and holds the wait.
+VLLM: Final = Profile(
+    id="vllm",
+    source="pods",
+    counters={
+        "requests": Metric("vllm:request_success_total"),
+        "failed": Metric("vllm:request_success_total", 'finished_reason=~"abort|error"'),
+    },
+    arrivals={"requests": 1},
+    failures={"failed": 1},
+    work=Work.of("vllm:e2e_request_latency_seconds"),
+    durations="sojourn",
+    buckets=Metric("vllm:e2e_request_latency_seconds_bucket"),
+    in_flight=(Metric("vllm:num_requests_running"), Metric("vllm:num_requests_waiting")),
+)
+
+# Names as docs.sglang.io has them under Production Metrics; the server needs --enable-metrics. Aborted requests are
+# counted apart.
+SGLANG: Final = Profile(
+    id="sglang",
+    source="pods",
+    counters={
+        "requests": Metric("sglang:num_requests_total"),
+        "failed": Metric("sglang:num_aborted_requests_total"),
+    },
+    arrivals={"requests": 1, "failed": 1},
+    failures={"failed": 1},
+    work=Work.of("sglang:e2e_request_latency_seconds"),
+    durations="sojourn",
+    buckets=Metric("sglang:e2e_request_latency_seconds_bucket"),
+    in_flight=(Metric("sglang:num_running_reqs"), Metric("sglang:num_queue_reqs")),
+    # Its counters have no series before the first request.
+    lazy=True,
+)
+
+# Names as huggingface.co/docs/text-generation-inference has them under Metrics: counters without the usual _total.
+TGI: Final = Profile(
+    id="tgi",
+    source="pods",
+    counters={"requests": Metric("tgi_request_count"), "failed": Metric("tgi_request_failure")},
+    arrivals={"requests": 1},
+    failures={"failed": 1},
+    work=Work.of("tgi_request_duration"),
+    durations="sojourn",
+    buckets=Metric("tgi_request_duration_bucket"),
+    in_flight=(Metric("tgi_queue_size"), Metric("tgi_batch_current_size")),
+    lazy=True,
+)
+
+# Names as docs/user_guide/metrics.md of triton-inference-server/server has them. There is no histogram of latency,
+# only sums. The time of requests that share a batch is counted for each of them: an upper bound of the work.
+TRITON: Final = Profile(
+    id="triton",
+    source="pods",
+    counters={
+        "requests": Metric("nv_inference_request_success"),
+        "failed": Metric("nv_inference_request_failure"),
+    },
+    arrivals={"requests": 1, "failed": 1},
+    failures={"failed": 1},
+    work=Work(
+        Metric("nv_inference_compute_infer_duration_us"),
+        Metric("nv_inference_request_success"),
+        seconds=1e-6,
+    ),
+    durations="service",
+    buckets=None,
+)
+
+BUILT_IN: Final = {profile.id: profile for profile in (MLSERVER, VLLM, TRITON, SGLANG, TGI, ENVOY)}
 
 
 def profile_of(signals: AutoscalerSignals) -> Profile:
@@ -105,10 +190,10 @@ def profile_of(signals: AutoscalerSignals) -> Profile:
         counters=counters,
         arrivals=signs,
         failures={"failed": 1} if named.failures_total else {},
-        work=Metric(named.duration_seconds),
+        work=Work.of(named.duration_seconds),
         durations="sojourn",
         buckets=Metric(f"{named.duration_seconds}_bucket"),
-        in_flight=Metric(named.in_flight) if named.in_flight else None,
+        in_flight=(Metric(named.in_flight),) if named.in_flight else (),
     )
 
 

@@ -46,17 +46,15 @@ def questions(
     for profile in profiles:
         for signal, metric in profile.counters.items():
             now.append(ask.rate(profile, signal, metric, windows.fast))
-        for part in ("sum", "count"):
-            metric = Metric(f"{profile.work.name}_{part}", profile.work.matchers)
+        for part, metric in (("sum", profile.work.sum), ("count", profile.work.count)):
             now.append(ask.rate(profile, f"work_{part}", metric, windows.fast))
         for signal in profile.arrivals:
             metric = profile.counters[signal]
             base.append(ask.rate(profile, signal, metric, windows.base))
         for signal in profile.unanswered:
             late.append(ask.rate(profile, signal, profile.counters[signal], windows.base))
-        count = Metric(f"{profile.work.name}_count", profile.work.matchers)
-        late.append(ask.rate(profile, "responses", count, windows.base))
-        if wanted := sorted(bounds.get(profile.id, ())):
+        late.append(ask.rate(profile, "responses", profile.work.count, windows.base))
+        if profile.buckets and (wanted := sorted(bounds.get(profile.id, ()))):
             choice = "|".join(bound.replace("+", r"\\+").replace(".", r"\\.") for bound in wanted)
             chosen = _and(profile.buckets.matchers, f'le=~"{choice}"')
             late.append(
@@ -78,6 +76,7 @@ def bounds_question(profiles: Sequence[Profile], matcher: str = "") -> str:
     return "\nor\n".join(
         ask.tagged(f"count by (le) ({ask.selector(profile.buckets)})", profile.id, "bound")
         for profile in profiles
+        if profile.buckets
     )
 
 
@@ -94,17 +93,16 @@ def sums(profile: Profile, seconds: int) -> dict[str, str]:
         ]
         return f"sum by (namespace, deployment) ({' or '.join(terms)})"
 
-    def of_work(part: str) -> str:
-        return ask.summed(profile, Metric(f"{profile.work.name}_{part}", profile.work.matchers), seconds)
-
     unit = "" if profile.work.seconds == 1 else f" * {profile.work.seconds:g}"
-    return {
+    asked = {
         "arrivals": signed(profile.arrivals),
         "failures": signed(profile.failures),
-        f"{profile.durations}_seconds": of_work("sum") + unit,
-        "responses": of_work("count"),
-        "responses_within": ask.summed(profile, profile.buckets, seconds, by="deployment, le"),
+        f"{profile.durations}_seconds": ask.summed(profile, profile.work.sum, seconds) + unit,
+        "responses": ask.summed(profile, profile.work.count, seconds),
     }
+    if profile.buckets:
+        asked["responses_within"] = ask.summed(profile, profile.buckets, seconds, by="deployment, le")
+    return asked
 
 
 class _Asker:
@@ -132,9 +130,18 @@ class _Asker:
         rates = f"max without ({DUPLICATES}) (rate({self.selector(metric)}[{seconds}s]))"
         return f"sum by (namespace, {by}) ({_owned(profile, rates)})"
 
-    def gauge(self, profile: Profile, signal: str, metric: Metric, seconds: int) -> str:
-        values = f"max without ({DUPLICATES}) (avg_over_time({self.selector(metric)}[{seconds}s]))"
-        return self.tagged(f"sum by (namespace, deployment) ({_owned(profile, values)})", profile.id, signal)
+    def gauge(self, profile: Profile, signal: str, metrics: Sequence[Metric], seconds: int) -> str:
+        parts = [
+            _owned(
+                profile, f"max without ({DUPLICATES}) (avg_over_time({self.selector(metric)}[{seconds}s]))"
+            )
+            for metric in metrics
+        ]
+        if len(parts) > 1:
+            # Averages have no names: they are told apart by a label before they are summed.
+            parts = [f'label_replace({part}, "part", "{at}", "", "")' for at, part in enumerate(parts)]
+        summed = f"sum by (namespace, deployment) ({' or '.join(parts)})"
+        return self.tagged(summed, profile.id, signal)
 
     def newest(self, profile: Profile) -> str:
         times = f"timestamp({self.selector(profile.counters[profile.presence])})"

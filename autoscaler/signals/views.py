@@ -248,6 +248,8 @@ class Signals:
 
     def _responses(self, key: TargetKey, profile: Profile) -> dict[float, float]:
         """By bound in seconds; none yet of a target, where others have some, are none within any bound."""
+        if profile.buckets is None:
+            return {}
         own = self._within.get((key, profile.id), {})
         bounds = self._bounds.get(profile.id, set())
         return {bound * profile.buckets.seconds: own.get(bound, 0.0) for bound in bounds}

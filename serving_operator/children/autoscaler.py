@@ -7,7 +7,8 @@ from typing import Any
 from serving_api.names import API_VERSION, AUTOSCALER_KIND, revision_name
 from serving_api.service import InferenceService, Objective
 from serving_operator.children.metadata import metadata
-from serving_operator.runtime import resolve
+from serving_operator.runtimes.catalogue import Catalogue
+from serving_operator.runtimes.resolve import resolved_record
 from serving_operator.world import Manifest
 
 
@@ -20,20 +21,22 @@ def inference_autoscaler(
     max_replicas: int,
     share: Manifest,
     scale_down: str,
+    runtimes: Catalogue,
     revision_object: Manifest | None = None,
 ) -> Manifest:
     """Return the InferenceAutoscaler that scales the revision's Deployment.
 
-    Without `scaling.signals` its metrics are those of the runtime that `revision_object` recorded, or without it
-    of the runtime that the spec asks for.
+    Without `scaling.signals` its metrics are those of the runtime that `revision_object` recorded, or where it says
+    nothing of the runtime that the spec asks for.
     """
     scaling = service.spec.scaling
     name = revision_name(service.key.name, revision)
     recorded = ((revision_object or {}).get("data") or {}).get("runtime") or {}
+    today = resolved_record(service.spec.predictor, runtimes) or {}
     profile = (
         scaling.signals.profile
         if scaling.signals
-        else recorded.get("profile") or resolve(service.spec.predictor, service.key.name).profile
+        else recorded.get("profile") or today.get("profile") or "gateway"
     )
     held = objective if isinstance(objective, Objective) else Objective.model_validate(objective)
     spec: dict[str, Any] = {

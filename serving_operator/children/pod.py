@@ -13,7 +13,7 @@ from serving_api.names import (
 )
 from serving_api.predictor import Predictor
 from serving_api.service import InferenceService
-from serving_operator.runtime import MODEL_PATH, Runtime
+from serving_operator.runtimes.resolve import Runtime
 from serving_operator.world import Manifest, Settings
 
 DEFAULT_USER = 1000
@@ -22,6 +22,13 @@ DEFAULT_TIMEOUT_SECONDS = 60
 MARGIN_SECONDS = 10
 TEMPORARY_PATH = "/tmp"  # noqa: S108  (the pod's own emptyDir)
 SHARED_MEMORY_PATH = "/dev/shm"  # noqa: S108  (a memory volume of the pod's own)
+
+_SECURITY: Manifest = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+}
+_TEMPORARY: Manifest = {"name": "tmp", "mountPath": TEMPORARY_PATH}
 
 # Fields of the predictor that are fields of the pod, by the same name.
 _PASSED_ON = (
@@ -56,10 +63,14 @@ def pod_template(
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": grace_seconds,
-        "securityContext": _pod_security(predictor),
+        "securityContext": _pod_security(runtime, predictor),
         "containers": [_container(runtime, predictor, min(settings.drain_seconds, grace_seconds))],
         "volumes": _volumes(runtime, predictor),
     }
+    if runtime.model and (
+        first := runtime.model.init_containers(settings.downloads, [_TEMPORARY], _SECURITY)
+    ):
+        spec["initContainers"] = first
     if wire.get("topologySpreadConstraints"):
         selector = {"labelSelector": {"matchLabels": selector_labels(name, revision)}}
         spec["topologySpreadConstraints"] = [
@@ -100,11 +111,16 @@ def has_accelerators(pod_template: Manifest) -> bool:
     )
 
 
-def _pod_security(predictor: Predictor) -> Manifest:
-    stated = {"runAsGroup": predictor.run_as_group, "fsGroup": predictor.fs_group}
+def _pod_security(runtime: Runtime, predictor: Predictor) -> Manifest:
+    # What the predictor says goes before what the runtime says of its image.
+    image = runtime.source.spec if runtime.source else None
+    stated = {
+        "runAsGroup": predictor.run_as_group or (image and image.run_as_group),
+        "fsGroup": predictor.fs_group or (image and image.fs_group),
+    }
     return {
         "runAsNonRoot": True,
-        "runAsUser": predictor.run_as_user or DEFAULT_USER,
+        "runAsUser": predictor.run_as_user or (image and image.run_as_user) or DEFAULT_USER,
         "seccompProfile": {"type": "RuntimeDefault"},
     } | {key: value for key, value in stated.items() if value is not None}
 
@@ -117,11 +133,7 @@ def _container(runtime: Runtime, predictor: Predictor, drain_seconds: int) -> Ma
         "ports": [
             {"name": name, "containerPort": port, "protocol": "TCP"} for name, port in runtime.ports.items()
         ],
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": True,
-        },
+        "securityContext": _SECURITY,
         "volumeMounts": _mounts(runtime, predictor),
         **(runtime.probes or {}),
     }
@@ -160,14 +172,18 @@ def _resources(stated: Manifest) -> Manifest:
 
 def _volumes(runtime: Runtime, predictor: Predictor) -> list[Manifest]:
     volumes: list[Manifest] = [{"name": "tmp", "emptyDir": {}}]
-    if predictor.shared_memory:
-        size = {"medium": "Memory", "sizeLimit": predictor.shared_memory}
+    if shared_memory := _shared_memory(runtime, predictor):
+        size = {"medium": "Memory", "sizeLimit": shared_memory}
         volumes.append({"name": "shared-memory", "emptyDir": size})
     if runtime.model:
-        volumes.append(_claim_volume("model", runtime.model.claim))
+        volumes += runtime.model.volumes()
     for index, mount in enumerate(predictor.persistent_volume_claims or ()):
         volumes.append(_claim_volume(f"claim-{index}", mount.claim_name))
     return volumes
+
+
+def _shared_memory(runtime: Runtime, predictor: Predictor) -> str | None:
+    return predictor.shared_memory or (runtime.source.spec.shared_memory if runtime.source else None)
 
 
 def _claim_volume(name: str, claim: str) -> Manifest:
@@ -175,12 +191,11 @@ def _claim_volume(name: str, claim: str) -> Manifest:
 
 
 def _mounts(runtime: Runtime, predictor: Predictor) -> list[Manifest]:
-    mounts: list[Manifest] = [{"name": "tmp", "mountPath": TEMPORARY_PATH}]
-    if predictor.shared_memory:
+    mounts: list[Manifest] = [_TEMPORARY]
+    if _shared_memory(runtime, predictor):
         mounts.append({"name": "shared-memory", "mountPath": SHARED_MEMORY_PATH})
     if runtime.model:
-        folder = {"subPath": runtime.model.folder} if runtime.model.folder else {}
-        mounts.append({"name": "model", "mountPath": MODEL_PATH, "readOnly": True} | folder)
+        mounts.append(runtime.model.mount())
     for index, mount in enumerate(predictor.persistent_volume_claims or ()):
         writable = {"readOnly": True} if mount.read_only else {}
         mounts.append({"name": f"claim-{index}", "mountPath": mount.mount_path} | writable)

@@ -9,7 +9,8 @@ from serving_api.revision import canonical_fields, revision_of
 from serving_api.service import InferenceService
 from serving_operator.children.metadata import metadata, revision_in
 from serving_operator.children.pod import pod_template
-from serving_operator.runtime import resolve
+from serving_operator.runtimes.catalogue import Catalogue
+from serving_operator.runtimes.resolve import resolve, resolved_record
 from serving_operator.world import DEFAULT_SETTINGS, Manifest, Settings
 
 
@@ -20,16 +21,18 @@ def controller_revision(
     attempt: Manifest,
     stable: bool,
     *,
+    runtimes: Catalogue,
     settings: Settings = DEFAULT_SETTINGS,
 ) -> Manifest:
     """Record the revision that the service's spec asks for, rendered now, as attempt `number`.
 
-    `attempt` holds id, startedAt, rollout and objective. Raises ValueError if the spec asks for another revision.
+    `attempt` holds id, startedAt, rollout and objective. Raises ValueError if the spec asks for another revision, and
+    Unresolved if no runtime serves its model.
     """
     predictor = service.spec.predictor
     if revision_of(predictor) != revision:
         raise ValueError(f"{service.key}: the spec asks for {revision_of(predictor)}, not for {revision}")
-    runtime = resolve(predictor, service.key.name)
+    runtime = resolve(predictor, runtimes)
     data = {
         "fields": canonical_fields(predictor),
         "runtime": runtime.record,
@@ -47,7 +50,13 @@ def restated(
 
 
 def recovered(
-    service: InferenceService, deployment: Manifest, number: int, attempt: Manifest, stable: bool
+    service: InferenceService,
+    deployment: Manifest,
+    number: int,
+    attempt: Manifest,
+    stable: bool,
+    *,
+    runtimes: Catalogue,
 ) -> Manifest:
     """Record a revision again whose record was lost, from the template of its Deployment.
 
@@ -58,9 +67,10 @@ def recovered(
     predictor = service.spec.predictor
     wanted = revision_of(predictor) == revision
     container = template["spec"]["containers"][0]
+    today = resolved_record(predictor, runtimes) if wanted else None
     data = {
         "fields": canonical_fields(predictor) if wanted else {},
-        "runtime": resolve(predictor, service.key.name).record if wanted else {"image": container["image"]},
+        "runtime": today or {"image": container["image"]},
         "podTemplate": template,
         "ports": {port["name"]: port["containerPort"] for port in container.get("ports") or ()},
     }

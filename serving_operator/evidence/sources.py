@@ -157,8 +157,8 @@ def source_of(name: str, profiles: tuple[str, ...]) -> Source | Missing:
         if f"{RUNTIME}/{profile}" not in SOURCES:
             return Missing(
                 "SourceNotMeasurable",
-                "The metrics of a container are its own, and analysis.source runtime reads none of them; set "
-                "analysis.source to envoy-gateway or istio, whichever serves the route.",
+                f"analysis.source runtime reads no metrics of profile {profile}; set analysis.source to envoy-gateway "
+                "or istio, whichever serves the route.",
                 needs_person=True,
             )
     if len(set(profiles)) != 1:

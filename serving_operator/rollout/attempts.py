@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
-from serving_api.names import ABORT_LABEL, PROMOTE_LABEL, RETRY_LABEL, Attempt
+from serving_api.names import ABORT_LABEL, OPERATOR, PROMOTE_LABEL, RETRY_LABEL, STORAGE_LABEL, Attempt
 from serving_api.status import CanaryStatus, Promotion
 from serving_operator.children.revision import attempt_of, controller_revision, restated
 from serving_operator.rollout import previous, routing
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import Move, State, text_of
+from serving_operator.runtimes.catalogue import Unresolved
+from serving_operator.runtimes.resolve import resolve
 from serving_operator.world import Manifest, Write
 
+SECRET_AGAIN_SECONDS = 15.0
+"""Secrets are not watched: what is missing of one is looked at again so often."""
 _LARGEST_NUMBER_BELIEVED = 99_999_999
 """A label may hold any number; one near the end of the range must not exhaust it."""
 
@@ -66,6 +71,37 @@ def next_number(observed: Observed, state: State) -> int:
     return max(known) + 1
 
 
+def unserved(observed: Observed, state: State) -> Move | None:
+    """Return the wait for a runtime, where none serves the revision that the spec asks for and it has no record yet."""
+    if observed.records.get(observed.wanted) or observed.last_record(observed.wanted):
+        return None
+    try:
+        resolve(observed.service.spec.predictor, observed.world.runtimes)
+    except Unresolved as missing:
+        return Move(state, missing.reason, str(missing), stalled=True)
+    return _closed(observed, state)
+
+
+def _closed(observed: Observed, state: State) -> Move | None:
+    """Return the wait for a Secret that the model's storage names and that no label, or no right, opens to downloads."""
+    model = observed.service.spec.predictor.model
+    state_of_secret = observed.world.storage_secret
+    if model is None or model.storage is None or state_of_secret == "Labelled":  # noqa: S105  (no secret)
+        return None
+    name, namespace = model.storage.secret_name, observed.world.key.namespace
+    remedies = {
+        "Missing": f"create it with the label {STORAGE_LABEL}=true",
+        "Unlabelled": f"whoever owns it allows it: kubectl -n {namespace} label secret {name} {STORAGE_LABEL}=true",
+        "Unreadable": "the operator may not look at its label: "
+        f"kubectl -n {namespace} create rolebinding serving-operator-storage "
+        f"--clusterrole=serving-operator-storage --serviceaccount={observed.settings.namespace}:{OPERATOR}",
+    }
+    found = state_of_secret or "Unreadable"
+    message = f"Secret {name} of predictor.model.storage is not opened to downloads; {remedies[found]}"
+    again = observed.now + timedelta(seconds=SECRET_AGAIN_SECONDS)
+    return Move(state, f"StorageSecret{found}", message, stalled=True, look_again=(again,))
+
+
 def begin(observed: Observed, state: State, message: str) -> Move:
     """Begin an attempt at the revision that the spec asks for: record it, then everything else follows."""
     revision = observed.wanted
@@ -107,7 +143,13 @@ def _record(observed: Observed, attempt: Attempt, described: Manifest) -> Write:
     if lost is not None:
         return Write("create", restated(observed.service, lost, attempt.number, described, False), why)
     wanted = controller_revision(
-        observed.service, attempt.revision, attempt.number, described, False, settings=observed.settings
+        observed.service,
+        attempt.revision,
+        attempt.number,
+        described,
+        False,
+        runtimes=observed.world.runtimes,
+        settings=observed.settings,
     )
     return Write("create", wanted, why)
 

@@ -16,6 +16,9 @@ def serve(observed: Observed, state: State) -> Move:
     """Bring the newest spec into service; an older candidate gives way to it."""
     canary = state.canary
     if canary is None or canary.revision != observed.wanted:
+        unserved = attempts.unserved(observed, state)
+        if unserved is not None:
+            return unserved
         return attempts.begin(observed, state, capacity.preparing(observed.wanted, 100))
     gate = capacity.capacity_gate(observed, state, canary.revision, 100)
     if not gate.open:

@@ -25,6 +25,9 @@ def begin_if_asked(observed: Observed, state: State) -> Move:
         )
         reason = previous.ROLLED_BACK if rejection.reason == previous.ROLLED_BACK else REJECTED
         return Move(state, reason, message, stalled=True, cause=rejection.reason)
+    unserved = attempts.unserved(observed, state)
+    if unserved is not None:
+        return unserved
     has_pods = previous.kept_warm(observed, state) == observed.wanted
     refused = None if has_pods else refusal(observed)
     if refused is not None:

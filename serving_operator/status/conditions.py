@@ -12,7 +12,8 @@ from serving_operator.rollout.promote import COMMITTED
 from serving_operator.rollout.selection import GATEWAY_API_MISSING
 from serving_operator.rollout.settled import REJECTED, SETTLED
 from serving_operator.rollout.state import Move, State
-from serving_operator.runtime import resolve
+from serving_operator.runtimes.catalogue import Unresolved
+from serving_operator.runtimes.resolve import resolve
 from serving_operator.status.diagnosis import diagnose
 
 Truth = Literal["True", "False", "Unknown"]
@@ -102,14 +103,27 @@ def up_to_date(observed: Observed, state: State, move: Move) -> Said:
 def _runtime_outdated(observed: Observed, revision: str) -> Said | None:
     """The same spec would run another runtime today; running pods are left alone."""
     recorded = ((observed.records.get(revision) or {}).get("data") or {}).get("runtime") or {}
-    today = resolve(observed.service.spec.predictor, observed.name).record
-    if recorded.get("name") != today["name"] or recorded == today:
+    if "name" not in recorded:
         return None
-    message = (
-        f"Revision {revision} runs {recorded.get('image')}; a new revision would run {today['image']}. Start one by a "
-        "change of the predictor, for instance of an annotation in predictor.annotations."
-    )
-    return Said("UpToDate", "True", "RuntimeOutdated", message)
+    try:
+        today = resolve(observed.service.spec.predictor, observed.world.runtimes).record
+    except Unresolved as missing:
+        message = (
+            f"Revision {revision} goes on with {recorded['name']}, and no new revision could begin. {missing}"
+        )
+        return Said("UpToDate", "True", "RuntimeOutdated", message)
+    # What an earlier version of the operator did not record says nothing, nor does where the same runtime stands.
+    compared = recorded.keys() & today.keys() - {"kind"}
+    changed = {key for key in compared if recorded[key] != today[key]}
+    if not changed:
+        return None
+    if changed & {"name", "image"}:
+        was, new = (f"{record['image']} by runtime {record['name']}" for record in (recorded, today))
+        told = f"Revision {revision} runs {was}; a new revision would run {new}."
+    else:
+        told = f"Runtime {today['name']} has changed since revision {revision} was made, which runs on as it was."
+    remedy = "Start a new revision by a change of the predictor, for instance of an annotation in predictor.annotations."
+    return Said("UpToDate", "True", "RuntimeOutdated", f"{told} {remedy}")
 
 
 def route_programmed(observed: Observed) -> Said | None:

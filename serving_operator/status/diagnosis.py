@@ -74,7 +74,12 @@ def _of_pod(pod: Manifest, limit: int | None) -> Iterator[Cause]:
         ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
         if ended.get("exitCode"):
             what = f"init container {container['name']} ended with code {ended['exitCode']}"
-            yield Cause("InitFailed", f"Pod {name}: {what}. {see}")
+            # Its last line, where it is a log.
+            said = (ended.get("message") or "").strip().rpartition("\n")[2]
+            yield Cause(
+                "InitFailed", f"Pod {name}: {what}: {said} {see}" if said else f"Pod {name}: {what}. {see}"
+            )
+    yield from _of_containers(name, see, filter(_cannot_start, status.get("initContainerStatuses") or ()))
     containers = status.get("containerStatuses") or ()
     slow = [entry for entry in containers if limit is not None and _has_loaded_for(entry, limit, conditions)]
     for container in slow:
@@ -82,6 +87,11 @@ def _of_pod(pod: Manifest, limit: int | None) -> Iterator[Cause]:
         remedy = "raise predictor.modelLoadSeconds if it only needs longer"
         yield Cause("LoadDeadlineExceeded", f"Pod {name}: {what}; {remedy}. {see}")
     yield from _of_containers(name, see, [entry for entry in containers if entry not in slow])
+
+
+def _cannot_start(container: Manifest) -> bool:
+    waiting = (container.get("state") or {}).get("waiting") or {}
+    return waiting.get("reason") in _PULL | _CONFIG
 
 
 def _load_seconds(deployment: Manifest | None) -> int | None:

@@ -16,9 +16,8 @@ def refusal(observed: Observed) -> str | None:
 
     Quotas with a scope are left to the API server, which alone knows what falls under them.
     """
-    rendered = controller_revision(
-        observed.service, observed.wanted, 1, {}, False, settings=observed.settings
-    )
+    known = observed.records.get(observed.wanted) or observed.last_record(observed.wanted)
+    rendered = known or _rendered(observed)
     asked = demand(rendered["data"]["podTemplate"])
     for quota in observed.world.quotas:
         spec, status = quota.get("spec") or {}, quota.get("status") or {}
@@ -37,17 +36,36 @@ def refusal(observed: Observed) -> str | None:
     return None
 
 
+def _rendered(observed: Observed) -> Manifest:
+    return controller_revision(
+        observed.service,
+        observed.wanted,
+        1,
+        {},
+        False,
+        runtimes=observed.world.runtimes,
+        settings=observed.settings,
+    )
+
+
 def demand(pod_template: Manifest) -> Mapping[str, Decimal]:
     """Return what one pod takes of a quota, by the quota's names of resources."""
-    taken: dict[str, Decimal] = {"pods": Decimal(1), "count/pods": Decimal(1)}
+    taken: dict[str, Decimal] = {}
     for container in pod_template["spec"]["containers"]:
-        resources = container.get("resources") or {}
-        limits = resources.get("limits") or {}
-        requests = limits | (resources.get("requests") or {})
-        for prefix, amounts in (("limits.", limits), ("requests.", requests)):
-            for resource, amount in amounts.items():
-                taken[prefix + resource] = taken.get(prefix + resource, Decimal(0)) + value_of(amount)
-        for resource in ("cpu", "memory", "ephemeral-storage"):
-            if resource in requests:
-                taken[resource] = taken.get(resource, Decimal(0)) + value_of(requests[resource])
-    return taken
+        for resource, amount in _of_container(container).items():
+            taken[resource] = taken.get(resource, Decimal(0)) + amount
+    # Init containers run before, one at a time: the pod takes what the hungriest does, if that is more.
+    for container in pod_template["spec"].get("initContainers") or ():
+        for resource, amount in _of_container(container).items():
+            taken[resource] = max(taken.get(resource, Decimal(0)), amount)
+    return {"pods": Decimal(1), "count/pods": Decimal(1)} | taken
+
+
+def _of_container(container: Manifest) -> Mapping[str, Decimal]:
+    resources = container.get("resources") or {}
+    limits = resources.get("limits") or {}
+    requests = limits | (resources.get("requests") or {})
+    taken = {f"limits.{resource}": value_of(amount) for resource, amount in limits.items()}
+    taken |= {f"requests.{resource}": value_of(amount) for resource, amount in requests.items()}
+    plain = ("cpu", "memory", "ephemeral-storage")
+    return taken | {resource: value_of(requests[resource]) for resource in plain if resource in requests}

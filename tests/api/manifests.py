@@ -54,6 +54,7 @@ class Refused(NamedTuple):
     says: str
 
 
+_PIN = "0123456789abcdef" * 4
 _MODEL = {"modelFormat": {"name": "sklearn"}, "storageUri": "pvc://models/digits/v1"}
 _C = "spec.predictor.container"
 _EXTERNAL: dict[str, Any] = {
@@ -84,9 +85,14 @@ REFUSED = [
     Refused("no predictor", {"spec.predictor": GONE}, "spec.predictor", "Required value"),
     Refused("neither model nor container", {_C: GONE}, "spec.predictor", "exactly one"),
     Refused("both model and container", {"spec.predictor.model": _MODEL}, "spec.predictor", "exactly one"),
-    Refused("an unknown model format", {_C: GONE, "spec.predictor.model": _MODEL | {"modelFormat": {"name": "cobol"}}}, "modelFormat.name", "sklearn"),
-    Refused("an unknown runtime", {_C: GONE, "spec.predictor.model": _MODEL | {"runtime": "other"}}, "model.runtime", "mlserver"),
-    Refused("a storage scheme without effect", {_C: GONE, "spec.predictor.model": _MODEL | {"storageUri": "ftp://x/y"}}, "model.storageUri", "pvc://"),
+    Refused("a model format that is no word", {_C: GONE, "spec.predictor.model": _MODEL | {"modelFormat": {"name": "no word"}}}, "modelFormat.name", "should match"),
+    Refused("a runtime with no possible name", {_C: GONE, "spec.predictor.model": _MODEL | {"runtime": "No_Name"}}, "model.runtime", "should match"),
+    Refused("a storage scheme without effect", {_C: GONE, "spec.predictor.model": _MODEL | {"storageUri": "ftp://x/y"}}, "model.storageUri", "pvc|s3"),
+    Refused("a folder that is not pinned", {_C: GONE, "spec.predictor.model": _MODEL | {"storageUri": "s3://models/llm"}}, "model.storageUri", "#sha256=DIGEST"),
+    Refused("a branch of a model", {_C: GONE, "spec.predictor.model": _MODEL | {"storageUri": "hf://org/llm:main"}}, "model.storageUri", "COMMIT"),
+    Refused("a password in an address", {_C: GONE, "spec.predictor.model": _MODEL | {"storageUri": f"https://me:secret@h/x#sha256={_PIN}"}}, "model.storageUri", "without credentials"),
+    Refused("an image by its tag", {_C: GONE, "spec.predictor.model": _MODEL | {"storageUri": "oci://registry.example.com/llm:1"}}, "model.storageUri", "sha256:DIGEST"),
+    Refused("credentials that open nothing", {_C: GONE, "spec.predictor.model": _MODEL | {"storage": {"secretName": "store"}}}, "model.storage", "has no effect"),
     Refused("a path that leaves the claim", {_C: GONE, "spec.predictor.model": _MODEL | {"storageUri": "pvc://models/../x"}}, "model.storageUri", "must not contain .."),
     Refused("no image", {_C: {"args": ["x"]}}, "container.image", "Required value"),
     Refused("an image with a space", {f"{_C}.image": "a b"}, "container.image", "should match"),
@@ -191,6 +197,11 @@ REFUSED = [
 ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("the smallest service", {}),
     ("a model on the built-in runtime", {_C: GONE, "spec.predictor.model": _MODEL}),
+    ("a model on a runtime by its name", {_C: GONE, "spec.predictor.model": _MODEL | {"runtime": "triton", "modelFormat": {"name": "onnx", "version": "1"}, "args": ["--log-verbose=1"]}}),
+    ("a pinned folder with credentials", {_C: GONE, "spec.predictor.model": _MODEL | {"storageUri": f"s3://models/llm#sha256={_PIN}", "storage": {"secretName": "store"}}}),
+    ("a pinned file", {_C: GONE, "spec.predictor.model": _MODEL | {"storageUri": f"https://h:8443/a/b.tar.gz#sha256={_PIN}"}}),
+    ("a commit of a model", {_C: GONE, "spec.predictor.model": _MODEL | {"storageUri": f"hf://org/llm-1.5:{_PIN[:40]}"}}),
+    ("an image by its digest", {_C: GONE, "spec.predictor.model": _MODEL | {"storageUri": f"oci://registry.example.com:5000/team/llm@sha256:{_PIN}"}}),
     ("class External", _EXTERNAL),
     ("mode Advise", {"spec.scaling": {"mode": "Advise"}}),
     ("a GPU target", {"spec.scaling": {"gpu": {"targetUtilizationPercent": 70}}}),

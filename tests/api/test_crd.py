@@ -12,7 +12,12 @@ import yaml
 from serving_api import crd
 
 ROOT = Path(__file__).parents[2]
-DEFINITIONS = {"InferenceService": crd.inference_service(), "InferenceAutoscaler": crd.inference_autoscaler()}
+DEFINITIONS = {
+    "InferenceService": crd.inference_service(),
+    "InferenceAutoscaler": crd.inference_autoscaler(),
+    "ServingRuntime": crd.serving_runtime(),
+    "ClusterServingRuntime": crd.cluster_serving_runtime(),
+}
 
 
 def nodes(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:

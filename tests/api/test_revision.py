@@ -58,12 +58,24 @@ def test_revision_of_a_model_is_pinned() -> None:
     """A change of this value would start a canary on every service at an upgrade."""
     predictor = Predictor.model_validate(
         {
-            "model": {"modelFormat": {"name": "sklearn"}, "storageUri": "pvc://models/digits/v1"},
+            "model": {
+                "modelFormat": {"name": "sklearn"},
+                "storageUri": "pvc://models/digits/v1",
+                "runtime": "mlserver",  # was the default, and stands in every model that was stored then
+            },
             "maxReplicas": 3,
         }
     )
 
     assert revision_of(predictor) == "aad0b884"
+
+
+def test_a_model_that_names_no_runtime_is_told_from_every_one_that_does() -> None:
+    """To name a runtime, or to leave the choice to the formats, are three different revisions."""
+    model = {"modelFormat": {"name": "sklearn"}, "storageUri": "pvc://models/digits/v1"}
+    named: list[dict[str, Any]] = [{}, {"runtime": "mlserver"}, {"runtime": "other"}]
+
+    assert len({revision_of(Predictor.model_validate({"model": model | more})) for more in named}) == 3
 
 
 def test_defaults_are_as_if_absent() -> None:

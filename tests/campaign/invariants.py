@@ -70,6 +70,7 @@ HOT_CALLS, HOT_SECONDS = 120, 5.0
 _READ = {
     "inferenceservices", "inferenceautoscalers", "controllerrevisions", "deployments", "services", "pods",
     "poddisruptionbudgets", "endpointslices", "httproutes", "gateways", "leases", "resourcequotas", "discovery",
+    "servingruntimes", "clusterservingruntimes",
 }  # fmt: skip
 _WRITTEN = {
     "inferenceservices/status", "inferenceautoscalers", "controllerrevisions", "deployments", "services",

@@ -334,9 +334,10 @@ def _weightless(old: Any) -> Any:
 def _anew(old: Any) -> Any:
     def deployment(service: Any, recorded: Any, number: Any, *, settings: Any) -> Any:
         from serving_operator.children.pod import pod_template
-        from serving_operator.runtime import resolve
+        from serving_operator.runtimes.catalogue import Catalogue
+        from serving_operator.runtimes.resolve import resolve
 
-        runtime = resolve(service.spec.predictor, service.key.name)
+        runtime = resolve(service.spec.predictor, Catalogue())
         revision = recorded["metadata"]["name"].rpartition("-")[2]
         template = pod_template(service, revision, runtime, settings=settings)
         changed = {**recorded, "data": {**recorded["data"], "podTemplate": template}}

@@ -25,7 +25,10 @@ _NO_GENERATION = {
 _PUT_NEEDS_VERSION = {kinds.LEASE, kinds.CUSTOM_RESOURCE_DEFINITION}
 _SCALE = {kinds.DEPLOYMENT: ".spec.replicas", kinds.REPLICA_SET: ".spec.replicas"}
 GATEWAY_API = (kinds.GATEWAY_CLASS, kinds.GATEWAY, kinds.HTTP_ROUTE)
-_OPTIONAL = {*GATEWAY_API, kinds.SCALED_OBJECT, kinds.INFERENCE_SERVICE, kinds.INFERENCE_AUTOSCALER}
+_OPTIONAL = {
+    *GATEWAY_API, kinds.SCALED_OBJECT, kinds.INFERENCE_SERVICE, kinds.INFERENCE_AUTOSCALER, kinds.SERVING_RUNTIME,
+    kinds.CLUSTER_SERVING_RUNTIME,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 
 from serving_operator.world import Manifest
 
+# As k8s.io/pod-security-admission v0.37.2 has them in policy/check_restrictedVolumes.go.
 VOLUMES = {
     "configMap",
     "csi",
     "downwardAPI",
     "emptyDir",
     "ephemeral",
+    "image",
     "persistentVolumeClaim",
     "projected",
     "secret",

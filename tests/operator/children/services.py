@@ -7,6 +7,7 @@ from typing import Any
 from serving_api.revision import revision_of
 from serving_api.service import InferenceService
 from serving_operator.children.revision import controller_revision
+from serving_operator.runtimes.catalogue import Catalogue
 from serving_operator.world import Manifest
 
 CONTAINER: dict[str, Any] = {"container": {"image": "example.com/llm:1"}}
@@ -43,7 +44,9 @@ def service(predictor: dict[str, Any] | None = None, **spec: Any) -> InferenceSe
 def recorded(predictor: dict[str, Any] | None = None, **spec: Any) -> tuple[InferenceService, Manifest]:
     """A service, and the ControllerRevision of what it asks for."""
     made = service(predictor, **spec)
-    return made, controller_revision(made, revision_of(made.spec.predictor), 1, {"id": "x"}, stable=False)
+    return made, controller_revision(
+        made, revision_of(made.spec.predictor), 1, {"id": "x"}, stable=False, runtimes=Catalogue()
+    )
 
 
 def pod(predictor: dict[str, Any] | None = None) -> Manifest:

@@ -17,6 +17,7 @@ from serving_operator.children.revision import attempt_of, controller_revision, 
 from serving_operator.children.route import route, weights
 from serving_operator.children.services import revision_service, stable_service
 from serving_operator.covers import covers
+from serving_operator.runtimes.catalogue import Catalogue
 from serving_operator.world import Manifest
 from tests.operator.children.services import CONTAINER, MODEL, recorded, service
 
@@ -48,6 +49,7 @@ def autoscaler(made: Any, **more: Any) -> Manifest:
         max_replicas=4,
         share=SHARE,
         scale_down="Allowed",
+        runtimes=Catalogue(),
         **more,
     )
 
@@ -89,7 +91,7 @@ def test_record_holds_what_a_deployment_needs() -> None:
 def test_record_of_another_revision_is_refused() -> None:
     """A record cannot be made of a revision that the spec does not ask for."""
     with pytest.raises(ValueError, match="not for 00000000"):
-        controller_revision(service(), "00000000", 1, {}, stable=False)
+        controller_revision(service(), "00000000", 1, {}, stable=False, runtimes=Catalogue())
 
 
 def test_restating_keeps_the_data() -> None:
@@ -110,7 +112,7 @@ def test_lost_record_is_recovered_from_its_deployment() -> None:
     made, record = recorded(MODEL)
     live = deployment(made, record, 3)
 
-    again = recovered(made, live, 1, {"id": "x"}, stable=False)
+    again = recovered(made, live, 1, {"id": "x"}, stable=False, runtimes=Catalogue())
 
     assert again["data"]["podTemplate"] == record["data"]["podTemplate"]
     assert again["data"]["ports"] == record["data"]["ports"]

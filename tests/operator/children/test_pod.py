@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from serving_api.configuration import parse
 from serving_api.revision import revision_of
 from serving_operator.children.pod import has_accelerators, pod_template
-from serving_operator.runtime import StoredModel, resolve
+from serving_operator.runtimes.catalogue import Catalogue
+from serving_operator.runtimes.resolve import resolve
+from serving_operator.runtimes.storage import StoredModel
 from serving_operator.world import DEFAULT_SETTINGS, Manifest
 from tests.operator.children.security import violations
 from tests.operator.children.services import CONTAINER, MODEL, pod, service
@@ -90,7 +92,7 @@ def test_every_pod_is_valid_in_itself(
     predictor = made.spec.predictor
     settings = dataclasses.replace(DEFAULT_SETTINGS, drain_seconds=drain)
 
-    template = pod_template(made, revision_of(predictor), resolve(predictor, "llama"), settings=settings)
+    template = pod_template(made, revision_of(predictor), resolve(predictor, Catalogue()), settings=settings)
 
     spec, model = template["spec"], template["spec"]["containers"][0]
     volumes = [volume["name"] for volume in spec["volumes"]]
@@ -270,17 +272,19 @@ def test_accelerators_are_recognised_by_their_limit() -> None:
 
 @pytest.mark.parametrize(
     ("uri", "claim", "folder"),
-    [("pvc://models/a/b/", "models", "a/b"), ("pvc://models", "models", ""), ("pvc://m/x", "m", "x")],
+    [("pvc://models/a/b/", "models", "a/b"), ("pvc://models", "models", None), ("pvc://m/x", "m", "x")],
 )
-def test_storage_uri_names_claim_and_folder(uri: str, claim: str, folder: str) -> None:
+def test_storage_uri_names_claim_and_folder(uri: str, claim: str, folder: str | None) -> None:
     """pvc://CLAIM/PATH is split at the first slash."""
-    assert StoredModel.parse(uri) == StoredModel(claim, folder)
+    stored = StoredModel(uri)
+    assert stored.volumes() == [{"name": "model", "persistentVolumeClaim": {"claimName": claim}}]
+    assert stored.mount().get("subPath") == folder
 
 
 def test_other_storage_schemes_are_refused() -> None:
-    """A scheme that nothing here can fetch is an error that names the form."""
-    with pytest.raises(ValueError, match="expected pvc://CLAIM/PATH"):
-        StoredModel.parse("s3://bucket/model")
+    """A scheme that nothing here can fetch is an error that names those that can be."""
+    with pytest.raises(ValueError, match="expected one of pvc://"):
+        StoredModel("ftp://host/model")
 
 
 @pytest.mark.parametrize(

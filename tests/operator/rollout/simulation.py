@@ -30,7 +30,8 @@ from serving_operator.judge.windows import Evidence, Missing, Window
 from serving_operator.ownership import controller_of
 from serving_operator.rollout import facts
 from serving_operator.rollout.state import moment_of, text_of
-from serving_operator.world import EventNote, Manifest, ObjectId, Plan, Settings, World, Write
+from serving_operator.runtimes.catalogue import Catalogue
+from serving_operator.world import EventNote, Manifest, ObjectId, Plan, SecretState, Settings, World, Write
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = ServiceKey("demo", "digits")
@@ -116,6 +117,8 @@ class Simulation:
         self.arrivals_per_minute: int | None = None
         """What the autoscaler says of each revision's arrivals, if anything."""
         self.routes_served = routes_served
+        self.runtimes = Catalogue()
+        self.storage_secret: SecretState | None = None
         self.renewed: datetime | None = START
         self.autoscaler_alive = True
         self.baseline = ("", 0)
@@ -182,6 +185,8 @@ class Simulation:
             quotas=self.quotas,
             strangers={key: found for key, found in self.objects.items() if key not in ours},
             routes_served=self.routes_served,
+            runtimes=self.runtimes,
+            storage_secret=self.storage_secret,
             autoscaler_renewed=self.renewed,
             since=self.since,
             last_replicas=dict(self.last_replicas),

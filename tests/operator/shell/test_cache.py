@@ -255,3 +255,24 @@ def test_any_order_of_late_events_ends_in_the_last_state(steps: list[tuple[str, 
         (cache.put if is_there else cache.drop)(manifest)
 
     assert {name: cache.get(Place("Service", "team", name)) for name in "abc"} == expected
+
+
+def test_runtimes_are_told_to_the_services_that_may_use_them(cache: Cache) -> None:
+    """A ServingRuntime wakes the services of its namespace that have a model, a ClusterServingRuntime all such."""
+    model = {"predictor": {"model": {"modelFormat": {"name": "onnx"}}}}
+    cache.put(made("InferenceService", "digits", 1, spec=model))
+    cache.put(made("InferenceService", "far", 1, spec=model, metadata={"namespace": "other"}))
+    near, far = ServiceKey("team", "digits"), ServiceKey("other", "far")
+    own = made("ServingRuntime", "ort", 1)
+    everywhere = made("ClusterServingRuntime", "triton", 1, metadata={"namespace": ""})
+
+    assert cache.put(own) == {near}
+    assert cache.put(everywhere) == {near, far}
+    seen = cache.world(near, routes_served=True)
+    assert seen is not None
+    assert [found["metadata"]["name"] for found in seen.runtimes.namespaced] == ["ort"]
+    assert [found["metadata"]["name"] for found in seen.runtimes.clusterwide] == ["triton"]
+    unseen = cache.world(far, routes_served=True)
+    assert unseen is not None
+    assert unseen.runtimes.namespaced == ()
+    assert cache.drop(own | {"metadata": own["metadata"] | {"resourceVersion": "2"}}) == {near}

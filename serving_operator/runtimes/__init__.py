@@ -1,0 +1,1 @@
+"""Runtimes: which one serves a model, and what its pods run."""
