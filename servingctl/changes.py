@@ -50,14 +50,19 @@ class Changes:
 
 
 def changes(world: World, live: Manifest | None, now: datetime) -> Changes:
-    """Return what the operator would do now; `live` is the service as the cluster has it. Raises pydantic.ValidationError."""
+    """Return what the operator would do now; `live` is the service as the cluster has it.
+
+    Raises pydantic.ValidationError, and Unresolved if no runtime serves its model.
+    """
     service = InferenceService.parse(world.service)
     wanted = revision_of(service.spec.predictor)
     status = (live or {}).get("status") or {}
     now_revision = (status.get("stable") or {}).get("revision")
     plan = decide(world, DEFAULT_SETTINGS, now)
     due = tuple(_change(world, write, now_revision) for write in plan.writes)
-    rendered = render(world.service, world.key.namespace, routes_served=world.routes_served)
+    rendered = render(
+        world.service, world.key.namespace, routes_served=world.routes_served, runtimes=world.runtimes
+    )
     there = {(identity.kind, identity.name) for identity in (*world.objects, *world.strangers)}
     missing = [
         child for child in rendered.children if (child["kind"], child["metadata"]["name"]) not in there

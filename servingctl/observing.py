@@ -11,7 +11,7 @@ from serving_io.errors import Forbidden, NotFound
 from serving_io.kinds import GATEWAY, HTTP_ROUTE, INFERENCE_SERVICE
 from serving_operator.asked import Heartbeat, Quotas
 from serving_operator.cache import Cache
-from serving_operator.watched import GATEWAY_WATCHED, WATCHED, Watched
+from serving_operator.watched import CLUSTER_WATCHED, GATEWAY_WATCHED, WATCHED, Watched
 from serving_operator.world import Manifest, World
 
 CHILDREN: Sequence[Watched] = tuple(watched for watched in WATCHED if watched.kind != INFERENCE_SERVICE)
@@ -40,6 +40,13 @@ async def observe(cluster: Cluster, manifest: Manifest, system_namespace: str) -
     for watched in (*CHILDREN, *routes):
         listing = await cluster.list(watched.kind, namespace, label_selector=watched.selector)
         for item in listing.items:
+            cache.put(item)
+    for watched in CLUSTER_WATCHED:
+        try:
+            shared = await cluster.list(watched.kind, None, label_selector=watched.selector)
+        except (NotFound, Forbidden):
+            continue  # who may not read them sees the runtimes of the namespace and the built-in one
+        for item in shared.items:
             cache.put(item)
     for parent in ((manifest["spec"].get("route") or {}).get("parentRefs") or ()) if routes_served else ():
         try:

@@ -17,9 +17,11 @@ from serving_operator.repair import repair
 from serving_operator.rollout.attempts import in_force
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import State
+from serving_operator.runtimes.catalogue import Catalogue
 from serving_operator.world import DEFAULT_SETTINGS, Manifest, ObjectId, World
 
 NO_UID = "00000000-0000-0000-0000-000000000000"
+BUILT_IN_ALONE = Catalogue()
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -42,8 +44,12 @@ def placed(manifest: Manifest, namespace: str) -> Manifest:
     return made
 
 
-def render(manifest: Manifest, namespace: str, *, routes_served: bool = True) -> Rendered:
-    """Return the children of a service without a cluster's past. Raises pydantic.ValidationError if it is not valid.
+def render(
+    manifest: Manifest, namespace: str, *, routes_served: bool = True, runtimes: Catalogue = BUILT_IN_ALONE
+) -> Rendered:
+    """Return the children of a service without a cluster's past.
+
+    Raises pydantic.ValidationError if it is not valid, and Unresolved if no runtime serves its model.
 
     Owner references are left out: only the API server knows the uid that they carry.
     """
@@ -51,14 +57,15 @@ def render(manifest: Manifest, namespace: str, *, routes_served: bool = True) ->
     service = InferenceService.parse(raw)
     revision = revision_of(service.spec.predictor)
     attempt = Attempt(revision, 1)
-    empty = World(key=service.key, service=raw, objects={}, routes_served=routes_served)
+    empty = World(key=service.key, service=raw, objects={}, routes_served=routes_served, runtimes=runtimes)
     described = in_force(Observed(empty, DEFAULT_SETTINGS, _EPOCH, service), attempt)
-    record = controller_revision(service, revision, attempt.number, described, True)
+    record = controller_revision(service, revision, attempt.number, described, True, runtimes=runtimes)
     world = World(
         key=service.key,
         service=raw,
         objects={ObjectId("ControllerRevision", revision_name(service.key.name, revision)): record},
         routes_served=routes_served,
+        runtimes=runtimes,
     )
     observed = Observed(world, DEFAULT_SETTINGS, _EPOCH, service)
     state = State(stable=StableStatus(id=str(attempt), revision=revision))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from serving_api.names import SERVICE_KIND
+from serving_api.names import CLUSTER_RUNTIME_KIND, RUNTIME_KIND, SERVICE_KIND
+from serving_operator.runtimes.catalogue import Catalogue
 from servingctl.documents import Document
 from servingctl.exits import FOUND, USAGE, Stop
 from servingctl.linting.lint import lint
@@ -25,3 +26,12 @@ def valid_services(documents: Iterable[Document]) -> list[Document]:
         lines = [f"{entry.source}:{entry.line}: {entry.field}: {entry.message}" for entry in errors]
         raise Stop("the API server would refuse this:\n  " + "\n  ".join(lines), FOUND)
     return found
+
+
+def runtimes(documents: Iterable[Document]) -> Catalogue:
+    """Return the ServingRuntimes and ClusterServingRuntimes among documents."""
+    ours = [document.value for document in documents if is_ours(document.value)]
+    return Catalogue(
+        tuple(entry for entry in ours if entry["kind"] == RUNTIME_KIND),
+        tuple(entry for entry in ours if entry["kind"] == CLUSTER_RUNTIME_KIND),
+    )

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from serving_api.names import SYSTEM_NAMESPACE, ServiceKey
 from serving_io.cluster import Cluster
+from serving_operator.runtimes.catalogue import Unresolved
 from serving_operator.world import Manifest
 from servingctl.changes import Changes, changes
 from servingctl.connecting import Where
@@ -65,6 +66,8 @@ def command(
 
     try:
         results = where.ask(work)
+    except Unresolved as error:
+        raise Stop(str(error), FOUND) from None
     except ValidationError as error:
         raise Stop(
             f"the service in the cluster cannot be read by this version: {error.errors()[0]['msg']}", FOUND

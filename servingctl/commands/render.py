@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
-from servingctl.exits import OK
+from serving_operator.runtimes.catalogue import Unresolved
+from servingctl.exits import FOUND, OK, Stop
 from servingctl.options import files_argument
 from servingctl.output import show
 from servingctl.reading import read
 from servingctl.rendering import identities, render
-from servingctl.services import valid_services
+from servingctl.services import runtimes, valid_services
 from servingctl.yaml_text import as_yaml
 
 
@@ -29,7 +30,7 @@ def command(files: tuple[str, ...], namespace: str, without_gateway_api: bool, o
     """Print the objects that the operator would make of a service, by the operator's own code.
 
     It is the first revision once it serves all of the traffic. The revision's name is the hash of all that shapes its
-    pods: two files with the same name differ in nothing that would replace a pod. Nothing is applied, and applying it by hand
+    pods: two files with the same name differ in nothing that would replace a pod. Runtimes among the files are used. Nothing is applied, and applying it by hand
     is no use: the operator leaves objects alone that it has not made.
 
     \b
@@ -37,10 +38,15 @@ def command(files: tuple[str, ...], namespace: str, without_gateway_api: bool, o
       servingctl render service.yaml
       servingctl render service.yaml -o name
     """
-    made = [
-        render(document.value, namespace, routes_served=not without_gateway_api)
-        for document in valid_services(read(files))
-    ]
+    documents = list(read(files))
+    given = runtimes(documents)
+    try:
+        made = [
+            render(document.value, namespace, routes_served=not without_gateway_api, runtimes=given)
+            for document in valid_services(documents)
+        ]
+    except Unresolved as error:
+        raise Stop(f"{error} Here the files that are given are looked at.", FOUND) from None
     children = [child for rendered in made for child in rendered.children]
     if output == "name":
         click.echo("\n".join(identities(children)))

@@ -10,7 +10,7 @@ from servingctl.preflight.signals import Reading
 
 def bucket(profile: Profile, reading: Reading, threshold_milliseconds: int) -> Finding | None:
     """Say whether late requests can be counted: whether the histogram has a bucket at the objective."""
-    if isinstance(reading.own, Unasked) or not reading.own:
+    if profile.buckets is None or isinstance(reading.own, Unasked) or not reading.own:
         return None
     bounds = {
         float(series.labels["le"]) * profile.buckets.seconds

@@ -81,12 +81,10 @@ def wanted(
     only = all(profile.source != "pods" for profile in profiles)
     for profile in profiles:
         metrics = [(name, metric) for name, metric in profile.counters.items()]
-        metrics += [
-            ("work", Metric(f"{profile.work.name}_count", profile.work.matchers)),
-            ("latency", profile.buckets),
-        ]
-        if profile.in_flight is not None:
-            metrics.append(("in flight", profile.in_flight))
+        metrics.append(("work", profile.work.count))
+        if profile.buckets is not None:
+            metrics.append(("latency", profile.buckets))
+        metrics += [("in flight", gauge) for gauge in profile.in_flight]
         for name, metric in metrics:
             lazy = profile.lazy or name != profile.presence
             found.append(Signal(name, metric, profile.source, namespace, deployments, lazy, only))
