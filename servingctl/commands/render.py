@@ -30,8 +30,8 @@ def command(files: tuple[str, ...], namespace: str, without_gateway_api: bool, o
     """Print the objects that the operator would make of a service, by the operator's own code.
 
     It is the first revision once it serves all of the traffic. The revision's name is the hash of all that shapes its
-    pods: two files with the same name differ in nothing that would replace a pod. Runtimes among the files are used. Nothing is applied, and applying it by hand
-    is no use: the operator leaves objects alone that it has not made.
+    pods: two files with the same name differ in nothing that would replace a pod. Runtimes among the files are used.
+    Nothing is applied, and applying it by hand is no use: the operator leaves objects alone that it has not made.
 
     \b
     Examples:
