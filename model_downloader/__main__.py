@@ -50,7 +50,7 @@ def run(options: argparse.Namespace, guard: Guard) -> None:
         return
     if not source.pin:
         raise Refused(
-            f"{options.uri} is not pinned: write {FORMS[source.scheme]}; `python -m model_downloader --pin URI` says it."
+            f"{options.uri} is not pinned: write {FORMS[source.scheme]}; this image with `--pin URI` says it."
         )
     folder = Folder(options.to, most_bytes)
     if folder.is_whole():

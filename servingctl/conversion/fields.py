@@ -32,7 +32,7 @@ REFUSED_PREDICTOR: Mapping[str, str] = {
     "logger": "requests are not logged; log them in the model server or in the gateway",
     "batcher": "requests are not batched in front of the server; use the server's own batching (MLServer: max_batch_size, vLLM: always)",
     "storageUris": "one model per service; mount further claims with predictor.persistentVolumeClaims",
-    "storageContainerName": "there is no downloader; the model lies on a PersistentVolumeClaim",
+    "storageContainerName": "models are fetched by one downloader; what it opens is in predictor.model.storage.secretName",
     "initContainers": f"{_NO_PODSPEC}; prepare the claim with a Job, or do it in the image's entry point",
     "ephemeralContainers": f"{_NO_PODSPEC}; use kubectl debug",
     "nodeName": "pods are placed by the scheduler; use nodeSelector",
@@ -50,16 +50,15 @@ REFUSED_PREDICTOR: Mapping[str, str] = {
     "preemptionPolicy": "use a priority class that says so",
 }
 REFUSED_MODEL: Mapping[str, str] = {
-    "runtimeVersion": "a built-in runtime has one version, which each revision records; leave it out",
-    "storage": "the model lies on a PersistentVolumeClaim: storageUri pvc://CLAIM/PATH",
+    "runtimeVersion": "a runtime has one version, that of its image, which each revision records; leave it out",
+    "storage": "storageUri names bucket and path, and predictor.model.storage.secretName the Secret (docs/storage.md)",
     "confidential": "encrypted models are not supported",
-    "image": f"a built-in runtime has its own image; {_OWN_IMAGE}",
-    "command": f"a built-in runtime has its own; {_OWN_IMAGE}",
-    "args": f"a built-in runtime has its own; {_OWN_IMAGE}",
-    "ports": f"a built-in runtime has its own; {_OWN_IMAGE}",
-    "readinessProbe": f"a built-in runtime has its own; {_OWN_IMAGE}",
-    "livenessProbe": f"a built-in runtime has its own; {_OWN_IMAGE}",
-    "startupProbe": "a built-in runtime has its own; predictor.modelLoadSeconds says how long it may load",
+    "image": f"a runtime has its own image; {_OWN_IMAGE}",
+    "command": f"a runtime has its own; {_OWN_IMAGE}",
+    "ports": f"a runtime has its own; {_OWN_IMAGE}",
+    "readinessProbe": f"a runtime has its own; {_OWN_IMAGE}",
+    "livenessProbe": f"a runtime has its own; {_OWN_IMAGE}",
+    "startupProbe": "a runtime has its own; predictor.modelLoadSeconds says how long it may load",
 }
 REFUSED_CONTAINER: Mapping[str, str] = {
     "envFrom": "name each variable in env, with valueFrom.configMapKeyRef or secretKeyRef",

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from serving_api.names import COMMAND_LABELS, SERVICE_KIND
+from serving_api.predictor import ModelSource
 from serving_api.service import InferenceServiceSpec
+from serving_operator.runtimes.built_in import MLSERVER
 from servingctl.linting.schema import Violation
 
 SPEC: Final = ("spec",)
@@ -82,8 +84,17 @@ def _times(spec: InferenceServiceSpec) -> Iterator[Violation]:
         )
 
 
+def _is_on_mlserver(model: ModelSource) -> bool:
+    """Whether the built-in runtime serves a model, unless the cluster has another for its format."""
+    formats = {entry["name"] for entry in MLSERVER["spec"]["supportedModelFormats"]}
+    return model.runtime == MLSERVER["metadata"]["name"] or (
+        model.runtime is None and model.model_format.name in formats
+    )
+
+
 def _objective(spec: InferenceServiceSpec) -> Iterator[Violation]:
-    if spec.objective is None or spec.predictor.model is None or spec.predictor.model.runtime != "mlserver":
+    model = spec.predictor.model
+    if spec.objective is None or model is None or not _is_on_mlserver(model):
         return
     threshold = spec.objective.threshold_milliseconds
     if threshold in MLSERVER_BOUNDS_MILLISECONDS or spec.scaling.signals is not None:

@@ -27,6 +27,8 @@ _RULES: Sequence[tuple[str, str, str, str]] = (
     (OPERATOR, _OURS, "inferenceservices", "get list watch"),
     (OPERATOR, _OURS, "inferenceservices/status", "patch"),
     (OPERATOR, _OURS, "inferenceservices/finalizers", "update"),
+    (OPERATOR, _OURS, "servingruntimes", "list watch"),
+    (OPERATOR, _OURS, "clusterservingruntimes", "list watch"),
     (OPERATOR, _OURS, "inferenceautoscalers", _CHILDREN),
     (OPERATOR, "apps", "deployments", _CHILDREN),
     (OPERATOR, "apps", "controllerrevisions", _CHILDREN),

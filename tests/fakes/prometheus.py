@@ -15,11 +15,11 @@ LOOKBACK_SECONDS = 300
 Labels = frozenset[tuple[str, str]]
 _Samples = list[tuple[float, float | None]]
 
-_SELECTOR = r"(?P<name>\w+)\{(?P<matchers>[^}]*)\}"
+_SELECTOR = r"(?P<name>[\w:]+)\{(?P<matchers>[^}]*)\}"
 _AGGREGATE = re.compile(rf"(?P<how>sum|count|max) by \((?P<by>[^)]*)\) \({_SELECTOR}(?P<zero> == 0)?\)")
 _PULSE = re.compile(rf"max\(timestamp\({_SELECTOR}\)\)")
 _MATCHER = re.compile(r'(\w+)(=~|!~|!=|=)"((?:[^"\\]|\\.)*)"')
-_LINE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
+_LINE = re.compile(r"^([\w:]+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 
 
 def page(text: str) -> dict[Labels, float]:

@@ -73,19 +73,30 @@ CASES: dict[str, Case] = {
         {f"{P}.model.protocolVersion": "V2 protocol"},
     ),
     "a format without a runtime": Case(
-        isvc("{model: {modelFormat: {name: pmml}, storageUri: 'pvc://m'}}"),
-        "Refused",
-        {f"{P}.model.modelFormat.name": "pmml"},
+        isvc("{model: {modelFormat: {name: pmml, version: '4'}, storageUri: 'pvc://m'}}"),
+        "LosslessWithNotes",
+        {f"{P}.model.modelFormat.name": "takes a runtime of our group"},
     ),
     "an older framework without a runtime": Case(
         isvc("{paddle: {storageUri: 'pvc://m'}}"),
-        "Refused",
-        {f"{P}.paddle.storageUri": "no built-in runtime serves paddle"},
+        "LosslessWithNotes",
+        {f"{P}.paddle.storageUri": "takes a runtime of our group"},
     ),
     "a bucket": Case(
         isvc("{model: {modelFormat: {name: sklearn}, storageUri: 'gs://b/m'}}"),
         "Refused",
-        {f"{P}.model.storageUri": "no downloader"},
+        {f"{P}.model.storageUri": "do not come from gs://"},
+    ),
+    "a pinned download": Case(
+        isvc(
+            f"{{model: {{modelFormat: {{name: sklearn}}, protocolVersion: v2, storageUri: 's3://bucket/m#sha256={'0' * 64}'}}}}"
+        ),
+        "Lossless",
+    ),
+    "a download that may change": Case(
+        isvc("{model: {modelFormat: {name: huggingface}, storageUri: 'hf://acme/model'}}"),
+        "Refused",
+        {f"{P}.model.storageUri": "hf://ORGANISATION/MODEL:COMMIT"},
     ),
     "two models": Case(
         isvc(f"{{model: {MODEL}, storageUris: [{{uri: 's3://a/b'}}]}}"),
@@ -93,17 +104,27 @@ CASES: dict[str, Case] = {
         {f"{P}.storageUris[0].uri": "one model"},
     ),
     "storage by key": Case(
-        isvc(of_model("storage: {key: a, path: b}")), "Refused", {f"{P}.model.storage.key": "pvc://"}
+        isvc(of_model("storage: {key: a, path: b}")), "Refused", {f"{P}.model.storage.key": "secretName"}
     ),
     "a version of the runtime": Case(
         isvc(of_model("runtimeVersion: 1.2")), "Refused", {f"{P}.model.runtimeVersion": "one version"}
     ),
     "a runtime of their own": Case(
-        isvc(of_model("runtime: acme-rt")), "Refused", {f"{P}.model.runtime": "ServingRuntime"}
+        isvc(of_model("runtime: acme-rt")), "LosslessWithNotes", {f"{P}.model.runtime": "ServingRuntime"}
     ),
-    "arguments of a runtime": Case(
-        isvc(of_model("args: [--workers=2]")), "Refused", {f"{P}.model.args[0]": "predictor.container"}
+    "a runtime of ours by KServe's name": Case(
+        isvc("{model: {modelFormat: {name: onnx}, runtime: kserve-tritonserver, storageUri: 'pvc://m'}}"),
+        "LosslessWithNotes",
+        {f"{P}.model.runtime": "triton of our group"},
     ),
+    "a runtime of KServe's": Case(
+        isvc(
+            "{model: {modelFormat: {name: huggingface}, runtime: kserve-huggingfaceserver, storageUri: 'pvc://m'}}"
+        ),
+        "Refused",
+        {f"{P}.model.runtime": "of KServe's"},
+    ),
+    "arguments of a runtime": Case(isvc(of_model("args: [--workers=2]")), "Lossless"),
     "transformer": Case(
         isvc(f"{{model: {MODEL}}}", spec=f"transformer: {{containers: [{CONTAINER}]}}"),
         "Refused",
