@@ -109,6 +109,7 @@ def command(
             bearer_token_file=prometheus_bearer_token_file,
             ca_file=prometheus_ca_file,
             headers=headers,
+            timeout_seconds=where.timeout_seconds,
         )
         return findings + await _signals(reach, stated[1], where.namespace, target, prometheus_matcher)
 

@@ -29,7 +29,7 @@ class PrometheusServer:
         self._thread = threading.Thread(target=self._loop.run_forever, name="fake Prometheus", daemon=True)
         self._runner: web.AppRunner | None = None
 
-    def add(self, name: str, *, age_seconds: float = 5.0, **labels: str) -> None:
+    def add(self, name: str, *, age_seconds: float, **labels: str) -> None:
         """Add a series that was sampled so long ago."""
         self.series.append(({"__name__": name, **labels}, time.time() - age_seconds))
 

@@ -21,6 +21,8 @@ from tests.servingctl.run import Ran, run
 
 ROOT = Path(__file__).parents[2]
 OPERATOR_USER = f"system:serviceaccount:serving-system:{OPERATOR}"
+AHEAD_SECONDS = -3600.0
+"""How old is what has to be fresh for as long as a test lasts."""
 FEW = ("services", "deployments/scale")
 POD = {"namespace": "ns", "pod": "digits-aaaaaaaa-7d9c5b6f4d-x2x4z"}
 MLSERVER = (
@@ -32,7 +34,7 @@ GATEWAY = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway"}
 CLASS = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass", "metadata": {"name": "envoy"}}
 
 
-def lease(name: str, seconds_ago: float = 5.0) -> dict[str, Any]:
+def lease(name: str, seconds_ago: float) -> dict[str, Any]:
     """The Lease of a program that renewed it so long ago."""
     renewed = (datetime.now(UTC) - timedelta(seconds=seconds_ago)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return {
@@ -83,14 +85,16 @@ class SetUp:
     gateway_class: str = "True"
     """Status of its condition Accepted; empty: there is no class."""
     rules: list[dict[str, list[str]]] | None = None
-    leases: dict[str, float] = field(default_factory=lambda: {OPERATOR: 5.0, AUTOSCALER: 5.0})
+    leases: dict[str, float] = field(
+        default_factory=lambda: {OPERATOR: AHEAD_SECONDS, AUTOSCALER: AHEAD_SECONDS}
+    )
     token: str = ""
     page: str = ""
     url: str = ""
     labels: dict[str, str] = field(default_factory=lambda: dict(POD))
     is_scraped: bool = True
     scrapes: int = 1
-    age_seconds: float = 5.0
+    age_seconds: float = AHEAD_SECONDS
     are_rules_loaded: bool = True
 
     @property
@@ -119,16 +123,18 @@ class SetUp:
 
     def fill_prometheus(self, prometheus: PrometheusServer) -> None:
         """Add all series."""
-        prometheus.add("up", job="prometheus")
+        prometheus.add("up", age_seconds=AHEAD_SECONDS, job="prometheus")
         for scrape in range(self.scrapes if self.is_scraped else 0):
             target = self.labels | {"instance": f"10.0.0.1:{8082 + scrape}", "job": "pods"}
-            prometheus.add("up", **target)
+            prometheus.add("up", age_seconds=AHEAD_SECONDS, **target)
             for name in MLSERVER:
                 prometheus.add(name, age_seconds=self.age_seconds, model="digits", **target)
             path = {"path": "/v2/models/digits/infer", "le": "0.5"}
-            prometheus.add("rest_server_request_duration_seconds_bucket", **path, **target)
+            prometheus.add(
+                "rest_server_request_duration_seconds_bucket", age_seconds=AHEAD_SECONDS, **path, **target
+            )
         if self.are_rules_loaded:
-            prometheus.add("serving:arrivals:rate1m", namespace="ns", deployment="digits-aaaaaaaa")
+            prometheus.add("serving:arrivals:rate1m", age_seconds=AHEAD_SECONDS, deployment="digits-aaaaaaaa")
 
     def _fill_gateway(self, fake: FakeKube) -> None:
         if self.gateway_class:
@@ -229,7 +235,7 @@ BROKEN: dict[str, tuple[SetUp, str, str, int]] = {
         1,
     ),
     "pods not scraped": (SetUp(is_scraped=False), "signal scraped", "does not scrape the pods", 1),
-    "samples are old": (SetUp(age_seconds=400), "signal requests", "the newest sample is 40", 1),
+    "samples are old": (SetUp(age_seconds=400), "signal requests", "s old: it is scraped no longer", 1),
     "no CRDs": (SetUp(crds=False), "CRD inferenceservices", "it is not installed", 1),
     "missing RBAC right": (
         SetUp(rules=without("services", "patch")),
@@ -244,12 +250,12 @@ BROKEN: dict[str, tuple[SetUp, str, str, int]] = {
         0,
     ),
     "operator not running": (
-        SetUp(leases={OPERATOR: 900, AUTOSCALER: 5}),
+        SetUp(leases={OPERATOR: 900, AUTOSCALER: AHEAD_SECONDS}),
         OPERATOR,
-        "renewed 15m ago: it does not run",
+        "m ago: it does not run",
         1,
     ),
-    "autoscaler never ran": (SetUp(leases={OPERATOR: 5}), AUTOSCALER, "it has never run", 1),
+    "autoscaler never ran": (SetUp(leases={OPERATOR: AHEAD_SECONDS}), AUTOSCALER, "it has never run", 1),
 }
 
 
