@@ -17,7 +17,11 @@ from mutmut.utils.format_utils import orig_function_and_class_names_from_key
 
 Outcome = Literal["killed", "timed out", "survived", "untested", "undecided"]
 SURVIVED: frozenset[Outcome] = frozenset({"survived", "untested"})
-NOTHING_NOTED = {"exit_code_by_key": {}, "durations_by_key": {}, "estimated_durations_by_key": {}}
+NOTHING_NOTED: dict[str, dict[str, Any]] = {
+    "exit_code_by_key": {},
+    "durations_by_key": {},
+    "estimated_durations_by_key": {},
+}
 _OUTCOMES: dict[str, Outcome] = {
     "killed": "killed",
     "timeout": "timed out",
