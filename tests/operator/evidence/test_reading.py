@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving_api.names import ServiceKey
+from serving_io.prometheus import RangeAnswer
 from serving_operator.evidence.questions import Question
+from serving_operator.evidence.reader import EvidenceReader
 from serving_operator.evidence.reading import SETTLE_SECONDS, reading
-from serving_operator.judge.windows import Window
+from serving_operator.judge.windows import NOT_YET_READ, Window
 from tests.fakes.envoy import ENVOY_TARGET, Backend
 from tests.operator.evidence.worlds import (
     CANARY,
@@ -65,6 +67,50 @@ async def test_the_administrators_matcher_is_in_every_question() -> None:
 
     assert (await desk.read(after(1))).windows == (Window(1, 0, 9, 0),)
     assert [promql for promql in desk.prometheus.asked if 'cluster="a"' not in promql] == []
+
+
+async def test_a_long_absence_is_made_up_for_in_one_round() -> None:
+    """It is read by the half hour; until all is read, what is counted so far is not taken for all that there is."""
+    desk, seen = Desk(), []
+    for minute in range(32):
+        scraped(desk, T0 + 60 * minute, Backend(STABLE, good=4 * minute), Backend(CANARY, good=minute))
+
+    def changed(key: ServiceKey) -> None:
+        evidence = desk.reader.evidence(key)
+        assert evidence is not None
+        seen.append((len(evidence.windows), evidence.missing))
+
+    desk.reader = EvidenceReader(desk.prometheus, changed=changed, now=desk.clock)
+    await desk.read(after(31))
+
+    assert seen == [(30, NOT_YET_READ), (31, None)]
+
+
+async def test_bounds_are_asked_once() -> None:
+    """A histogram whose bounds are known, the objective among them, is not asked for them again."""
+    desk = Desk()
+    for minute in range(3):
+        scraped(desk, T0 + 60 * minute, Backend(STABLE, good=4 * minute), Backend(CANARY, good=minute))
+    for windows in (1, 2):
+        await desk.read(after(windows))
+
+    assert sum(promql.startswith("count by (le)") for promql in desk.prometheus.asked) == 1
+
+
+async def test_values_that_are_no_numbers_are_told() -> None:
+    """Where nothing but NaN is answered, that is what is missing."""
+    desk = Desk()
+    scraped(desk, T0 + 30)
+    answers = desk.prometheus.query_range
+
+    async def not_finite(promql: str, start: float, end: float, step: float) -> RangeAnswer:
+        return replace(await answers(promql, start, end, step), not_finite=3)
+
+    desk.prometheus.query_range = not_finite  # type: ignore[method-assign]
+    missing = (await desk.read(after(1))).missing
+
+    assert missing is not None
+    assert missing.reason == "NotFinite"
 
 
 async def test_an_empty_prometheus_has_no_series() -> None:
@@ -222,6 +268,9 @@ async def test_an_outage_is_told_and_made_up_for(error: str, reason: str, messag
     assert away.windows == ()
     assert away.missing is not None
     assert (away.missing.reason, away.missing.message) == (reason, message)
+
+    await desk.read(after(1) + 5)
+    assert desk.changed == [KEY]
 
     desk.prometheus.down = ""
     back = await desk.read(after(1) + 10)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from serving_operator.evidence import queries
+from serving_operator.evidence.reading import spellings
 from serving_operator.evidence.sources import SOURCES, Source, source_of
 from serving_operator.judge.windows import Missing, Window
 from tests.fakes.envoy import ENVOY_TARGET, Backend
@@ -23,9 +24,9 @@ GATEWAY = {"job": "istio", "namespace": "infra", "pod": "gw-istio-7d9f-abcde", "
 
 
 def assert_missing(found: object, reason: str, *said: str) -> None:
-    """Evidence is missing for this reason, and the message says all this."""
+    """Evidence is missing for this reason until a person changes something, and the message says all this."""
     assert isinstance(found, Missing)
-    assert found.reason == reason
+    assert (found.reason, found.needs_person) == (reason, True)
     assert [text for text in said if text not in found.message] == []
 
 
@@ -131,6 +132,12 @@ async def test_a_histogram_without_bounds_is_said_to_have_none() -> None:
     evidence = await desk.read(after(1), of_source("istio"))
 
     assert_missing(evidence.missing, "ObjectiveNotMeasurable", "nearest bounds are unknown: ")
+
+
+def test_bounds_are_milliseconds_by_their_shortest_spelling() -> None:
+    """What is no number, or has no end, is no bound; of two spellings one is asked for."""
+    found = spellings(["le", "1.0", "1", "0.070", "0.07", "+Inf", "0.0005"], SOURCES["runtime/mlserver"])
+    assert found == {1000.0: "1", 70.0: "0.07", 0.5: "0.0005"}
 
 
 @pytest.mark.parametrize("source", SOURCES.values(), ids=lambda source: source.id)
