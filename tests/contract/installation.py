@@ -67,7 +67,8 @@ class Admin:
         for path in monitoring_files():
             self.kubectl("apply", "--server-side", "-f", str(path))
         names = [*CRDS, *(f"{plural}.monitoring.coreos.com" for plural in MONITORING)]
-        self.kubectl("wait", "--for=condition=Established", *(f"crd/{name}" for name in names))
+        patience = f"--timeout={PATIENCE_SECONDS:.0f}s"
+        self.kubectl("wait", "--for=condition=Established", patience, *(f"crd/{name}" for name in names))
 
     def remove_kinds(self, *, ours: bool) -> None:
         """Undo that; with `ours`, for our own kinds too."""

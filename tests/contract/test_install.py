@@ -43,10 +43,12 @@ def is_in_use(real_kubeconfig: str) -> bool:
 def admin(real_kubeconfig: str, is_in_use: bool) -> Iterator[Admin]:
     """The administrator, with our kinds and those of the Prometheus operator served; afterwards as before."""
     made = Admin(real_kubeconfig)
-    made.serve_kinds()
-    made.kubectl("apply", "--server-side", "-f", "manifests/base/namespace.yaml")
-    yield made
-    made.remove_kinds(ours=not is_in_use)
+    try:
+        made.serve_kinds()
+        made.kubectl("apply", "--server-side", "-f", "manifests/base/namespace.yaml")
+        yield made
+    finally:
+        made.remove_kinds(ours=not is_in_use)
 
 
 def template(*arguments: str, values: Manifest | None = None, namespace: str = SYSTEM_NAMESPACE) -> str:
