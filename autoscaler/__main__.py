@@ -11,13 +11,13 @@ import socket
 import sys
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.process_collector import ProcessCollector
 
 from autoscaler.loop import Loop, first_to_end
 from autoscaler.metrics import Metrics
+from autoscaler.prometheus_options import add_prometheus_options, prometheus_access
 from serving_api.names import AUTOSCALER, SYSTEM_NAMESPACE
 from serving_io.cluster import Cluster
 from serving_io.connection import ConfigurationError
@@ -51,37 +51,7 @@ def arguments() -> argparse.ArgumentParser:
         description="Keeps every Deployment that an InferenceAutoscaler names at the fewest replicas that hold its "
         "latency objective.",
     )
-    parser.add_argument(
-        "--prometheus-url",
-        default=os.environ.get("PROMETHEUS_URL") or "http://prometheus.monitoring.svc:9090",
-        metavar="URL",
-        help="where Prometheus is, http://HOST:PORT (default: $PROMETHEUS_URL, else %(default)s)",
-    )
-    parser.add_argument(
-        "--prometheus-bearer-token-file",
-        type=Path,
-        metavar="FILE",
-        help="token for Prometheus, read at each query",
-    )
-    parser.add_argument(
-        "--prometheus-ca-file",
-        type=Path,
-        metavar="FILE",
-        help="certificate authority of an https Prometheus",
-    )
-    parser.add_argument(
-        "--prometheus-header",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="HTTP header for Prometheus, for example X-Scope-OrgID=team; may be repeated",
-    )
-    parser.add_argument(
-        "--prometheus-matcher",
-        default="",
-        metavar="MATCHER",
-        help="label matcher added to every query, for example 'cluster=\"a\"'",
-    )
+    add_prometheus_options(parser)
     parser.add_argument(
         "--tick-seconds",
         type=float,
@@ -115,37 +85,9 @@ def settings_of(parsed: argparse.Namespace) -> Settings:
     """Check what was given. Raises `ValueError` with the option and the remedy."""
     if not 1 <= parsed.tick_seconds <= 60:
         raise ValueError(f"--tick-seconds {parsed.tick_seconds:g}: must be from 1 to 60")
-    if not parsed.prometheus_url.startswith(("http://", "https://")):
-        raise ValueError(
-            f"--prometheus-url {parsed.prometheus_url!r}: must be http://HOST:PORT or https://HOST:PORT; "
-            "give the option or set PROMETHEUS_URL"
-        )
-    headers = {}
-    for stated in parsed.prometheus_header:
-        name, equals, value = stated.partition("=")
-        if not equals or not name:
-            raise ValueError(f"--prometheus-header {stated!r}: must be NAME=VALUE")
-        headers[name] = value
-    for option, path in (
-        ("--prometheus-bearer-token-file", parsed.prometheus_bearer_token_file),
-        ("--prometheus-ca-file", parsed.prometheus_ca_file),
-    ):
-        if path is not None and not path.is_file():
-            raise ValueError(f"{option} {path}: there is no such file")
-    if any(character in parsed.prometheus_matcher for character in "{}[]()"):
-        raise ValueError(
-            f"--prometheus-matcher {parsed.prometheus_matcher!r}: must be a label matcher without brackets, "
-            'such as cluster="a"'
-        )
     host, port = listen_address(parsed.listen, DEFAULT_PORT)
     return Settings(
-        prometheus=PrometheusAccess(
-            parsed.prometheus_url,
-            bearer_token_file=parsed.prometheus_bearer_token_file,
-            ca_file=parsed.prometheus_ca_file,
-            headers=headers,
-            timeout_seconds=min(parsed.tick_seconds, 5.0),
-        ),
+        prometheus=prometheus_access(parsed, timeout_seconds=min(parsed.tick_seconds, 5.0)),
         matcher=parsed.prometheus_matcher,
         tick_seconds=parsed.tick_seconds,
         namespaces=tuple(parsed.namespace),

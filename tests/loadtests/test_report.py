@@ -5,11 +5,11 @@ from html.parser import HTMLParser
 
 import pytest
 
+from autoscaler.replay.page import Fact, Report, render
+from autoscaler.replay.plot import Axis, Event, Plot, Series, Threshold, draw, event_lanes, tick_step, ticks
 from loadtests.figures import summary
 from loadtests.load_report import load_report
-from loadtests.plot import Axis, Event, Plot, Series, Threshold, draw, event_lanes, tick_step, ticks
 from loadtests.record import Record
-from loadtests.report import Fact, Report, render
 
 AXIS = Axis(
     0, 100, (Event(10, "load <up>"), Event(12, "another"), Event(99, "near the right edge of it all"))

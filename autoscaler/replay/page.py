@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from loadtests.plot import Axis, Plot, Series, draw, draw_events
+from autoscaler.replay.plot import Axis, Plot, Series, draw, draw_events
 
 
 @dataclass(frozen=True)
