@@ -11,6 +11,7 @@ import socket
 import sys
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.process_collector import ProcessCollector
@@ -18,6 +19,7 @@ from prometheus_client.process_collector import ProcessCollector
 from autoscaler.loop import Loop, first_to_end
 from autoscaler.metrics import Metrics
 from autoscaler.prometheus_options import add_prometheus_options, prometheus_access
+from autoscaler.replay.recorder import Recorder
 from serving_api.names import AUTOSCALER, SYSTEM_NAMESPACE
 from serving_io.cluster import Cluster
 from serving_io.connection import ConfigurationError
@@ -42,6 +44,8 @@ class Settings:
     lease_namespace: str
     host: str
     port: int
+    record: Path | None = None
+    record_megabytes: float = 500.0
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -77,6 +81,19 @@ def arguments() -> argparse.ArgumentParser:
         metavar="ADDRESS:PORT",
         help=f"where /metrics, /healthz and /readyz are served (default: $LISTEN_ADDRESS or 0.0.0.0, port {DEFAULT_PORT})",
     )
+    parser.add_argument(
+        "--record",
+        type=Path,
+        metavar="FILE",
+        help="record every tick for a replay, from the moment it leads; packed if the name ends in .gz",
+    )
+    parser.add_argument(
+        "--record-megabytes",
+        type=float,
+        default=500.0,
+        metavar="N",
+        help="of text before it is packed, after which the recording ends (default %(default)g)",
+    )
     parser.add_argument("--verbose", action="store_true", help="log more")
     return parser
 
@@ -85,6 +102,8 @@ def settings_of(parsed: argparse.Namespace) -> Settings:
     """Check what was given. Raises `ValueError` with the option and the remedy."""
     if not 1 <= parsed.tick_seconds <= 60:
         raise ValueError(f"--tick-seconds {parsed.tick_seconds:g}: must be from 1 to 60")
+    if parsed.record_megabytes <= 0:
+        raise ValueError(f"--record-megabytes {parsed.record_megabytes:g}: must be above 0")
     host, port = listen_address(parsed.listen, DEFAULT_PORT)
     return Settings(
         prometheus=prometheus_access(parsed, timeout_seconds=min(parsed.tick_seconds, 5.0)),
@@ -94,6 +113,8 @@ def settings_of(parsed: argparse.Namespace) -> Settings:
         lease_namespace=parsed.lease_namespace,
         host=host,
         port=port,
+        record=parsed.record,
+        record_megabytes=parsed.record_megabytes,
     )
 
 
@@ -107,6 +128,7 @@ async def serve(settings: Settings) -> int:
     ProcessCollector(registry=registry)
     metrics = Metrics(registry)
     prometheus = Prometheus(settings.prometheus)
+    recorder = Recorder(settings.record, settings.record_megabytes) if settings.record else None
     async with await Cluster.connect(field_manager=AUTOSCALER, instance=identity) as cluster:
         lease = Lease(cluster, name=AUTOSCALER, namespace=settings.lease_namespace, identity=identity)
         loop = Loop(
@@ -116,6 +138,7 @@ async def serve(settings: Settings) -> int:
             tick_seconds=settings.tick_seconds,
             namespaces=settings.namespaces,
             matcher=settings.matcher,
+            recording=recorder,
         )
 
         def healthy() -> str | None:
@@ -140,6 +163,8 @@ async def serve(settings: Settings) -> int:
             work.cancel()
             results = await asyncio.gather(work, stopping, return_exceptions=True)
             prometheus.close()
+            if recorder is not None:
+                recorder.close()
         if ended and isinstance(results[0], BaseException):
             raise results[0]
     return 1 if ended else 0

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
 from autoscaler.metrics import Metrics
+from autoscaler.replay.faithful import witnessed
+from autoscaler.replay.recording import Moment
 from autoscaler.signals.views import AnswerLike, Answers, Failure
 from autoscaler.state import LoopState
 from autoscaler.targets import ApiObjects
@@ -32,6 +34,12 @@ class SignalSource(Protocol):
     async def query(self, promql: str, at: float | None = None) -> AnswerLike: ...
 
 
+class Recording(Protocol):
+    """Keeps what a tick was decided from, for a replay. It never fails."""
+
+    def write(self, moment: Moment) -> None: ...
+
+
 class Loop:
     """Ticks against one cluster and one Prometheus. `cluster` guards its writes by leadership."""
 
@@ -44,6 +52,7 @@ class Loop:
         tick_seconds: float = 5.0,
         namespaces: Sequence[str] = (),
         matcher: str = "",
+        recording: Recording | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._cluster = cluster
@@ -52,6 +61,7 @@ class Loop:
         self._tick_seconds = tick_seconds
         self._namespaces: Sequence[str | None] = namespaces or (None,)
         self._matcher = matcher
+        self._recording = recording
         self._clock = clock
         self._state = LoopState()
         self._keda: tuple[float, bool] | None = None
@@ -80,6 +90,8 @@ class Loop:
         answers = await self._ask(questions, now)
         result = tick(answers, objects, self._state, now)
         self._state = result.state
+        if self._recording is not None:
+            self._recording.write(witnessed(now, objects, questions, answers, result, self._matcher))
         for text in frozenset(result.unreadable) - self._unreadable:
             log.error("%s", text)
         self._unreadable = frozenset(result.unreadable)

@@ -10,6 +10,9 @@ from autoscaler.peers import Policy
 from autoscaler.peers.signals import PodLoad, Replicas
 from autoscaler.replay.model import Deployment, Recent, mean
 
+TWO_SCRAPES_SECONDS = 30.0
+"""Of counters that tell how busy pods are, two samples are needed."""
+
 
 @dataclass(frozen=True)
 class Modelled:
@@ -28,7 +31,7 @@ class Modelled:
         return max((span.queued for span in self.recent.over(window_seconds)), default=0.0)
 
     def busy_ratio(self, window_seconds: float) -> float:
-        return mean(self.recent.over(window_seconds), "busy_ratio")
+        return mean(self.recent.over(max(window_seconds, TWO_SCRAPES_SECONDS)), "busy_ratio")
 
     def latency_seconds(self, quantile: float, window_seconds: float) -> float | None:
         """Not told: the model knows means."""
