@@ -34,7 +34,8 @@ def experienced(
     `rate` in requests per second, counted over `counted_seconds`, has been seen for `elapsed` seconds, 0 if blind.
     """
     patience = horizon_seconds + LONGEST_TICK_SECONDS
-    asked = state.asked.with_rate(now, state.expected_band.value or 0.0, patience)
+    kept = horizon_seconds + max(LONGEST_TICK_SECONDS, elapsed)
+    asked = state.asked.with_rate(now, state.expected_band.value or 0.0, kept)
     before, work = asked.rate_at(now - horizon_seconds), state.service_band.value
     state = replace(state, asked=asked)
     if before is not None and work is not None and elapsed > 0:

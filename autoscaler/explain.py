@@ -55,9 +55,12 @@ def _decided(decision: Manifest, status: Manifest, spec: Manifest) -> Iterator[t
     if (needed := decision.get("neededReplicas")) is not None:
         yield "need", f"{_replicas(needed)} for it{_objective(spec)}"
     if reserve:
-        yield "reserve", (
-            f"{_replicas(reserve['replicas'])} to be ready for {reserve['reservePercent']}% of the demand; the "
-            f"{reserve['readyReplicas']} ready now carry {reserve['carriesPercent']}%"
+        yield (
+            "reserve",
+            (
+                f"{_replicas(reserve['replicas'])} to be ready for {reserve['reservePercent']}% of the demand; the "
+                f"{reserve['readyReplicas']} ready now carry {reserve['carriesPercent']}%"
+            ),
         )
     yield "bounds", _bounds(decision, spec)
     before, after = decision.get("previousReplicas"), status.get("desiredReplicas")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
+from autoscaler.history.reader import RangeLike, Reader
 from autoscaler.metrics import Metrics
 from autoscaler.replay.faithful import witnessed
 from autoscaler.replay.recording import Moment
@@ -32,6 +33,7 @@ class SignalSource(Protocol):
     """Prometheus, or what stands for it."""
 
     async def query(self, promql: str, at: float | None = None) -> AnswerLike: ...
+    async def query_range(self, promql: str, start: float, end: float, step_seconds: float) -> RangeLike: ...
 
 
 class Recording(Protocol):
@@ -62,6 +64,8 @@ class Loop:
         self._namespaces: Sequence[str | None] = namespaces or (None,)
         self._matcher = matcher
         self._recording = recording
+        # A recording holds what ticks were told, and begins with an empty memory.
+        self._history = Reader(prometheus, matcher) if recording is None else None
         self._clock = clock
         self._state = LoopState()
         self._keda: tuple[float, bool] | None = None
@@ -98,6 +102,8 @@ class Loop:
         limit = asyncio.Semaphore(WRITES_AT_ONCE)
         await asyncio.gather(*(self._write(write, limit) for write in result.writes))
         self._metrics.show(result.reports)
+        if self._history is not None:
+            self._state = await self._history.read(objects, self._state, now)
 
     async def _list(self) -> ApiObjects:
         kinds = [INFERENCE_AUTOSCALER, DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER]

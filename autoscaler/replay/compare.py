@@ -53,7 +53,10 @@ class Stretch:
     """The late fraction of these; None where it could not be counted."""
     spans: Mapping[str, Span]
     """By policy."""
+    before: Mapping[str, int]
+    """Replicas wanted through the interval, by policy."""
     wanted: Mapping[str, int]
+    """Those from its end on."""
     scaling: Scaling | None
 
 
@@ -138,12 +141,12 @@ class Comparison:
             self._ours = seen.state
         if not spans:
             return []
+        before = {uid: _wanted(self._courses[uid]) for uid in spans}
         scalings = self._scale(self._decide(seen, spans), now)
         stretches = []
         for uid, of_policies in spans.items():
             course, report = self._courses[uid], seen.reports[uid]
             self._let_rivals_decide(course, uid, now)
-            wanted = {policy: one.wanted for policy, one in course.deployments.items()}
             observed = report.observation
             stretches.append(
                 Stretch(
@@ -151,7 +154,8 @@ class Comparison:
                     observed.arrivals_base,
                     observed.late_ratio,
                     of_policies,
-                    wanted,
+                    before[uid],
+                    _wanted(course),
                     scalings.get(uid),
                 )
             )
@@ -216,6 +220,10 @@ class Comparison:
             course.rivals[name], wanted = rival.decided(deployment, course.recents[name], now)
             if wanted != deployment.wanted:
                 course.deployments[name] = deployment.scaled(wanted, self.start_seconds(uid))
+
+
+def _wanted(course: _Course) -> dict[str, int]:
+    return {policy: deployment.wanted for policy, deployment in course.deployments.items()}
 
 
 def _through(course: _Course, report: Report, rate: float, variability: float, now: float) -> dict[str, Span]:

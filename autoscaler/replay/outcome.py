@@ -84,15 +84,16 @@ class Outcome:
             self.counted_late_by_bin[place] += stretch.counted_late * counted
         for policy, of_policy in stretch.spans.items():
             account = self.accounts.setdefault(policy, Account(BINS))
-            before = account.steps[-1][1] if account.steps else stretch.wanted[policy]
+            before, wanted = stretch.before[policy], stretch.wanted[policy]
             account.replica_seconds += before * of_policy.seconds
             account.requests += requests
             account.late += of_policy.late_ratio * requests
             account.late_by_bin[place] += of_policy.late_ratio * requests
-            account.most = max(account.most, stretch.wanted[policy])
-            if not account.steps or before != stretch.wanted[policy]:
-                account.scalings += bool(account.steps)
-                account.steps.append((of_policy.at, stretch.wanted[policy]))
+            account.most = max(account.most, wanted)
+            for at, replicas in ((of_policy.at - of_policy.seconds, before), (of_policy.at, wanted)):
+                if not account.steps or account.steps[-1][1] != replicas:
+                    account.scalings += bool(account.steps)
+                    account.steps.append((at, replicas))
         if stretch.scaling is not None:
             self.scalings.append(stretch.scaling)
 

@@ -55,6 +55,10 @@ def test_every_link_is_a_line() -> None:
     ]
 
 
+WHENCE = ", which was expected lately, comes by the clock, or came by surprise"
+FORECAST = "forecast: 25 requests/s when a replica started then would be ready"
+
+
 def decided(**more: Any) -> dict[str, Any]:
     """The status with other numbers of the decision."""
     return STATUS | {"lastDecision": STATUS["lastDecision"] | more}
@@ -74,8 +78,8 @@ def condition(kind: str, status: str, message: str) -> dict[str, Any]:
         (STATUS | {"learned": None}, SPEC, "work: nothing learned yet: too few requests were seen to tell what one takes"),
         (STATUS | {"learned": {"serviceTimeMilliseconds": 9}}, SPEC, "work: 9 ms a request"),
         (STATUS | {"learned": {}}, SPEC, "start: not measured yet; 60 s are assumed"),
-        (decided(preparedPerMinute=3000), SPEC, "forecast: 25 requests/s when a replica started then would be ready; prepared for 50 requests/s, which was expected lately, comes by the clock, or came by surprise"),
-        (decided(preparedPerMinute=None), SPEC, "forecast: 25 requests/s when a replica started then would be ready"),
+        (decided(preparedPerMinute=3000), SPEC, f"{FORECAST}; prepared for 50 requests/s{WHENCE}"),
+        (decided(preparedPerMinute=None), SPEC, FORECAST),
         (decided(arrivalsPerMinute=None), SPEC, "demand: an unknown demand arrived at 2026-05-01T12:00:00Z"),
         (STATUS, {}, "need: 4 replicas for it"),
         (decided(neededReplicas=1), {}, "need: 1 replica for it"),

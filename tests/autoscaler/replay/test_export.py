@@ -28,9 +28,7 @@ class Remembered:
     most_points: int = 10_000
     asked: list[str] = field(default_factory=list)
 
-    async def query_range(
-        self, promql: str, start: float, end: float, step_seconds: float
-    ) -> RangeAnswer:
+    async def query_range(self, promql: str, start: float, end: float, step_seconds: float) -> RangeAnswer:
         """Point by point."""
         self.asked.append(promql)
         assert step_seconds == STEP

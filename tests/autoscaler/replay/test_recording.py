@@ -14,7 +14,7 @@ from autoscaler.replay.recorder import Recorder
 from autoscaler.replay.recording import Decoder, Moment, RecordingError
 from autoscaler.signals.views import Failure
 from autoscaler.targets import ApiObjects
-from tests.autoscaler.replay.runs import Lines, simulated
+from tests.autoscaler.replay.runs import simulated
 
 HEADER = '{"format":"serving-replay","version":1,"matcher":""}\n'
 STATED = HEADER + '{"question":0,"text":"up"}\n{"labels":0,"of":{"pod":"a"}}\n'
@@ -33,9 +33,8 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         [manifest("Deployment", spec={"replicas": 2, "template": {"big": "x"}}, status={"readyReplicas": 1})],
         [manifest("HorizontalPodAutoscaler", spec={"scaleTargetRef": {"name": "a"}, "metrics": []})],
     )
-    (known,) = Decoder("x").moments(
-        (STATED + '{"at":1.5,"answers":{"now":[0,3,[0,0.1]],"gpu":{"failed":["Timeout","late"]}},"decided":{"1":[2,"Demand"]}}\n').splitlines(keepends=True)
-    )  # fmt: skip
+    line = '{"at":1.5,"answers":{"now":[0,3,[0,0.1]],"gpu":{"failed":["Timeout","late"]}},"decided":{"1":[2,"Demand"]}}'
+    (known,) = Decoder("x").moments(f"{STATED}{line}\n".splitlines(keepends=True))
     moment = Moment(7.25, objects, known.asked, known.answers, known.decided, 'cluster="a"')
     for name in ("a.jsonl", "a.jsonl.gz"):
         with Writer(tmp_path / name) as writer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -101,9 +102,7 @@ def test_peers_have_the_users_settings(outcome: Outcome) -> None:
     comparison = Comparison(lambda _: 45.0, peers(40, 5.0, [], 300.0))
     (other,) = outcomes(comparison.stretches(run.moments()), 0.0, 2e9, 0.0).values()
     assert list(other.accounts) == [RECORDED, OURS, "hpa at 40%", "keda at 5/s"]
-    assert (
-        other.accounts["hpa at 40%"].replica_seconds > 1.3 * outcome.accounts["hpa at 80%"].replica_seconds
-    )
+    assert other.accounts["hpa at 40%"].replica_seconds > 1.3 * outcome.accounts["hpa at 80%"].replica_seconds
     assert (
         other.accounts["keda at 5/s"].replica_seconds > 1.2 * outcome.accounts["keda at 80%"].replica_seconds
     )
@@ -120,7 +119,7 @@ def test_figures_are_relative_to_what_happened(outcome: Outcome) -> None:
 def test_a_gap_in_the_recording_is_left_out() -> None:
     """Nothing is made up about it."""
     moments = [moment for moment in simulated().moments() if not 600 < moment.at % 100_000 % 3600 < 1000]
-    gaps = [b.at - a.at for a, b in zip(moments, moments[1:], strict=False) if b.at - a.at > 300]
+    gaps = [b.at - a.at for a, b in pairwise(moments) if b.at - a.at > 300]
     assert len(gaps) == 1
     comparison = Comparison(lambda _: 45.0, {})
     (scored,) = outcomes(comparison.stretches(moments), moments[0].at, moments[-1].at, 0.0).values()
