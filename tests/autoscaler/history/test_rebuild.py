@@ -25,7 +25,7 @@ from serving_io.prometheus import RangeAnswer, Series
 from tests.autoscaler.world import EPOCH, Revision, World
 
 DAY = 86400.0
-TICK = 30.0
+TICK = 45.0
 WORK = 0.1
 MIDNIGHT = EPOCH - EPOCH % DAY
 Rate = Callable[[float], float]

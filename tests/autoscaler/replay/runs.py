@@ -13,9 +13,9 @@ from loadtests.simulator.requests import Count
 from loadtests.simulator.service import Load, Service
 from loadtests.simulator.world import World
 
-SECONDS = 1500.0
+SECONDS = 1200.0
 START_SECONDS = 45.0
-RATES = (3.0, 12.0, 20.0, 6.0, 3.0)
+RATES = (3.0, 12.0, 20.0, 3.0)
 """Requests per second, for five minutes each."""
 
 

@@ -126,8 +126,9 @@ def test_a_prometheus_that_does_not_answer_is_told(
     assert not (tmp_path / "out.jsonl").exists()
 
 
-def test_another_command_line_can_hold_it(recording: Path, tmp_path: Path) -> None:
+def test_another_command_line_can_hold_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As a subcommand of its own."""
     parser = argparse.ArgumentParser()
     configure(parser.add_subparsers().add_parser("replay"))
-    assert run(parser.parse_args(["replay", "run", str(recording), "--out", str(tmp_path / "out")])) == 0
+    assert run(parser.parse_args(["replay", "run", str(tmp_path / "none")])) == 2
+    assert "No such file" in capsys.readouterr().err

@@ -61,7 +61,7 @@ def test_what_does_not_change_is_stated_once() -> None:
     stated = [line for line in lines if '"question"' in line[:12] or '"labels"' in line[:10]]
     assert len(stated) == len(set(stated))
     ticks = [line for line in lines if line.startswith('{"at"')]
-    assert len(ticks) == 100
+    assert len(ticks) == 80
     assert max(map(len, ticks)) < 1500
 
 
