@@ -19,7 +19,7 @@ from prometheus_client.process_collector import ProcessCollector
 from autoscaler.loop import Loop, first_to_end
 from autoscaler.metrics import Metrics
 from autoscaler.prometheus_options import add_prometheus_options, prometheus_access
-from autoscaler.replay.recorder import Recorder
+from autoscaler.replay.recording.recorder import Recorder
 from serving_api.names import AUTOSCALER, SYSTEM_NAMESPACE
 from serving_io.cluster import Cluster
 from serving_io.connection import ConfigurationError

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from autoscaler.history.reader import RangeLike, Reader
 from autoscaler.metrics import Metrics
 from autoscaler.replay.faithful import witnessed
-from autoscaler.replay.recording import Moment
+from autoscaler.replay.recording.moment import Moment
 from autoscaler.signals.views import AnswerLike, Answers, Failure
 from autoscaler.state import LoopState
 from autoscaler.targets import ApiObjects

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from autoscaler.replay.page import render
+from autoscaler.replay.report.page import render
 from loadtests.arrivals import Spacing
 from loadtests.figures import interval, summary
 from loadtests.generator import LoadGenerator, Request

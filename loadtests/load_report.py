@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from autoscaler.replay.page import Fact, Report
-from autoscaler.replay.plot import Axis, Plot, Point, Series, Threshold, tick_step
+from autoscaler.replay.report.page import Fact, Report
+from autoscaler.replay.report.plot import Axis, Plot, Point, Series, Threshold, tick_step
 from loadtests.figures import Interval, intervals
 from loadtests.record import Record
 

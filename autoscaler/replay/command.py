@@ -15,12 +15,12 @@ from typing import Final
 from autoscaler.prometheus_options import add_prometheus_options, prometheus_access
 from autoscaler.replay.compare import Comparison
 from autoscaler.replay.export import Export
-from autoscaler.replay.files import Writer, read
-from autoscaler.replay.outcome import Outcome, figures, outcomes
-from autoscaler.replay.page import render
-from autoscaler.replay.recording import RecordingError
+from autoscaler.replay.recording.decode import RecordingError
+from autoscaler.replay.recording.files import Writer, read
+from autoscaler.replay.report.outcome import Outcome, figures, outcomes
+from autoscaler.replay.report.page import render
+from autoscaler.replay.report.sheet import MODEL, decisions, page, table, when
 from autoscaler.replay.settings import KEDA_SHARE, REPLAYED, autoscalers, peers
-from autoscaler.replay.sheet import MODEL, decisions, page, table, when
 from autoscaler.replay.survey import Survey, compare, survey
 from serving_io.errors import SignalUnavailable
 from serving_io.prometheus import Prometheus

@@ -11,7 +11,7 @@ from autoscaler.peers import Policy
 from autoscaler.replay.counterfactual import Instead, answers_with, objects_with
 from autoscaler.replay.faithful import answers_to
 from autoscaler.replay.model import Deployment, Load, Recent, Span
-from autoscaler.replay.recording import Moment
+from autoscaler.replay.recording.moment import Moment
 from autoscaler.replay.rivals import Rival
 from autoscaler.signals.queries import Windows
 from autoscaler.signals.views import TargetKey

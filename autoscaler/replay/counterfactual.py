@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from autoscaler.replay.model import Deployment, Recent, Span, late_share, mean
-from autoscaler.replay.recording import Number, Recorded
+from autoscaler.replay.recording.moment import Number, Recorded
 from autoscaler.signals.observe import Observation, exact_bound
 from autoscaler.signals.profiles import BUILT_IN, Profile
 from autoscaler.signals.queries import Windows

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from autoscaler.replay.recording import Moment, Number, Recorded
+from autoscaler.replay.recording.moment import Moment, Number, Recorded
 from autoscaler.signals.queries import POD_OF_DEPLOYMENT
 from autoscaler.signals.views import TargetKey
 from autoscaler.state import LoopState

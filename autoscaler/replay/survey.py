@@ -8,7 +8,8 @@ from statistics import fmean
 
 from autoscaler.learn import START_PRIOR_SECONDS, StartTime
 from autoscaler.replay.faithful import Difference, differences, replayed
-from autoscaler.replay.recording import Moment, RecordingError
+from autoscaler.replay.recording.decode import RecordingError
+from autoscaler.replay.recording.moment import Moment
 from autoscaler.targets import Target, targets_of
 
 DIFFERENCES_SHOWN = 20

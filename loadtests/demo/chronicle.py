@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-from autoscaler.replay.page import Fact, Report
-from autoscaler.replay.plot import Axis, Plot, Series, Threshold
+from autoscaler.replay.report.page import Fact, Report
+from autoscaler.replay.report.plot import Axis, Plot, Series, Threshold
 from loadtests.demo.evidence import ABORTS, ADVANCES, Counts, Tally, in_words, lines
 from loadtests.demo.figures import DECISIONS, By, Run
 from loadtests.demo.history import Samples, series

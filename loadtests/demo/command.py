@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from autoscaler.replay.page import render
+from autoscaler.replay.report.page import render
 from loadtests.demo import dashboard, setup
 from loadtests.demo.chronicle import chronicle
 from loadtests.demo.commands import REPOSITORY, CommandError, Commands, kubectl_program

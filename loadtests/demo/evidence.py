@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import log
 from typing import Any, NamedTuple
 
-from autoscaler.replay.plot import Point
+from autoscaler.replay.report.plot import Point
 from loadtests.demo.history import Samples
 from serving_operator.judge import comparison, objective
 from serving_operator.judge.verdict import judge

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from autoscaler.replay.plot import Point
+from autoscaler.replay.report.plot import Point
 from loadtests.demo.observation import Snapshot
 
 Samples = Sequence[tuple[float, Snapshot]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from autoscaler.replay.plot import Event
+from autoscaler.replay.report.plot import Event
 from loadtests.demo.commands import Commands
 from loadtests.demo.figures import RUN_SECONDS, By
 from loadtests.demo.observation import Snapshot

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from autoscaler.peers.signals import Replicas
 from autoscaler.replay.faithful import witnessed
-from autoscaler.replay.recording import Moment
+from autoscaler.replay.recording.moment import Moment
 from autoscaler.signals.views import Answers
 from autoscaler.state import LoopState
 from autoscaler.targets import ApiObjects, timestamp_of

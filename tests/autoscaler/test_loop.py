@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from autoscaler.loop import Loop
 from autoscaler.metrics import Metrics
 from autoscaler.replay.faithful import differences, replayed
-from autoscaler.replay.recording import Decoder
+from autoscaler.replay.recording.decode import Decoder
 from serving_io.cluster import Listing
 from serving_io.errors import Conflict, Unavailable
 from serving_io.kinds import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, INFERENCE_AUTOSCALER, Kind

@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from autoscaler.replay.page import Fact, Report, render
-from autoscaler.replay.plot import (
+from autoscaler.replay.report.page import Fact, Report, render
+from autoscaler.replay.report.plot import (
     Axis,
     Event,
     Plot,

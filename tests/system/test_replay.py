@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from autoscaler.loop import Loop
 from autoscaler.metrics import Metrics
 from autoscaler.replay.command import main
-from autoscaler.replay.recorder import Recorder
+from autoscaler.replay.recording.recorder import Recorder
 from localcluster.cluster import Cluster as LocalCluster
 from serving_io.cluster import Cluster, Listing
 from serving_io.kinds import Kind

@@ -7,7 +7,9 @@ from functools import cache
 
 import numpy as np
 
-from autoscaler.replay.recording import Decoder, Encoder, Moment
+from autoscaler.replay.recording.decode import Decoder
+from autoscaler.replay.recording.encode import Encoder
+from autoscaler.replay.recording.moment import Moment
 from loadtests.simulator.pods import fixed_start
 from loadtests.simulator.requests import Count
 from loadtests.simulator.service import Load, Service

@@ -11,7 +11,7 @@ import pytest
 
 from autoscaler.replay.export import Export, replicas_question
 from autoscaler.replay.faithful import replayed
-from autoscaler.replay.recording import Moment, Recorded
+from autoscaler.replay.recording.moment import Moment, Recorded
 from loadtests.simulator.promql import parse
 from serving_io.errors import SignalUnavailable
 from serving_io.prometheus import RangeAnswer, Series

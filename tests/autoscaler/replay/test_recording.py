@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from autoscaler.replay.files import Writer, read
-from autoscaler.replay.recorder import Recorder
-from autoscaler.replay.recording import Decoder, Moment, RecordingError
+from autoscaler.replay.recording.decode import Decoder, RecordingError
+from autoscaler.replay.recording.files import Writer, read
+from autoscaler.replay.recording.moment import Moment
+from autoscaler.replay.recording.recorder import Recorder
 from autoscaler.signals.views import Failure
 from autoscaler.targets import ApiObjects
 from tests.autoscaler.replay.runs import simulated

@@ -9,8 +9,9 @@ import pytest
 
 from autoscaler.replay.compare import OURS, RECORDED, Comparison
 from autoscaler.replay.faithful import decided, differences, replayed
-from autoscaler.replay.outcome import Outcome, figures, outcomes
-from autoscaler.replay.recording import Moment, RecordingError
+from autoscaler.replay.recording.decode import RecordingError
+from autoscaler.replay.recording.moment import Moment
+from autoscaler.replay.report.outcome import Outcome, figures, outcomes
 from autoscaler.replay.settings import peers
 from autoscaler.replay.survey import compare, survey
 from autoscaler.signals.views import Failure

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 from autoscaler.capacity import Floats
 from autoscaler.replay.compare import OURS, RECORDED
-from autoscaler.replay.outcome import Account, Outcome
-from autoscaler.replay.page import Fact, Report
-from autoscaler.replay.plot import Axis, Plot, Point, Series, Threshold
+from autoscaler.replay.report.outcome import Account, Outcome
+from autoscaler.replay.report.page import Fact, Report
+from autoscaler.replay.report.plot import Axis, Plot, Point, Series, Threshold
 
 HOUR = 3600.0
 DECISIONS_SHOWN = 300

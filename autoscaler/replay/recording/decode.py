@@ -1,117 +1,25 @@
-"""Recordings: what the API server and Prometheus told at each tick, as lines of JSON. `docs/replay.md` has the format.
-
-Texts of questions and sets of labels are stated once and named by number after that; objects when they change.
-"""
+"""Lines of JSON as moments again. What cannot be read is told with its line."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from autoscaler.signals.views import AnswerLike, Answers, Failure
+from autoscaler.replay.recording.moment import FORMAT, KINDS, VERSION, Moment, Number, Recorded
+from autoscaler.signals.views import AnswerLike, Failure
 from autoscaler.targets import ApiObjects
-from serving_api.names import AUTOSCALER, SERVICE_LABEL
 
-FORMAT: Final = "serving-replay"
-VERSION: Final = 1
 LONGEST_LINE: Final = 32 * 1024 * 1024
 """Characters of a line: a tick of 10,000 targets has a tenth of it."""
 MOST_STATED: Final = {"question": 10_000, "labels": 500_000, "object": 100_000}
 """Of each kind in force, so that a file of any length is read in bounded memory."""
-KINDS: Final = ("autoscalers", "deployments", "horizontal_pod_autoscalers", "scaled_objects")
 
 
 class RecordingError(ValueError):
     """A line that cannot be read; the message names it and what is wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """One element of a recorded answer."""
-
-    labels: Mapping[str, str]
-    value: float
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """A recorded answer."""
-
-    samples: Sequence[Number]
-    not_finite: int = 0
-
-
-@dataclass(frozen=True)
-class Moment:
-    """All that one tick was decided from, and what was decided, if that is known."""
-
-    at: float
-    """Seconds since 1970."""
-    objects: ApiObjects
-    asked: Mapping[str, str]
-    """PromQL by name of the question."""
-    answers: Answers
-    decided: Mapping[str, tuple[int, str]] = field(default_factory=dict)
-    """Replicas and reason, by uid of the InferenceAutoscaler."""
-    matcher: str = ""
-    """What was added to every selector of the questions."""
-
-
-class Encoder:
-    """Moments to lines. It remembers what it has stated."""
-
-    def __init__(self) -> None:
-        self._begun = False
-        self._questions: dict[str, int] = {}
-        self._labels: dict[tuple[tuple[str, str], ...], int] = {}
-        self._objects: dict[tuple[str, str], str] = {}
-
-    def lines(self, moment: Moment) -> Iterator[str]:
-        """The lines of a moment, each without its end."""
-        if not self._begun:
-            yield _text({"format": FORMAT, "version": VERSION, "matcher": moment.matcher})
-            self._begun = True
-        yield from self._changed(moment.objects)
-        answers: dict[str, Any] = {}
-        for name, answer in moment.answers.items():
-            if isinstance(answer, Failure):
-                answers[name] = {"failed": [answer.reason, answer.message]}
-                continue
-            question = moment.asked[name]
-            if question not in self._questions:
-                self._questions[question] = len(self._questions)
-                yield _text({"question": self._questions[question], "text": question})
-            numbers: list[float] = []
-            for sample in answer.samples:
-                key = tuple(sorted(sample.labels.items()))
-                if key not in self._labels:
-                    self._labels[key] = len(self._labels)
-                    yield _text({"labels": self._labels[key], "of": dict(key)})
-                numbers += (self._labels[key], sample.value)
-            answers[name] = [self._questions[question], answer.not_finite, numbers]
-        line: dict[str, Any] = {"at": moment.at, "answers": answers}
-        if moment.decided:
-            line["decided"] = {uid: list(said) for uid, said in moment.decided.items()}
-        yield _text(line)
-
-    def _changed(self, objects: ApiObjects) -> Iterator[str]:
-        there: set[tuple[str, str]] = set()
-        for kind in KINDS:
-            for manifest in getattr(objects, kind):
-                needed = _needed(kind, manifest)
-                metadata = needed["metadata"]
-                key = (kind, f"{metadata['namespace']}/{metadata['name']}")
-                there.add(key)
-                text = _text(needed)
-                if self._objects.get(key) != text:
-                    self._objects[key] = text
-                    yield _text({"object": list(key), "is": needed})
-        for key in sorted(self._objects.keys() - there):
-            del self._objects[key]
-            yield _text({"object": list(key), "is": None})
 
 
 @dataclass
@@ -253,10 +161,6 @@ class _WrongError(Exception):
     """What is wrong with a line."""
 
 
-def _text(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
-
-
 def _number(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise _WrongError(f"{where}: a finite number is expected, not {value!r}")
@@ -281,46 +185,3 @@ def _manifest(manifest: dict[str, Any]) -> dict[str, Any]:
     for name in ("name", "namespace"):
         _field(metadata, name, str, "is.metadata")
     return manifest
-
-
-def _owner(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: entry.get(key) for key in ("manager", "subresource", "fieldsV1")}
-
-
-def _autoscaler(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    return {"spec": manifest.get("spec") or {}, "status": manifest.get("status") or {}}
-
-
-def _deployment(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    spec, status = manifest.get("spec") or {}, manifest.get("status") or {}
-    return {
-        "spec": {key: spec[key] for key in ("replicas",) if key in spec},
-        "status": {key: status[key] for key in ("replicas", "readyReplicas") if key in status},
-    }
-
-
-def _scaler(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    return {"spec": {"scaleTargetRef": (manifest.get("spec") or {}).get("scaleTargetRef") or {}}}
-
-
-_CONTENT: Final[dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]] = {
-    "autoscalers": _autoscaler,
-    "deployments": _deployment,
-    "horizontal_pod_autoscalers": _scaler,
-    "scaled_objects": _scaler,
-}
-_METADATA: Final = ("name", "namespace", "uid", "generation", "creationTimestamp", "deletionTimestamp")
-
-
-def _needed(kind: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What a tick reads of an object: no pod template, nobody else's fields, no resourceVersion."""
-    full = manifest["metadata"]
-    metadata: dict[str, Any] = {key: full[key] for key in _METADATA if full.get(key) is not None}
-    if service := (full.get("labels") or {}).get(SERVICE_LABEL):
-        metadata["labels"] = {SERVICE_LABEL: service}
-    if kind == "deployments":
-        owners = [
-            _owner(entry) for entry in full.get("managedFields") or () if entry.get("manager") == AUTOSCALER
-        ]
-        metadata["managedFields"] = owners
-    return {"metadata": metadata, **_CONTENT[kind](manifest)}

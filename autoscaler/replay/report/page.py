@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from autoscaler.replay.plot import Axis, Plot, Series, clock, draw, draw_events
+from autoscaler.replay.report.plot import Axis, Plot, Series, clock, draw, draw_events
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from autoscaler.replay.files import Writer
-from autoscaler.replay.recording import Moment
+from autoscaler.replay.recording.files import Writer
+from autoscaler.replay.recording.moment import Moment
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, cast
 
-from autoscaler.replay.recording import LONGEST_LINE, Decoder, Encoder, Moment, RecordingError
+from autoscaler.replay.recording.decode import LONGEST_LINE, Decoder, RecordingError
+from autoscaler.replay.recording.encode import Encoder
+from autoscaler.replay.recording.moment import Moment
 
 
 def read(path: Path) -> Iterator[Moment]:
