@@ -85,7 +85,7 @@ def arguments() -> argparse.ArgumentParser:
         "--record",
         type=Path,
         metavar="FILE",
-        help="record every tick for a replay, from the moment it leads; packed if the name ends in .gz",
+        help="record every tick for a replay, and begin with an empty memory; packed if the name ends in .gz",
     )
     parser.add_argument(
         "--record-megabytes",

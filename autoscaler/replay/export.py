@@ -68,15 +68,18 @@ class Export:
     _stretch_seconds: float = STRETCH_SECONDS
     _created: dict[TargetKey, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._manifests = [_complete(manifest, self.begin) for manifest in self.autoscalers]
+        self._keys = {_key(manifest) for manifest in self._manifests}
+
     async def moments(self) -> AsyncIterator[Moment]:
         """Every moment, as the tick would have seen it. Raises SignalUnavailable."""
         state = LoopState()
-        manifests = [_complete(manifest, self.begin) for manifest in self.autoscalers]
         question = replicas_question(self.matcher)
         for number in range(int((self.end - self.begin) // self.step_seconds) + 1):
             now = self.begin + number * self.step_seconds
             replicas = await self._answer(question, now)
-            objects = ApiObjects(manifests, list(self._deployments(manifests, replicas, now)))
+            objects = ApiObjects(self._manifests, list(self._deployments(replicas, now)))
             asked = ask(objects, state, now, self.matcher)
             answers = {name: Recorded(await self._answer(text, now)) for name, text in asked.items()}
             state = tick(answers, objects, state, now).state
@@ -89,15 +92,18 @@ class Export:
             stretch = self._stretches[text] = await self._ask(text, now)
         return stretch.answers.get(round((now - stretch.begin) / self.step_seconds), [])
 
-    def _deployments(
-        self, autoscalers: Iterable[Mapping[str, Any]], replicas: Iterable[Number], now: float
-    ) -> Iterator[dict[str, Any]]:
+    def _is_wanted(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series is of a target, or of none at all: the questions are about every Deployment there is."""
+        if "deployment" not in labels:
+            return True
+        return (labels.get("namespace"), labels["deployment"]) in self._keys
+
+    def _deployments(self, replicas: Iterable[Number], now: float) -> Iterator[dict[str, Any]]:
         told: dict[TargetKey, dict[str, int]] = {}
         for sample in replicas:
             key = (sample.labels.get("namespace", ""), sample.labels.get("deployment", ""))
             told.setdefault(key, {})[sample.labels.get("signal", "")] = int(sample.value)
-        for manifest in autoscalers:
-            key = (manifest["metadata"]["namespace"], manifest["spec"]["scaleTargetRef"]["name"])
+        for key in sorted(self._keys):
             if (of := told.get(key)) is None:
                 continue
             ready = of.get("ready", of.get("scraped", of.get("wanted", 0)))
@@ -128,6 +134,8 @@ class Export:
                 continue
             answers: dict[int, list[Number]] = {}
             for series in found.series:
+                if not self._is_wanted(series.labels):
+                    continue
                 for at, value in series.points:
                     place = round((at - now) / self.step_seconds)
                     answers.setdefault(place, []).append(Number(series.labels, value))
@@ -151,6 +159,10 @@ def replicas_question(matcher: str) -> str:
     counted = f"count by (namespace, deployment) ({owned})"
     parts.append(f'label_replace({counted}, "signal", "scraped", "", "")')
     return "\nor\n".join(parts)
+
+
+def _key(manifest: Mapping[str, Any]) -> TargetKey:
+    return manifest["metadata"]["namespace"], manifest["spec"]["scaleTargetRef"]["name"]
 
 
 def _complete(manifest: Mapping[str, Any], begin: float) -> dict[str, Any]:

@@ -47,8 +47,9 @@ class Remembered:
         if promql == replicas_question(""):
             (workload,) = moment.objects.deployments
             of = {"namespace": "sim", "deployment": "digits"}
+            other = (of | {"deployment": "other", "signal": "wanted"}, 9.0)
             numbers = {"wanted": workload["spec"]["replicas"], "ready": workload["status"]["readyReplicas"]}
-            return [(of | {"signal": signal}, float(value)) for signal, value in numbers.items()]
+            return [other, *((of | {"signal": signal}, float(value)) for signal, value in numbers.items())]
         for name, text in moment.asked.items():
             answer = moment.answers[name]
             if text == promql and isinstance(answer, Recorded):
@@ -84,6 +85,7 @@ def test_what_is_exported_is_what_the_tick_asked_then() -> None:
     source = Remembered(simulated().moments()[:50])
     found = exported(source)
     assert [moment.at for moment in found] == [moment.at for moment in source.moments]
+    assert {len(moment.objects.deployments) for moment in found} == {1}
     for then, now in zip(source.moments, found, strict=True):
         assert now.asked == then.asked
         for name, answer in now.answers.items():
