@@ -19,6 +19,8 @@ from prometheus_client.process_collector import ProcessCollector
 
 from autoscaler.loop import Loop, first_to_end
 from autoscaler.metrics import Metrics
+from autoscaler.prometheus_options import add_prometheus_options, prometheus_access
+from autoscaler.replay.recording.recorder import Recorder
 from serving_api.names import AUTOSCALER, SYSTEM_NAMESPACE
 from serving_io import configuration
 from serving_io.cluster import Cluster
@@ -32,7 +34,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 DEFAULT_PORT = 8080
-DEFAULT_PROMETHEUS_URL = "http://prometheus.monitoring.svc:9090"
 DEFAULT_TICK_SECONDS = 5.0
 
 
@@ -47,6 +48,8 @@ class Settings:
     lease_namespace: str
     host: str
     port: int
+    record: Path | None = None
+    record_megabytes: float = 500.0
 
 
 def arguments() -> argparse.ArgumentParser:
@@ -63,36 +66,7 @@ def arguments() -> argparse.ArgumentParser:
         metavar="FILE",
         help="the administrator's configuration (docs/install.md); flags and environment go before it (default: $CONFIG_FILE)",
     )
-    parser.add_argument(
-        "--prometheus-url",
-        default=os.environ.get("PROMETHEUS_URL"),
-        metavar="URL",
-        help=f"where Prometheus is, http://HOST:PORT (default: $PROMETHEUS_URL, else {DEFAULT_PROMETHEUS_URL})",
-    )
-    parser.add_argument(
-        "--prometheus-bearer-token-file",
-        type=Path,
-        metavar="FILE",
-        help="token for Prometheus, read at each query",
-    )
-    parser.add_argument(
-        "--prometheus-ca-file",
-        type=Path,
-        metavar="FILE",
-        help="certificate authority of an https Prometheus",
-    )
-    parser.add_argument(
-        "--prometheus-header",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="HTTP header for Prometheus, for example X-Scope-OrgID=team; may be repeated",
-    )
-    parser.add_argument(
-        "--prometheus-matcher",
-        metavar="MATCHER",
-        help="label matcher added to every query, for example 'cluster=\"a\"'",
-    )
+    add_prometheus_options(parser)
     parser.add_argument(
         "--tick-seconds",
         type=float,
@@ -117,6 +91,19 @@ def arguments() -> argparse.ArgumentParser:
         metavar="ADDRESS:PORT",
         help=f"where /metrics, /healthz and /readyz are served (default: $LISTEN_ADDRESS or 0.0.0.0, port {DEFAULT_PORT})",
     )
+    parser.add_argument(
+        "--record",
+        type=Path,
+        metavar="FILE",
+        help="record every tick for a replay, and begin with an empty memory; packed if the name ends in .gz",
+    )
+    parser.add_argument(
+        "--record-megabytes",
+        type=float,
+        default=500.0,
+        metavar="N",
+        help="of text before it is packed, after which the recording ends (default %(default)g)",
+    )
     parser.add_argument("--verbose", action="store_true", help="log more")
     return parser
 
@@ -124,53 +111,27 @@ def arguments() -> argparse.ArgumentParser:
 def settings_of(parsed: argparse.Namespace) -> Settings:
     """Check what was given, and take the rest from the configuration file. Raises `ValueError` with the option and the remedy."""
     configured = configuration.read(parsed.config)
-    stated = configured.prometheus
     tick_seconds = _first(parsed.tick_seconds, configured.autoscaler.tick_seconds, DEFAULT_TICK_SECONDS)
     if not 1 <= tick_seconds <= 60:
         raise ValueError(f"--tick-seconds {tick_seconds:g}: must be from 1 to 60")
-    url = parsed.prometheus_url or stated.url or DEFAULT_PROMETHEUS_URL
-    if not url.startswith(("http://", "https://")):
-        raise ValueError(
-            f"--prometheus-url {url!r}: must be http://HOST:PORT or https://HOST:PORT; "
-            "give the option or set PROMETHEUS_URL"
-        )
-    headers = {}
-    for header in parsed.prometheus_header:
-        name, equals, value = header.partition("=")
-        if not equals or not name:
-            raise ValueError(f"--prometheus-header {header!r}: must be NAME=VALUE")
-        headers[name] = value
-    token_file, ca_file = (
-        _existing(f"--prometheus-{name}-file", given, said)
-        for name, given, said in (
-            ("bearer-token", parsed.prometheus_bearer_token_file, stated.bearer_token_file),
-            ("ca", parsed.prometheus_ca_file, stated.ca_file),
-        )
-    )
-    matcher = _first(parsed.prometheus_matcher, stated.matcher, "")
-    if any(character in matcher for character in "{}[]()"):
-        raise ValueError(
-            f'--prometheus-matcher {matcher!r}: must be a label matcher without brackets, such as cluster="a"'
-        )
+    if parsed.record_megabytes <= 0:
+        raise ValueError(f"--record-megabytes {parsed.record_megabytes:g}: must be above 0")
+    prometheus, matcher = prometheus_access(parsed, min(tick_seconds, 5.0), configured.prometheus)
     watched = os.environ.get("WATCH_NAMESPACE", "").split(",")
     namespaces = (
         parsed.namespace or [name.strip() for name in watched if name.strip()] or configured.namespaces
     )
     host, port = listen_address(parsed.listen, DEFAULT_PORT)
     return Settings(
-        prometheus=PrometheusAccess(
-            url,
-            bearer_token_file=token_file,
-            ca_file=ca_file,
-            headers=headers or stated.headers,
-            timeout_seconds=min(tick_seconds, 5.0),
-        ),
+        prometheus=prometheus,
         matcher=matcher,
         tick_seconds=tick_seconds,
         namespaces=tuple(namespaces),
         lease_namespace=parsed.lease_namespace,
         host=host,
         port=port,
+        record=parsed.record,
+        record_megabytes=parsed.record_megabytes,
     )
 
 
@@ -179,13 +140,6 @@ def _first(given: T | None, configured: T | None, default: T) -> T:
     if given is not None:
         return given
     return default if configured is None else configured
-
-
-def _existing(option: str, given: Path | None, configured: str | None) -> Path | None:
-    path = given or (Path(configured) if configured else None)
-    if path is not None and not path.is_file():
-        raise ValueError(f"{option} {path}: there is no such file")
-    return path
 
 
 def unready(*, is_stopping: bool, leads: bool, has_ticked: bool) -> str | None:
@@ -208,6 +162,7 @@ async def serve(settings: Settings) -> int:
     ProcessCollector(registry=registry)
     metrics = Metrics(registry)
     prometheus = Prometheus(settings.prometheus)
+    recorder = Recorder(settings.record, settings.record_megabytes) if settings.record else None
     async with await Cluster.connect(field_manager=AUTOSCALER, instance=identity) as cluster:
         lease = Lease(
             cluster,
@@ -223,6 +178,7 @@ async def serve(settings: Settings) -> int:
             tick_seconds=settings.tick_seconds,
             namespaces=settings.namespaces,
             matcher=settings.matcher,
+            recording=recorder,
         )
 
         def healthy() -> str | None:
@@ -245,6 +201,8 @@ async def serve(settings: Settings) -> int:
             work.cancel()
             results = await asyncio.gather(work, stopping, return_exceptions=True)
             prometheus.close()
+            if recorder is not None:
+                recorder.close()
         if ended and isinstance(results[0], BaseException):
             raise results[0]
     return 1 if ended else 0

@@ -134,6 +134,17 @@ def carried_percent(replicas: Ints, carried_rate: Floats, total_rate: Floats) ->
     return np.where(replicas < 1, 0, known).astype(np.int64)
 
 
+def sojourn_from_service_time(
+    service_seconds: Floats, rate: Floats, replicas: Ints, variability: Floats
+) -> Floats:
+    """Mean time that includes waiting; infinite where `replicas` (at least 1) cannot keep up with `rate`."""
+    load = rate * service_seconds
+    spare = np.maximum(replicas - load, 0)
+    factor = (ARRIVAL_VARIABILITY + variability) / 2
+    wait = _erlang_c(replicas, load) * service_seconds * factor / np.maximum(spare, 1e-300)
+    return np.where(spare > 0, service_seconds + wait, np.inf)
+
+
 def service_time_from_sojourn(sojourn: Floats, rate: Floats, replicas: Ints, variability: Floats) -> Floats:
     """Mean work behind a mean time that includes waiting: the S with S + wait(S) = `sojourn` at `rate`.
 
@@ -141,15 +152,10 @@ def service_time_from_sojourn(sojourn: Floats, rate: Floats, replicas: Ints, var
     """
     low = np.zeros(sojourn.shape)
     high = sojourn.copy()
-    factor = (ARRIVAL_VARIABILITY + variability) / 2
     counted = np.maximum(replicas, 1)
     for _ in range(30):
         middle = (low + high) / 2
-        load = rate * middle
-        stable = load < counted
-        spare = np.where(stable, counted - load, 1.0)
-        total = middle + _erlang_c(counted, load) * middle * factor / spare
-        fits = stable & (total <= sojourn)
+        fits = sojourn_from_service_time(middle, rate, counted, variability) <= sojourn
         low, high = np.where(fits, middle, low), np.where(fits, high, middle)
     return low
 

@@ -34,6 +34,8 @@ class Decision:
     """Replicas, the answer to the share, and why."""
 
     desired: int
+    needed: int
+    """What demand alone takes."""
     target: int
     """What the evidence asks for, before holds and rates of change."""
     reason: str
@@ -193,6 +195,7 @@ def _decision(case: Case, model: _Model) -> Decision:
         reason = "Maximum"
     return Decision(
         desired=desired,
+        needed=needed,
         target=target,
         reason=reason,
         sentence=sentence(case, desired, needed, min(reserve, case.maximum), reason),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Final
+from typing import Any, Final
 
 from autoscaler.seasons import Season
 from autoscaler.state import TargetState
@@ -16,6 +16,8 @@ HEARD: Final = tuple(product((False, True), repeat=2))
 """Which of the two seasons somebody listens to."""
 LEAST_CARRIED: Final = 0.5
 """Busy share up to which the least replicas are never surprised."""
+FADING_SECONDS: Final = 60.0
+"""How often old surprises are weighed again without a new one: they fade by half in a day."""
 LONGEST_TICK_SECONDS: Final = 30.0
 """Of a longer time since the last tick nothing is told."""
 
@@ -34,19 +36,28 @@ def experienced(
     `rate` in requests per second, counted over `counted_seconds`, has been seen for `elapsed` seconds, 0 if blind.
     """
     patience = horizon_seconds + LONGEST_TICK_SECONDS
-    asked = state.asked.with_rate(now, state.expected_band.value or 0.0, patience)
+    kept = horizon_seconds + max(LONGEST_TICK_SECONDS, elapsed)
+    asked = state.asked.with_rate(now, state.expected_band.value or 0.0, kept)
     before, work = asked.rate_at(now - horizon_seconds), state.service_band.value
-    state = replace(state, asked=asked)
+    learned: dict[str, Any] = {}
+    seasons = state.seasons
     if before is not None and work is not None and elapsed > 0:
         least = LEAST_CARRIED * target.spec.min_replicas / work
         came = state.came.with_requests(rate * elapsed, elapsed)
         surprises = _surprised(state, now, rate, before, least, work, counted_seconds, elapsed)
         seasons = _seasons(state.seasons, now, rate, max(before, least))
-        heard = tuple(season.believed for season in seasons)
-        bearable = came.bearable((100 - target.spec.objective.percent) / 100)
-        must = surprises.get(heard, NO_SURPRISES).stand_by(now, bearable)
-        state = replace(state, came=came, surprises=surprises, seasons=seasons, stand_by=prepared(must, work))
-    return replace(state, seasonal=max(season.ahead(now, patience) for season in state.seasons))
+        learned = {"came": came, "surprises": surprises, "seasons": seasons}
+        told = surprises.get(tuple(season.believed for season in seasons), NO_SURPRISES)
+        if told is not state.told or now - state.told_at >= FADING_SECONDS:
+            bearable = came.bearable((100 - target.spec.objective.percent) / 100)
+            learned |= {
+                "stand_by": prepared(told.stand_by(now, bearable), work),
+                "told": told,
+                "told_at": now,
+            }
+    seasonal = max(season.ahead(now, patience) for season in seasons)
+    # All at once: a replacement of so many fields is what a tick of a target costs most.
+    return replace(state, asked=asked, seasonal=seasonal, **learned)
 
 
 def _surprised(

@@ -8,7 +8,10 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
+from autoscaler.history.reader import RangeLike, Reader
 from autoscaler.metrics import Metrics
+from autoscaler.replay.faithful import witnessed
+from autoscaler.replay.recording.moment import Moment
 from autoscaler.signals.views import AnswerLike, Answers, Failure
 from autoscaler.state import LoopState
 from autoscaler.targets import ApiObjects
@@ -30,6 +33,13 @@ class SignalSource(Protocol):
     """Prometheus, or what stands for it."""
 
     async def query(self, promql: str, at: float | None = None) -> AnswerLike: ...
+    async def query_range(self, promql: str, start: float, end: float, step_seconds: float) -> RangeLike: ...
+
+
+class Recording(Protocol):
+    """Keeps what a tick was decided from, for a replay. It never fails."""
+
+    def write(self, moment: Moment) -> None: ...
 
 
 class Loop:
@@ -44,6 +54,7 @@ class Loop:
         tick_seconds: float = 5.0,
         namespaces: Sequence[str] = (),
         matcher: str = "",
+        recording: Recording | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._cluster = cluster
@@ -52,6 +63,9 @@ class Loop:
         self._tick_seconds = tick_seconds
         self._namespaces: Sequence[str | None] = namespaces or (None,)
         self._matcher = matcher
+        self._recording = recording
+        # A recording holds what ticks were told, and begins with an empty memory.
+        self._history = Reader(prometheus, matcher) if recording is None else None
         self._clock = clock
         self._state = LoopState()
         self._keda: tuple[float, bool] | None = None
@@ -80,6 +94,8 @@ class Loop:
         answers = await self._ask(questions, now)
         result = tick(answers, objects, self._state, now)
         self._state = result.state
+        if self._recording is not None:
+            self._recording.write(witnessed(now, objects, questions, answers, result, self._matcher))
         for text in frozenset(result.unreadable) - self._unreadable:
             log.error("%s", text)
         self._unreadable = frozenset(result.unreadable)
@@ -87,6 +103,8 @@ class Loop:
         await asyncio.gather(*(self._write(write, limit) for write in result.writes))
         self._metrics.show(result.reports)
         self._metrics.show_conditions(objects.autoscalers)
+        if self._history is not None:
+            self._state = await self._history.read(objects, self._state, now)
 
     async def _list(self) -> ApiObjects:
         kinds = [INFERENCE_AUTOSCALER, DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER]

@@ -43,6 +43,9 @@ class TargetState:
     """Requests per second that come by the clock until the horizon."""
     stand_by: float = 0.0
     """Requests per second that are always to be ready."""
+    told: Surprises | None = None
+    """Those that it follows from, and since when."""
+    told_at: float = 0.0
     service_band: Band = _NO_BAND
     gpu_replicas: Held = _NOTHING_HELD
     urgent: Held = _NOTHING_HELD

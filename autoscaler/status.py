@@ -45,6 +45,8 @@ class Numbers:
     capacity_per_second: float | None
     arrivals: float
     forecast: float
+    prepared: float
+    """Requests per second that the decision prepares for."""
 
 
 def findings(
@@ -134,6 +136,10 @@ def status_of(
         message=decision.sentence,
         arrivals_per_minute=round(60 * numbers.arrivals),
         forecast_per_minute=round(60 * numbers.forecast),
+        prepared_per_minute=round(60 * numbers.prepared),
+        needed_replicas=decision.needed,
+        target_replicas=decision.target,
+        previous_replicas=workload.wanted,
     )
     return status.model_copy(
         update={

@@ -79,6 +79,7 @@ def conclude(
         capacity_per_second=decision.next_carries,
         arrivals=observation.arrivals_now,
         forecast=ahead.expected,
+        prepared=case.expected,
     )
     found = statuses.findings(
         target,

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from autoscaler.replay.report.page import render
 from loadtests.arrivals import Spacing
 from loadtests.figures import interval, summary
 from loadtests.generator import LoadGenerator, Request
 from loadtests.load_report import load_report
 from loadtests.profile import Profile, ProfileError, load_profile
 from loadtests.record import write_csv
-from loadtests.report import render
 from localcluster.paths import this_python
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from autoscaler.replay.report.page import Fact, Report
+from autoscaler.replay.report.plot import Axis, Plot, Point, Series, Threshold, tick_step
 from loadtests.figures import Interval, intervals
-from loadtests.plot import Axis, Plot, Point, Series, Threshold, tick_step
 from loadtests.record import Record
-from loadtests.report import Fact, Report
 
 
 def rate_plot(rows: Sequence[Interval]) -> Plot:

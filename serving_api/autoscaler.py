@@ -165,6 +165,14 @@ class LastDecision(Model):
     """Demand that it was made on."""
     forecast_per_minute: int | None = None
     """Demand expected when a pod started now would be ready."""
+    prepared_per_minute: int | None = None
+    """Demand that it prepares for: more than the forecast where the clock, or what came by surprise, asks for it."""
+    needed_replicas: int | None = None
+    """Replicas that hold the objective at the part of that demand which arrives here."""
+    target_replicas: int | None = None
+    """Replicas that all evidence and bounds ask for, before holds and limits on the rate of change."""
+    previous_replicas: int | None = None
+    """Replicas before it."""
 
 
 class Condition(Model):

@@ -80,23 +80,23 @@ def bounds_question(profiles: Sequence[Profile], matcher: str = "") -> str:
     )
 
 
+def arrivals_question(profiles: Sequence[Profile], seconds: int, matcher: str = "") -> str:
+    """Arrivals alone, one series for each target and profile: what history is read with."""
+    ask = _Asker(matcher)
+    return "\nor\n".join(
+        ask.tagged(ask.signed(profile, profile.arrivals, seconds), profile.id, "arrivals")
+        for profile in profiles
+    )
+
+
 def sums(profile: Profile, seconds: int) -> dict[str, str]:
     """Rates by namespace and deployment: arrivals, failures, seconds of work or stay, responses by bound."""
     ask = _Asker("")
 
-    def signed(signs: Mapping[str, int]) -> str:
-        # Told apart by a label before they are summed: of some sources a counter is absent until it counts.
-        terms = [
-            f"label_replace({'' if sign > 0 else '-1 * '}{ask.summed(profile, profile.counters[signal], seconds)}, "
-            f'"part", "{signal}", "", "")'
-            for signal, sign in signs.items()
-        ]
-        return f"sum by (namespace, deployment) ({' or '.join(terms)})"
-
     unit = "" if profile.work.seconds == 1 else f" * {profile.work.seconds:g}"
     asked = {
-        "arrivals": signed(profile.arrivals),
-        "failures": signed(profile.failures),
+        "arrivals": ask.signed(profile, profile.arrivals, seconds),
+        "failures": ask.signed(profile, profile.failures, seconds),
         f"{profile.durations}_seconds": ask.summed(profile, profile.work.sum, seconds) + unit,
         "responses": ask.summed(profile, profile.work.count, seconds),
     }
@@ -129,6 +129,15 @@ class _Asker:
     def summed(self, profile: Profile, metric: Metric, seconds: int, by: str = "deployment") -> str:
         rates = f"max without ({DUPLICATES}) (rate({self.selector(metric)}[{seconds}s]))"
         return f"sum by (namespace, {by}) ({_owned(profile, rates)})"
+
+    def signed(self, profile: Profile, signs: Mapping[str, int], seconds: int) -> str:
+        # Told apart by a label before they are summed: of some sources a counter is absent until it counts.
+        terms = [
+            f"label_replace({'' if sign > 0 else '-1 * '}{self.summed(profile, profile.counters[signal], seconds)}, "
+            f'"part", "{signal}", "", "")'
+            for signal, sign in signs.items()
+        ]
+        return f"sum by (namespace, deployment) ({' or '.join(terms)})"
 
     def gauge(self, profile: Profile, signal: str, metrics: Sequence[Metric], seconds: int) -> str:
         parts = [

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
+from autoscaler.replay.report.page import Fact, Report
+from autoscaler.replay.report.plot import Axis, Plot, Series, Threshold
 from loadtests.demo.evidence import ABORTS, ADVANCES, Counts, Tally, in_words, lines
 from loadtests.demo.figures import DECISIONS, By, Run
 from loadtests.demo.history import Samples, series
@@ -12,8 +14,6 @@ from loadtests.demo.observation import Snapshot
 from loadtests.demo.stage import Told
 from loadtests.figures import intervals
 from loadtests.load_report import late_plot, latency_plot, rate_plot
-from loadtests.plot import Axis, Plot, Series, Threshold
-from loadtests.report import Fact, Report
 
 _INTERVAL_SECONDS = 3.0
 

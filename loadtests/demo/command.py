@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from autoscaler.replay.report.page import render
 from loadtests.demo import dashboard, setup
 from loadtests.demo.chronicle import chronicle
 from loadtests.demo.commands import REPOSITORY, CommandError, Commands, kubectl_program
@@ -27,7 +28,6 @@ from loadtests.demo.story import Story
 from loadtests.demo.watch import Watcher
 from loadtests.generator import LoadGenerator, Request
 from loadtests.record import write_csv
-from loadtests.report import render
 from localcluster.cluster import Cluster as LocalCluster
 from localcluster.interruption import first_only, ignore
 from localcluster.paths import this_python

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import log
 from typing import Any, NamedTuple
 
+from autoscaler.replay.report.plot import Point
 from loadtests.demo.history import Samples
-from loadtests.plot import Point
 from serving_operator.judge import comparison, objective
 from serving_operator.judge.verdict import judge
 from serving_operator.judge.windows import Limits, Window

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from autoscaler.replay.report.plot import Point
 from loadtests.demo.observation import Snapshot
-from loadtests.plot import Point
 
 Samples = Sequence[tuple[float, Snapshot]]
 """Seconds since the start of the load and what held from then on, in order of time."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from autoscaler.replay.report.plot import Event
 from loadtests.demo.commands import Commands
 from loadtests.demo.figures import RUN_SECONDS, By
 from loadtests.demo.observation import Snapshot
 from loadtests.demo.setup import NAMESPACE, SERVICE
 from loadtests.demo.watch import Watcher
 from loadtests.generator import LoadGenerator
-from loadtests.plot import Event
 
 SUMMING_UP_SECONDS = 12.0
 """Of a run's time, for what comes after the story."""

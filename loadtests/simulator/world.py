@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autoscaler.peers.signals import Replicas
+from autoscaler.replay.faithful import witnessed
+from autoscaler.replay.recording.moment import Moment
 from autoscaler.signals.views import Answers
 from autoscaler.state import LoopState
 from autoscaler.targets import ApiObjects, timestamp_of
@@ -28,6 +30,12 @@ DEPTH = 16
 """Scrapes that are kept: more than the slowest window of a rate holds."""
 
 
+class Recording(Protocol):
+    """Keeps what a tick was decided from."""
+
+    def write(self, moment: Moment) -> None: ...
+
+
 @dataclass
 class World:
     """Many services side by side, which share nothing but the clock and the autoscaler."""
@@ -38,6 +46,8 @@ class World:
     scrape_seconds: float = 15.0
     now: float = 0.0
     state: LoopState = field(default_factory=LoopState)
+    recording: Recording | None = None
+    """Gets every tick of the autoscaler."""
 
     def __post_init__(self) -> None:
         self._due: list[list[int]] = [[] for _ in range(int(self.scrape_seconds))]
@@ -89,9 +99,12 @@ class World:
         """Ask, decide and do as the autoscaler's loop does."""
         at = EPOCH + self.now
         objects = self.objects()
-        answers = self.answers(ask(objects, self.state, at))
+        asked = ask(objects, self.state, at)
+        answers = self.answers(asked)
         result = tick(answers, objects, self.state, at)
         self.state = result.state
+        if self.recording is not None:
+            self.recording.write(witnessed(at, objects, asked, answers, result))
         for write in result.writes:
             self._do(write)
         return result

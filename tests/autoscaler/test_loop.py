@@ -13,9 +13,12 @@ from prometheus_client import CollectorRegistry
 
 from autoscaler.loop import Loop
 from autoscaler.metrics import Metrics
+from autoscaler.replay.faithful import differences, replayed
+from autoscaler.replay.recording.decode import Decoder
 from serving_io.cluster import Listing
 from serving_io.errors import Conflict, Unavailable
 from serving_io.kinds import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, INFERENCE_AUTOSCALER, Kind
+from tests.autoscaler.replay.runs import Lines
 from tests.autoscaler.world import EPOCH, FakePrometheus, Revision, World
 
 
@@ -78,7 +81,7 @@ Running = tuple[MemoryCluster, FakePrometheus, CollectorRegistry]
 
 
 @asynccontextmanager
-async def running(world: World) -> AsyncIterator[Running]:
+async def running(world: World, recording: Lines | None = None) -> AsyncIterator[Running]:
     """A loop that ticks while the world's seconds pass with the event loop's."""
     cluster, prometheus, registry = MemoryCluster(world), FakePrometheus(world), CollectorRegistry()
     started = asyncio.get_running_loop().time()
@@ -91,7 +94,14 @@ async def running(world: World) -> AsyncIterator[Running]:
             await asyncio.sleep(1)
             world._second()
 
-    loop = Loop(cluster, prometheus, Metrics(registry), tick_seconds=5, clock=clock)  # type: ignore[arg-type]
+    loop = Loop(
+        cluster,  # type: ignore[arg-type]
+        prometheus,
+        Metrics(registry),
+        tick_seconds=5,
+        recording=recording,
+        clock=clock,
+    )
     tasks = [asyncio.create_task(seconds()), asyncio.create_task(loop.run())]
     try:
         yield cluster, prometheus, registry
@@ -226,3 +236,24 @@ def test_series_of_a_target_end_with_it() -> None:
             assert ended == []
 
     virtual(scenario)
+
+
+def test_a_recorded_loop_replays_to_identical_decisions() -> None:
+    """Also through an outage of Prometheus: every decision again from what was recorded of it."""
+    recording = Lines()
+
+    async def scenario() -> None:
+        world = World(Revision("digits", service_seconds=0.1), rate=lambda at: 1.0 if at < 60 else 15.0)
+        async with running(world, recording):
+            await asyncio.sleep(120)
+            world.outage = "Unreachable"
+            await asyncio.sleep(60)
+            world.outage = None
+            await asyncio.sleep(60)
+
+    virtual(scenario)
+    found = list(replayed(Decoder("loop").moments(recording.lines)))
+    assert len(found) >= 45
+    assert all(moment.decided for moment, _ in found)
+    assert [difference for moment, result in found for difference in differences(moment, result)] == []
+    assert len({said for moment, _ in found for said in moment.decided.values()}) > 3

@@ -20,6 +20,7 @@ from autoscaler.targets import ApiObjects, timestamp_of
 from autoscaler.tick import Result, tick
 from autoscaler.writes import Scale, WriteStatus
 from serving_api.autoscaler import AutoscalerSignals
+from serving_io.prometheus import RangeAnswer
 
 EPOCH = 1_750_000_000.0
 BOUNDS_MILLISECONDS = (25.0, 50.0, 100.0, 250.0, 300.0, 500.0, 1000.0, 2500.0)
@@ -329,6 +330,10 @@ class FakePrometheus:
             raise SignalUnavailable(promql, answer.reason, answer.message)
         assert isinstance(answer, Answer)
         return answer
+
+    async def query_range(self, promql: str, start: float, end: float, step_seconds: float) -> RangeAnswer:
+        """There is no history."""
+        return RangeAnswer(())
 
     @staticmethod
     def question(promql: str) -> str:

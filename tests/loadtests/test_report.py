@@ -5,11 +5,22 @@ from html.parser import HTMLParser
 
 import pytest
 
+from autoscaler.replay.report.page import Fact, Report, render
+from autoscaler.replay.report.plot import (
+    Axis,
+    Event,
+    Plot,
+    Series,
+    Threshold,
+    clock,
+    draw,
+    event_lanes,
+    tick_step,
+    ticks,
+)
 from loadtests.figures import summary
 from loadtests.load_report import load_report
-from loadtests.plot import Axis, Event, Plot, Series, Threshold, draw, event_lanes, tick_step, ticks
 from loadtests.record import Record
-from loadtests.report import Fact, Report, render
 
 AXIS = Axis(
     0, 100, (Event(10, "load <up>"), Event(12, "another"), Event(99, "near the right edge of it all"))
@@ -120,3 +131,12 @@ def test_a_load_of_any_size_has_a_report(count: int) -> None:
     seconds = count / 10
     figures = summary(records, count, seconds, 0.3)
     assert f"{count:,}" in read(render(load_report(records, figures, "http://x/?a=1&b=2", seconds))).text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(45, "45 s"), (125, "2:05"), (7140, "119:00"), (7200, "2 h 00"), (90_000, "25 h 00")],
+)
+def test_times_are_written_as_people_read_them(seconds: float, text: str) -> None:
+    """Minutes of a demo, hours of a replay."""
+    assert clock(seconds) == text

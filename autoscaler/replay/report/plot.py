@@ -13,6 +13,7 @@ LEFT, RIGHT = 64, 16
 TOP, BOTTOM = 12, 22
 CHARACTER_WIDTH = 6.3
 LANE_HEIGHT = 17
+HOURS_FROM_MINUTES = 120
 COLOURS = 8
 """Number of series colours that the page defines, `--s0` to `--s7`."""
 
@@ -154,8 +155,10 @@ def draw(plot: Plot, axis: Axis) -> str:
 
 
 def clock(seconds: float) -> str:
-    """Return a time of the axis as people read it: 45 s, 2:05."""
+    """Return a time of the axis as people read it: 45 s, 2:05, 3 h 20."""
     minutes, rest = divmod(round(seconds), 60)
+    if minutes >= HOURS_FROM_MINUTES:
+        return f"{minutes // 60} h {minutes % 60:02d}"
     return f"{minutes}:{rest:02d}" if minutes else f"{rest} s"
 
 
@@ -211,6 +214,5 @@ def _label_span(axis: Axis, event: Event) -> tuple[float, float]:
 
 def _time_step(axis: Axis) -> float:
     span = axis.end_seconds - axis.begin_seconds
-    return next(
-        (step for step in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600) if span / step <= 14), tick_step(span, 10)
-    )
+    steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400)
+    return next((step for step in steps if span / step <= 14), tick_step(span, 10))

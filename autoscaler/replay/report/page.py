@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from loadtests.plot import Axis, Plot, Series, draw, draw_events
+from autoscaler.replay.report.plot import Axis, Plot, Series, clock, draw, draw_events
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,12 @@ def _key(series: Series) -> str:
 def _story(story: Sequence[tuple[float, str]]) -> str:
     if not story:
         return ""
-    rows = "".join(
-        f"<tr><td>{int(seconds) // 60}:{int(seconds) % 60:02d}</td><td>{escape(text)}</td></tr>"
-        for seconds, text in story
-    )
+    rows = "".join(f"<tr><td>{_time(seconds)}</td><td>{escape(text)}</td></tr>" for seconds, text in story)
     return f"<section><h2>What happened</h2><table>{rows}</table></section>"
+
+
+def _time(seconds: float) -> str:
+    return clock(seconds) if seconds >= 60 else f"0:{int(seconds):02d}"
 
 
 _STYLE = """

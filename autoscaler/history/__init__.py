@@ -1,0 +1,1 @@
+"""What the last days teach, learned again after a restart from the history that Prometheus keeps."""

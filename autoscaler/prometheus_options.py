@@ -1,0 +1,98 @@
+"""The options by which a command is told how to reach Prometheus."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from serving_api.configuration import PrometheusConfiguration
+from serving_io.prometheus import PrometheusAccess
+
+DEFAULT_URL = "http://prometheus.monitoring.svc:9090"
+NOTHING_CONFIGURED = PrometheusConfiguration()
+
+
+def add_prometheus_options(parser: argparse.ArgumentParser) -> None:
+    """Add them; `prometheus_access` reads them."""
+    parser.add_argument(
+        "--prometheus-url",
+        default=os.environ.get("PROMETHEUS_URL"),
+        metavar="URL",
+        help=f"where Prometheus is, http://HOST:PORT (default: $PROMETHEUS_URL, else {DEFAULT_URL})",
+    )
+    parser.add_argument(
+        "--prometheus-bearer-token-file",
+        type=Path,
+        metavar="FILE",
+        help="token for Prometheus, read at each query",
+    )
+    parser.add_argument(
+        "--prometheus-ca-file",
+        type=Path,
+        metavar="FILE",
+        help="certificate authority of an https Prometheus",
+    )
+    parser.add_argument(
+        "--prometheus-header",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="HTTP header for Prometheus, for example X-Scope-OrgID=team; may be repeated",
+    )
+    parser.add_argument(
+        "--prometheus-matcher",
+        metavar="MATCHER",
+        help="label matcher added to every query, for example 'cluster=\"a\"'",
+    )
+
+
+def prometheus_access(
+    parsed: argparse.Namespace,
+    timeout_seconds: float,
+    configured: PrometheusConfiguration = NOTHING_CONFIGURED,
+) -> tuple[PrometheusAccess, str]:
+    """Return how to ask, and the matcher that is added to every query: what was given, else what is configured.
+
+    Raises `ValueError` with the option and the remedy.
+    """
+    url = parsed.prometheus_url or configured.url or DEFAULT_URL
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(
+            f"--prometheus-url {url!r}: must be http://HOST:PORT or https://HOST:PORT; "
+            "give the option or set PROMETHEUS_URL"
+        )
+    headers = {}
+    for header in parsed.prometheus_header:
+        name, equals, value = header.partition("=")
+        if not equals or not name:
+            raise ValueError(f"--prometheus-header {header!r}: must be NAME=VALUE")
+        headers[name] = value
+    token_file, ca_file = (
+        _existing(f"--prometheus-{name}-file", given, stated)
+        for name, given, stated in (
+            ("bearer-token", parsed.prometheus_bearer_token_file, configured.bearer_token_file),
+            ("ca", parsed.prometheus_ca_file, configured.ca_file),
+        )
+    )
+    given = parsed.prometheus_matcher
+    matcher = (configured.matcher or "") if given is None else given
+    if any(character in matcher for character in "{}[]()"):
+        raise ValueError(
+            f'--prometheus-matcher {matcher!r}: must be a label matcher without brackets, such as cluster="a"'
+        )
+    access = PrometheusAccess(
+        url,
+        bearer_token_file=token_file,
+        ca_file=ca_file,
+        headers=headers or configured.headers,
+        timeout_seconds=timeout_seconds,
+    )
+    return access, matcher
+
+
+def _existing(option: str, given: Path | None, configured: str | None) -> Path | None:
+    path = given or (Path(configured) if configured else None)
+    if path is not None and not path.is_file():
+        raise ValueError(f"{option} {path}: there is no such file")
+    return path

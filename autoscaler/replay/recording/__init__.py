@@ -1,0 +1,1 @@
+"""Recordings: what the API server and Prometheus told at each tick."""

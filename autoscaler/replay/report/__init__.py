@@ -1,0 +1,1 @@
+"""What a replay found, as numbers, text and a page."""
