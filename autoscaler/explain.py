@@ -28,10 +28,11 @@ STANDING_OUT: Final = 1.01
 
 def explain(status: Manifest, spec: Manifest = NOTHING) -> list[str]:
     """The lines; `spec`, where it is at hand, adds objective and bounds. Both as the API has them."""
-    return [f"{link}: {text}" for link, text in _links(status, spec)]
+    return [f"{link}: {text}" for link, text in links(status, spec)]
 
 
-def _links(status: Manifest, spec: Manifest) -> Iterator[tuple[str, str]]:
+def links(status: Manifest, spec: Manifest = NOTHING) -> Iterator[tuple[str, str]]:
+    """Yield the same, each as the name of the link and its words."""
     conditions = {condition["type"]: condition for condition in status.get("conditions") or ()}
     yield "signals", _condition(conditions.get("SignalsAvailable"), "not looked at yet")
     if decision := status.get("lastDecision"):

@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "convert": "Turn KServe's InferenceServices into ours, with an account of every field.",
     "status": "Show services, or one service with its conditions.",
     "explain": "Say why a service has so many replicas.",
+    "replay": "Say what the autoscaler would have done on recorded data, beside HPA and KEDA.",
     "promote": "Give the canary all of the traffic.",
     "abort": "Take the traffic back from the canary.",
     "retry": "Try a rejected attempt again.",

@@ -25,7 +25,7 @@ from autoscaler.replay.survey import Survey, compare, survey
 from serving_io.errors import SignalUnavailable
 from serving_io.prometheus import Prometheus
 
-PROGRAM: Final = "python -m autoscaler.replay"
+PROGRAM: Final = "servingctl replay"
 HOLD_SECONDS: Final = 300.0
 HPA_PERCENT: Final = 80.0
 QUERY_TIMEOUT_SECONDS: Final = 60.0
@@ -94,10 +94,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """`python -m autoscaler.replay`."""
+    """`servingctl replay`."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         description="What the autoscaler would have done on recorded data, beside what happened, HPA and KEDA.",
+        epilog="""Examples:
+  servingctl replay export --prometheus-url URL --autoscaler FILE --from TIME --to TIME --out day.jsonl.gz
+  servingctl replay run day.jsonl.gz --hpa-utilization-percent 70""",
     )
     configure(parser)
     logging.basicConfig(level=logging.WARNING)

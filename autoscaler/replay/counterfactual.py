@@ -116,7 +116,7 @@ def _late(sample: SampleLike, model: Instead, windows: Windows) -> float:
     responses = model.completed(view.arrivals_base, windows.base)
     if signal == "responses":
         return responses
-    if signal != "within" or bound is None:
+    if signal != "within" or bound is None or profile.buckets is None:
         return 0.0
     threshold = model.target.spec.objective.threshold_milliseconds / 1000
     if exact_bound([float(bound) * profile.buckets.seconds], threshold) is None:

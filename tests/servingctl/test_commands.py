@@ -178,7 +178,7 @@ def test_status(ctl: Ctl) -> None:
 
 
 def test_explain(ctl: Ctl) -> None:
-    """The chain goes from the objective over demand and reserve to the decision, and names what is amiss."""
+    """The chain goes from the signals over demand and bounds to the decision, and names what is amiss."""
     ctl.status(1, stable={"id": f"{revision(1)}-1", "revision": revision(1)})
     found = {
         "apiVersion": "serving-operator.dev/v1alpha1",
@@ -218,9 +218,10 @@ def test_explain(ctl: Ctl) -> None:
     assert ran.code == 0
     for words in (
         "(stable)",
-        "412 requests a minute",
-        "3 replicas, 2 exist; Demand",
-        "SignalsAvailable is False (NoSeries)",
+        "6.87 requests/s arrived",
+        "stays at 3 (Demand): 3 replicas carry it.",
+        "2 exist",
+        "no series (NoSeries)",
     ):
         assert words in ran.out
 

@@ -1,7 +1,0 @@
-"""`python -m autoscaler.replay`."""
-
-import sys
-
-from autoscaler.replay.command import main
-
-sys.exit(main())
