@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from datetime import UTC, datetime
 
@@ -233,15 +234,21 @@ def with_preconditions(manifest: Manifest, uid: str | None, resource_version: st
 
 
 def applied(entries: list[Manifest]) -> list[Manifest]:
-    """Return managedFields with what is ours by creation made ours by apply.
+    """Return managedFields with all that is ours by creation made ours by one apply.
 
-    Where both exist the one by apply stands: it states all that is wanted.
+    There may be several entries of it: a write of /scale splits off the replicas. Where one by apply exists, too, it
+    stands: it states all that is wanted.
     """
     ours = [entry for entry in entries if is_by_creation(entry)]
     others = [entry for entry in entries if not is_by_creation(entry)]
-    if any(map(is_by_apply, others)):
+    if not ours or any(map(is_by_apply, others)):
         return others
-    return [*others, *(entry | {"operation": "Apply"} for entry in ours[:1])]
+    fields = functools.reduce(_united, (entry["fieldsV1"] for entry in ours))
+    return [*others, ours[0] | {"operation": "Apply", "fieldsV1": fields}]
+
+
+def _united(one: Manifest, other: Manifest) -> Manifest:
+    return {key: _united(one.get(key, {}), other.get(key, {})) for key in one | other}
 
 
 def _now() -> str:

@@ -171,6 +171,26 @@ async def test_replicas_are_handed_over(api: Api) -> None:
     assert "f:replicas" not in owned(reply.body, "alpha")["f:spec"]  # type: ignore[index]
 
 
+async def test_scale_splits_what_a_creation_owns(api: Api) -> None:
+    """An apply on /scale by another leaves a creator two entries, of replicas and of the rest; the next write loses the first."""
+
+    async def scaled_by(manager: str) -> list[set[str]]:
+        await api.apply("deployments", scale("d", 1), manager, subresource="scale")
+        live = await api.ask("GET", api.path("deployments", "d"))
+        return [
+            set(entry["fieldsV1"]["f:spec"])
+            for entry in live.body["metadata"]["managedFields"]
+            if (entry["manager"], entry["operation"]) == ("alpha", "Update")
+        ]
+
+    await api.ask("POST", api.path("deployments"), deployment(replicas=1), fieldManager="alpha")
+    replicas, rest = sorted(await scaled_by("beta"), key=len)
+
+    assert replicas == {"f:replicas"}
+    assert "f:replicas" not in rest
+    assert await scaled_by("gamma") == [rest]
+
+
 async def test_changed_apply_on_scale_takes_replicas(api: Api) -> None:
     """A forced apply on /scale of another number takes the field from its owner."""
     await api.apply("deployments", deployment(replicas=1))

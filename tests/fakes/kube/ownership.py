@@ -22,6 +22,8 @@ class Manager(NamedTuple):
     name: str
     operation: str
     subresource: str = ""
+    split: bool = False
+    """An entry of its own, of replicas alone: left to their former writer when somebody writes /scale, until the next write."""
 
 
 Managers = dict[Manager, Fields]
@@ -110,6 +112,17 @@ def updated(live: Json, new: Json, shape: Shape, managers: Managers, manager: Ma
     return _left(after, leaves(new, shape), keep=None)
 
 
+def split_by_scale(managers: Managers, replicas: Path) -> Managers:
+    """The managers once somebody writes /scale: who owns replicas by an update owns them by a second entry."""
+    after: Managers = {}
+    for manager, fields in managers.items():
+        if manager.operation == "Update" and not manager.subresource and replicas in fields:
+            after[manager._replace(split=True)] = frozenset({replicas})
+            fields -= {replicas}
+        after[manager] = fields
+    return {manager: fields for manager, fields in after.items() if fields}
+
+
 def managed_fields(managers: Managers, api_version: str, time: str) -> list[dict[str, Json]]:
     """`metadata.managedFields` as the server shows it."""
     entries = []
@@ -142,7 +155,8 @@ def stated_managers(entries: list[dict[str, Json]]) -> Managers:
     for entry in entries:
         if entry.get("manager"):
             key = Manager(entry["manager"], entry["operation"], entry.get("subresource", ""))
-            managers[key] = frozenset(_paths(entry.get("fieldsV1") or {}))
+            key = key._replace(split=key in managers)
+            managers[key] = managers.get(key, frozenset()) | frozenset(_paths(entry.get("fieldsV1") or {}))
     return managers
 
 

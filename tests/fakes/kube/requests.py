@@ -243,7 +243,7 @@ class Requests:
         if not target.subresource and target.resource.has_status:
             stated = {key: value for key, value in stated.items() if key != "status"}
         new, managers, conflicts = ownership.apply(
-            record.manifest, stated, target.resource.shape, record.managers, who, force
+            record.manifest, stated, target.resource.shape, _managers(target, record), who, force
         )
         if conflicts:
             count = f"{len(conflicts)} conflict" + ("s" if len(conflicts) > 1 else "")
@@ -270,7 +270,7 @@ class Requests:
         completed = self._complete(target, new)
         # Whoever writes a whole object may also say who owns what; saying nothing leaves it as it is.
         stated = (body.get("metadata") or {}).get("managedFields")
-        before = ownership.stated_managers(stated) if stated else record.managers
+        before = ownership.stated_managers(stated) if stated else _managers(target, record)
         managers = ownership.updated(record.manifest, completed, target.resource.shape, before, manager)
         return self.shown(target.resource, self._stored(target, record, completed, managers))
 
@@ -278,7 +278,8 @@ class Requests:
         assert target.resource.scale is not None
         change = placed(target.resource.scale[0], at(scale, ".spec.replicas"))
         new = ownership.merged(record.manifest, change, target.resource.shape)
-        managers = ownership.updated(record.manifest, new, target.resource.shape, record.managers, manager)
+        before = _managers(target, record)
+        managers = ownership.updated(record.manifest, new, target.resource.shape, before, manager)
         return _scale(target.resource, self._stored(target, record, new, managers))
 
     def _stored(self, target: Target, record: Record, new: Body, managers: Managers) -> Record:
@@ -380,6 +381,15 @@ class Requests:
             what = f"namespace {target.namespace} is being terminated"
             cause = ("NamespaceTerminating", what, "metadata.namespace")
             raise Refused(403, "Forbidden", f"unable to create new content: {what}", [cause])
+
+
+def _managers(target: Target, record: Record) -> Managers:
+    """Who owns what when a write arrives. Of two entries that differ in fields alone the server reads the last."""
+    managers = {manager: fields for manager, fields in record.managers.items() if not manager.split}
+    if target.subresource != "scale" or target.resource.scale is None:
+        return managers
+    path = tuple(f"f:{key}" for key in target.resource.scale[0].strip(".").split("."))
+    return ownership.split_by_scale(managers, path)
 
 
 def _bumps_generation(resource: Resource, old: Body, new: Body) -> bool:

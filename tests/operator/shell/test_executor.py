@@ -10,7 +10,7 @@ import pytest
 from serving_api.names import ServiceKey
 from serving_io.kinds import DEPLOYMENT, INFERENCE_SERVICE
 from serving_operator.cache import Cache
-from serving_operator.executor import Executor, Outdated
+from serving_operator.executor import Executor, Outdated, applied
 from serving_operator.world import Manifest, Plan, Write
 from tests.fakes.kube import FakeKube
 from tests.fakes.kube.requests import Target
@@ -92,3 +92,21 @@ async def test_a_service_that_changes_meanwhile_is_decided_again(
     assert [entry.code for entry in written].count(409) == 1
     (deployment,) = fake.objects(DEPLOYMENT)
     assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == "example.com/llm:2"
+
+
+def test_all_that_a_creation_owns_is_owned_by_one_apply() -> None:
+    """A write of /scale splits what we created into two entries; both become ours by apply, the scaler's stays his."""
+    rest = {"f:metadata": {"f:labels": {"f:old": {}}}, "f:spec": {"f:template": {}}}
+    replicas = {"f:spec": {"f:replicas": {}}}
+    ours = {"manager": "serving-operator", "operation": "Update"}
+    scaler = {
+        "manager": "serving-autoscaler",
+        "operation": "Apply",
+        "subresource": "scale",
+        "fieldsV1": replicas,
+    }
+
+    after = applied([scaler, ours | {"fieldsV1": replicas}, ours | {"fieldsV1": rest}])
+
+    united = rest | {"f:spec": {"f:template": {}, "f:replicas": {}}}
+    assert after == [scaler, ours | {"operation": "Apply", "fieldsV1": united}]
