@@ -61,7 +61,7 @@ judge-study: $(VENV)/installed ## how often judges of canaries are wrong, by sim
 	@$(BIN)/python -m loadtests.judge_study $(if $(RUNS),--runs $(RUNS))
 
 campaign: $(VENV)/installed ## the fault-injection campaign, or what is left of it (hours; out/campaign/report.md)
-	@$(BIN)/python -m tests.campaign
+	@$(BIN)/python -m tests.campaign --real-api
 
 crds: $(VENV)/installed ## generate crds/ from the types
 	@$(BIN)/python -m serving_api.crd

@@ -69,7 +69,7 @@ STEPS: dict[str, list[list[str]]] = {
     ],
     "types": [python("mypy")],
     "unit": [pytest("unit", "-m", "not system and not real_api", "-n", "2", "tests")],
-    "contract": [pytest("contract", "-m", "real_api", "tests/contract")],
+    "contract": [pytest("contract", "-m", "real_api", "tests/contract", "tests/campaign/test_real_api.py")],
     "system": [
         # One test at a time to each worker: the long ones begin first, and none waits behind another.
         pytest(

@@ -17,7 +17,7 @@ import yaml
 from serving_io import kinds
 from serving_io.kinds import Kind
 from tests.campaign.user import NAME, NAMESPACE, User, external, judged, manifest
-from tests.fakes.kube.requests import Refused
+from tests.fakes.kube.requests import Refused, Target
 from tests.fakes.kube.shapes import Json
 
 IMAGES = ("a", "b", "c", "bad", "unpullable", "crashing", "slow")
@@ -177,14 +177,13 @@ def _names(user: User, kind: Kind) -> list[str]:
 
 
 def _recreate(user: User, kind: Kind, name: str) -> None:
-    """Delete and restore from a backup: the same object under another uid, its owner kept."""
-    record = user.api.records(kind)[NAMESPACE, name]
+    """Delete and restore from a backup: the same object under another uid, its owner kept, without its status."""
+    manifest = user.api.records(kind)[NAMESPACE, name].manifest
     user.delete(kind, name)
-    user.world.restored += 1
-    metadata = {**record.manifest["metadata"], "uid": f"restored-{user.world.restored}"}
+    metadata = {k: v for k, v in manifest["metadata"].items() if k not in ("uid", "resourceVersion")}
     with user.api.acting("user"):
-        user.api.store.put(
-            user.api.resource(kind), {**record.manifest, "metadata": metadata}, record.managers
+        user.api.requests.create(
+            Target(user.api.resource(kind), NAMESPACE), {**manifest, "metadata": metadata}, "restore"
         )
 
 

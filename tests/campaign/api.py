@@ -1,4 +1,4 @@
-"""The fake API store without HTTP, and the connection of one operator process to it, with the faults in between.
+"""The API as one run sees it, and the connection of one operator process to it, with the faults in between.
 
 `Wire` stands in for `serving_io.transport.Transport`: paths, queries, bodies and errors are those of the real client.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import bisect
 import contextlib
-import functools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -19,28 +18,19 @@ from serving_io import kinds
 from serving_io.errors import Unavailable, error_from_status
 from serving_io.kinds import Kind
 from serving_io.transport import APPLY, JSON, REQUEST_TIMEOUT_SECONDS, canonical, unguarded, unobserved
+from tests.campaign.backing import Backings, in_memory
 from tests.campaign.plan import KILLS, Fault
-from tests.fakes.kube import FakeKube, discovery
 from tests.fakes.kube import requests as semantics
-from tests.fakes.kube.patches import label_selector
-from tests.fakes.kube.requests import Refused, Requests, Target
+from tests.fakes.kube.requests import Refused, Target
 from tests.fakes.kube.resources import Resource
 from tests.fakes.kube.shapes import Json
-from tests.fakes.kube.store import Change, Record, Store
+from tests.fakes.kube.store import Change, Record
 
 LATENCY_SECONDS = 0.005
 LATE_SECONDS = 40.0
 """How long a write of a dead process stays in the network: until its successor has led for a while."""
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _REASONS = {"409": "Conflict", "422": "Invalid", "429": "TooManyRequests", "500": "InternalError", "503": ""}
-
-
-@functools.cache
-def _seeded() -> Store:
-    fake = FakeKube()
-    fake._seed()
-    fake._loop.close()
-    return fake.store
 
 
 @dataclass(frozen=True)
@@ -76,16 +66,14 @@ class Process:
 class Api:
     """The store, who writes in it, and what is wrong with the way to it."""
 
-    def __init__(self, faults: tuple[Fault, ...], routes_served: bool = True) -> None:
+    def __init__(
+        self, faults: tuple[Fault, ...], routes_served: bool = True, backings: Backings = in_memory
+    ) -> None:
         self.routes_served = routes_served
         """Whether the operator finds the Gateway API installed."""
-        seeded = _seeded()
-        self.store = Store()
-        self.store.version = seeded.version
-        self.store.objects = {resource: dict(records) for resource, records in seeded.objects.items()}
-        self.store.garbage_collection = False  # the world collects, after a while
-        self.requests = Requests(self.store)
         self.actor = "world"
+        backing = backings(lambda: self.actor)
+        self.store, self.requests, self.close = backing.store, backing.requests, backing.close
         self.sender = 0
         self.calls: list[Call] = []
         self.refused_writes = 0
@@ -107,8 +95,9 @@ class Api:
 
     def discovered(self, path: str) -> Json:
         """What discovery answers. Raises `Refused` where nothing is served."""
-        if (found := discovery.answer(path, self._served())) is None:
+        if not self.routes_served and path.startswith(kinds.HTTP_ROUTE.root):
             raise Refused(404, "NotFound", "the server could not find the requested resource")
+        found: Json = self.requests.discovered(path)
         return found
 
     def _served(self) -> list[Resource]:
@@ -251,21 +240,10 @@ class Api:
             return None
         return Target(resource, namespace, *(*rest[1:], "", "")[:2])
 
-    def listed(self, target: Target, selector: str) -> Json:
-        """LIST, in one page."""
-        selected = label_selector(selector)
-        items = [
-            self.requests.shown(target.resource, record)
-            for (namespace, _), record in sorted(self.store.objects[target.resource].items())
-            if target.namespace in ("", namespace)
-            and selected(record.manifest["metadata"].get("labels") or {})
-        ]
-        return {"metadata": {"resourceVersion": str(self.store.version)}, "items": items}
-
     def version_at(self, at: float) -> int:
         """The version that the store had at a moment."""
         index = bisect.bisect_right(self._times, at)
-        return self._versions[index - 1] if index else self.store.version - len(self.store.history)
+        return self._versions[index - 1] if index else 0
 
     def _note(self, change: Change) -> None:
         self._times.append(asyncio.get_running_loop().time())
@@ -338,7 +316,7 @@ class Wire:
 
         def carry_out() -> Json:
             if verb == "list":
-                return api.listed(target, query.get("labelSelector", ""))
+                return requests.listed(target, query)
             if verb == "get":
                 return requests.get(target)
             if verb == "create":

@@ -46,7 +46,6 @@ class Surroundings:
         self.traffic = Traffic(seed, self._image_behind)
         self.start_seconds = (1.0, 3.0)
         """How long a pod takes to become ready, from and to."""
-        self.restored = 0
         self._chance = random.Random(f"world {seed}")
         self._seen = -1
         self._due: list[float] = []
@@ -109,9 +108,8 @@ class Surroundings:
     def scale_by_hand(self, name: str, namespace: str, replicas: int) -> None:
         """What `kubectl scale` does."""
         target = Target(self.api.resource(kinds.DEPLOYMENT), namespace, name, "scale")
-        scale = {"metadata": {"name": name}, "spec": {"replicas": replicas}}
         with self.api.acting("user"):
-            self.api.requests.replace(target, scale, "kubectl")
+            self.api.requests.replace(target, _scale(target, replicas), "kubectl")
 
     # Controllers and kubelets
 
@@ -196,7 +194,8 @@ class Surroundings:
         image = pod["spec"]["containers"][0]["image"]
         broken = pod["metadata"]["labels"].get(REVISION_LABEL) in self.broken
         ready = image not in NEVER_READY and not broken and at >= self._ready_at.get(key, 0.0)
-        since = _ready_condition(pod)["lastTransitionTime"] if is_ready(pod) == ready else _second()
+        known = _ready_condition(pod).get("lastTransitionTime")
+        since = known if known and is_ready(pod) == ready else _second()
         status = pod_status(pod["spec"], ready, since, "crashing" if broken else image)
         if pod["status"] != status:
             self.api.put("kubelet", kinds.POD, {**pod, "status": status})
@@ -278,13 +277,20 @@ class Surroundings:
         metadata = route["metadata"]
         services = self.api.records(kinds.SERVICE)
         resolved = all((metadata["namespace"], name) in services for name in backends(route))
+        parents = (route.get("status") or {}).get("parents") or ()
+        since = {
+            (c["type"], c["status"]): c["lastTransitionTime"]
+            for parent in parents
+            for c in parent["conditions"]
+        }
         conditions = [
             {
                 "type": kind,
-                "status": "True" if holds else "False",
+                "status": (status := "True" if holds else "False"),
                 "reason": kind if holds else "BackendNotFound",
                 "message": "",
                 "observedGeneration": metadata["generation"],
+                "lastTransitionTime": since.get((kind, status)) or _second(),
             }
             for kind, holds in (("Accepted", True), ("ResolvedRefs", resolved))
         ]
@@ -335,10 +341,9 @@ class Surroundings:
             return
         metadata = record.manifest["metadata"]
         target = Target(self.api.resource(kinds.DEPLOYMENT), metadata["namespace"], metadata["name"], "scale")
-        scale = {"metadata": {"name": metadata["name"]}, "spec": {"replicas": wanted}}
         try:
             with self.api.acting("autoscaler"):
-                self.api.requests.apply(target, scale, AUTOSCALER, True)
+                self.api.requests.apply(target, _scale(target, wanted), AUTOSCALER, True)
         except Refused:
             self.wake()
 
@@ -367,6 +372,16 @@ def backends(route: Json) -> dict[str, int]:
     }
 
 
+def _scale(target: Target, replicas: int) -> Json:
+    metadata = {"name": target.name, "namespace": target.namespace}
+    return {
+        "apiVersion": "autoscaling/v1",
+        "kind": "Scale",
+        "metadata": metadata,
+        "spec": {"replicas": replicas},
+    }
+
+
 def _second() -> str:
     """This moment to the second, as the API server and kubelets tell it."""
     return clock.text(clock.now().replace(microsecond=0))
@@ -378,7 +393,8 @@ def is_ready(pod: Json) -> bool:
 
 
 def _ready_condition(pod: Json) -> Json:
-    return next(entry for entry in pod["status"]["conditions"] if entry["type"] == "Ready")
+    conditions = pod["status"].get("conditions") or ()
+    return next((entry for entry in conditions if entry["type"] == "Ready"), {"status": "Unknown"})
 
 
 def pod_status(spec: Json, ready: bool, since: str, image: str = "") -> Json:

@@ -9,6 +9,7 @@ from unittest import mock
 
 from tests.campaign import rig
 from tests.campaign.api import Api, Observer
+from tests.campaign.backing import Backings, in_memory
 from tests.campaign.cluster import backends
 from tests.campaign.plan import Plan
 from tests.campaign.rig import Outcome
@@ -18,9 +19,10 @@ from tests.fakes.kube.store import Change
 _SILENT = ("Lease", "Event", "EndpointSlice", "Pod")
 
 
-def replay(plan: Plan) -> Iterator[str]:
+def replay(plan: Plan, backings: Backings = in_memory) -> Iterator[str]:
     """Run the plan and yield its story."""
-    rig.known_reference(plan.scenario if plan.scenario in rig.SCENARIOS else "create")
+    free = plan.scenario not in rig.SCENARIOS
+    rig.known_reference("create" if free else plan.scenario, 0 if free else plan.seed, backings)
     told: list[str] = []
 
     class Told(Api):
@@ -44,7 +46,7 @@ def replay(plan: Plan) -> Iterator[str]:
             )
 
     with mock.patch.object(rig, "Api", Told):
-        outcome: Outcome = rig.run(plan)
+        outcome: Outcome = rig.run(plan, backings)
     yield from told
     yield from outcome.problems or ("all is well",)
 

@@ -66,7 +66,7 @@ def summary(lines: list[Line], total: int, requests: int) -> Line:
         "requests_reference": requests,
         "not_converged": sum(not line.get("converged", True) for line in ran),
         "runs": sum(runs.values()),
-        "runs_real_api": 0,
+        "runs_real_api": sum(line["runs"] for line in ran if line["on"] == "real"),
         "mutants": len(of["mutants"]),
         "mutants_killed": sum(line["killed"] is not None for line in of["mutants"]),
         "mutation_tool_killed_ratio": None,
@@ -79,21 +79,26 @@ def report(lines: list[Line], numbers: Line) -> str:
     rows = [
         "# Fault-injection campaign",
         "",
-        "| class | runs | on | not converged | broken invariants |",
+        "| class | runs on a real API server | runs on the fake | not converged | broken invariants |",
         "|---|---|---|---|---|",
     ]
     for name, title in TITLES.items():
         mine = [line for line in lines if line["class"] == name]
-        runs = sum(line["runs"] for line in mine)
+        real, fake = (sum(line["runs"] for line in mine if line["on"] == on) for on in ("real", "fake"))
         lost = sum(not line.get("converged", True) for line in mine)
         broken = sum(line.get("broken", 0) for line in mine)
-        rows.append(f"| {title} | {runs} | fake API | {lost} | {broken} |")
+        rows.append(f"| {title} | {real} | {fake} | {lost} | {broken} |")
     rows += ["", f"{numbers['scenarios']} scenarios.", ""]
     rows += [f"* `{key}`: {numbers[key]} ({text})" for key, text in KEYS.items()]
     failed = [line for line in lines if line.get("problems")]
     if failed:
-        rows += ["", "## What failed", "", "Again: `.venv/bin/python -m tests.campaign --replay PLAN`.", ""]
-        rows += [f"* `{line['plan']}`: {'; '.join(line['problems'])}" for line in failed[:200]]
+        again = "Again: `.venv/bin/python -m tests.campaign --replay PLAN`, with `--real-api` where it failed there alone."
+        rows += ["", "## What failed", "", again, ""]
+        rows += [
+            f"* `{line['plan']}`{'' if line['fails_on_fake'] else ' (on the real API server alone)'}: "
+            + "; ".join(line["problems"])
+            for line in failed[:200]
+        ]
     survived = [line["item"] for line in lines if line["class"] == "mutants" and line["killed"] is None]
     rows += ["", f"## Mutants: {numbers['mutants_killed']} of {numbers['mutants']} killed", ""]
     rows += [

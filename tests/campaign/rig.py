@@ -24,6 +24,7 @@ from serving_operator.reconciler import Reconciler
 from tests.campaign import clock
 from tests.campaign.acts import act, hidden
 from tests.campaign.api import LATE_SECONDS, Api, Call, Observer, Process, Wire
+from tests.campaign.backing import Backings, in_memory
 from tests.campaign.cluster import DELAY_SECONDS, MIN_READY_SECONDS, Surroundings
 from tests.campaign.end_state import State, state_of
 from tests.campaign.invariants import BROKEN_SECONDS, Watcher
@@ -92,9 +93,9 @@ class Outcome:
 class Rig:
     """Everything of one run but its script."""
 
-    def __init__(self, plan: Plan, scenario: Scenario, usual: list[float] | None) -> None:
+    def __init__(self, plan: Plan, scenario: Scenario, usual: list[float] | None, backings: Backings) -> None:
         self.plan = plan
-        self.api = Api(plan.faults, scenario.routes_served)
+        self.api = Api(plan.faults, scenario.routes_served, backings)
         self.world = Surroundings(self.api, plan.seed)
         watches = [fault for fault in plan.faults if fault.verb == "watch"]
         window = WINDOW_SECONDS + max((fault.seconds for fault in watches), default=0.0)
@@ -138,6 +139,7 @@ class Rig:
             if self._process is not None:
                 await _kill(self._process)
             logging.getLogger("serving_operator").removeHandler(handler)
+            self.api.close()
 
     def _note(self, change: Change) -> None:
         if change.resource.kind.name not in ("Lease", "Event"):
@@ -210,11 +212,11 @@ class Rig:
             self._process.died.set()
 
 
-def reference(name: str, seed: int = 0) -> Reference:
+def reference(name: str, seed: int = 0, backings: Backings = in_memory) -> Reference:
     """Run a scenario without faults."""
 
     async def scenario() -> Reference:
-        rig = Rig(Plan(name, seed), SCENARIOS[name], None)
+        rig = Rig(Plan(name, seed), SCENARIOS[name], None, backings)
         times: list[float] = []
         loop = asyncio.get_running_loop()
         checked = rig.api.on_call
@@ -249,26 +251,26 @@ def reference(name: str, seed: int = 0) -> Reference:
     return clock.run(scenario)
 
 
-_KNOWN: dict[tuple[str, int], Reference] = {}
+_KNOWN: dict[tuple[str, int, Backings], Reference] = {}
 
 
-def known_reference(name: str, seed: int = 0) -> Reference:
+def known_reference(name: str, seed: int = 0, backings: Backings = in_memory) -> Reference:
     """The reference run of a scenario, made once in a process."""
-    if (name, seed) not in _KNOWN:
-        _KNOWN[name, seed] = reference(name, seed)
-    return _KNOWN[name, seed]
+    if (name, seed, backings) not in _KNOWN:
+        _KNOWN[name, seed, backings] = reference(name, seed, backings)
+    return _KNOWN[name, seed, backings]
 
 
-def run(plan: Plan) -> Outcome:
-    """Run a plan and compare its end with the run without faults."""
+def run(plan: Plan, backings: Backings = in_memory) -> Outcome:
+    """Run a plan and compare its end with the run without faults on the same kind of backing."""
     free = plan.scenario not in SCENARIOS
-    known = known_reference("create" if free else plan.scenario, 0 if free else plan.seed)
+    known = known_reference("create" if free else plan.scenario, 0 if free else plan.seed, backings)
     random.seed(plan.seed)
-    return clock.run(lambda: _free(plan, known) if free else _run(plan, known))
+    return clock.run(lambda: _free(plan, known, backings) if free else _run(plan, known, backings))
 
 
-async def _run(plan: Plan, known: Reference) -> Outcome:
-    rig = Rig(plan, SCENARIOS[plan.scenario], list(known.waits))
+async def _run(plan: Plan, known: Reference, backings: Backings) -> Outcome:
+    rig = Rig(plan, SCENARIOS[plan.scenario], list(known.waits), backings)
     problems: list[str] = []
     async with rig.running():
         acting = asyncio.create_task(_act_unobserved(rig))
@@ -296,10 +298,10 @@ async def _act_unobserved(rig: Rig) -> None:
         rig.api.reached += 1
 
 
-async def _free(plan: Plan, known: Reference) -> Outcome:
+async def _free(plan: Plan, known: Reference, backings: Backings) -> Outcome:
     """A sequence of acts; then everybody is well, and the first spec asked for again: the end is that of `create`."""
     scenario = Scenario(plan.scenario, SCENARIOS["create"].script, dark=True)
-    rig = Rig(plan, scenario, list(known.waits))
+    rig = Rig(plan, scenario, list(known.waits), backings)
     problems: list[str] = []
     async with rig.running():
         try:

@@ -153,22 +153,24 @@ def test_a_failure_shrinks_to_what_matters() -> None:
 def test_the_summary_has_every_key_that_is_documented() -> None:
     """The file of numbers holds the documented keys and no others, and the docs name each."""
     lines = [
-        {"class": "crashes", "item": "x", "runs": 1},
+        {"class": "crashes", "item": "x", "on": "real", "runs": 1},
         {
             "class": "crashes",
             "item": "y",
+            "on": "fake",
             "runs": 1,
+            "fails_on_fake": True,
             "converged": False,
             "broken": 2,
             "problems": ["L2"],
             "plan": "y",
         },
-        {"class": "mutants", "item": "no-owner", "killed": None},
+        {"class": "mutants", "item": "no-owner", "on": "fake", "killed": None},
     ]
     numbers = summary(lines, 3, 100)
     assert set(numbers) == set(KEYS)
     assert (numbers["points"], numbers["points_converged"], numbers["invariant_violations"]) == (2, 1, 2)
-    assert (numbers["requests_reference"], numbers["runs_real_api"]) == (100, 0)
+    assert (numbers["requests_reference"], numbers["runs_real_api"]) == (100, 1)
     assert numbers["mutation_tool_killed_ratio"] is None
     assert "survived: no-owner" in report(lines, numbers)
     documented = Path("docs/testing.md").read_text()
@@ -178,14 +180,39 @@ def test_the_summary_has_every_key_that_is_documented() -> None:
 def test_a_campaign_goes_on_where_it_ended(tmp_path: Path) -> None:
     """What is noted is not run again, unless the code has changed; half a line is no line."""
     notes = work.Notes(tmp_path)
-    notes.add({"class": "crashes", "item": "x", "runs": 1})
+    line = {"class": "crashes", "item": "x", "on": "fake", "runs": 1}
+    notes.add(line)
     with notes.path.open("a") as file:
         file.write('{"class": "cra')
-    assert work.Notes(tmp_path).done == {("crashes", "x")}
-    notes.path.write_text(
-        json.dumps({"code": "other"}) + "\n" + json.dumps({"class": "crashes", "item": "x"})
-    )
-    assert work.Notes(tmp_path).done == set()
+    again = work.Notes(tmp_path)
+    assert again.lines == [line]
+    assert again.has(work.Item("crashes", "x"))
+    assert not again.has(work.Item("crashes", "y"))
+    notes.path.write_text(json.dumps({"code": "other"}) + "\n" + json.dumps(line))
+    assert work.Notes(tmp_path).lines == []
+
+
+def test_what_ran_on_the_fake_runs_on_the_real_api_server_too(tmp_path: Path) -> None:
+    """Not the other way round; and it counts once, for the real one."""
+    notes = work.Notes(tmp_path)
+    notes.add({"class": "crashes", "item": "x", "on": "fake", "runs": 1})
+    assert not notes.has(work.Item("crashes", "x", work.REAL))
+    notes.add({"class": "crashes", "item": "x", "on": "real", "runs": 1})
+    assert notes.has(work.Item("crashes", "x"))
+    assert [line["on"] for line in work.Notes(tmp_path).lines] == ["real"]
+
+
+def test_all_crashes_and_a_share_of_each_other_class_are_for_the_real_api_server() -> None:
+    """The share is drawn the same every time, whatever the limit, and mutants are tried on the fake alone."""
+    drawn = list(work.items(("sequences", "model", "mutants"), real_percent=5))
+    real = {item for item in drawn if item.on == work.REAL}
+    assert {item.name: sum(item.name == one.name for one in real) for item in real} == {
+        "sequences": classes.SEQUENCES * 5 // 100,
+        "model": -(-classes.MODEL_RUNS // classes.MODEL_CHUNK * 5 // 100),
+    }
+    few = [item for item in work.items(("sequences",), 100, 5) if item.on == work.REAL]
+    assert set(few) <= real
+    assert all(item.on == work.REAL for item in work.items(("crashes",), 10, 5))
 
 
 def test_the_plan_of_the_campaign_is_large_enough() -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import math
 import multiprocessing
 import random
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.campaign import classes, model, mutants
+from tests.campaign.backing import Backings, in_memory
 from tests.campaign.plan import Plan
+from tests.campaign.real.backing import OnServer
+from tests.campaign.real.connection import Address
 from tests.campaign.rig import Outcome, known_reference, quiet, run
 from tests.campaign.scenarios import SCENARIOS
 from tests.campaign.shrink import shrunk
@@ -22,18 +27,39 @@ CLASSES = ("crashes", "late", "pairs", "faulted", "stale", "unobserved", "sequen
 JOBS = 2
 AHEAD = 8
 ROOT = Path(__file__).parents[2]
-Item = tuple[str, str]
-"""Class, and what is to be run: a plan as JSON, a chunk of the model, a mutant."""
+FAKE, REAL = "fake", "real"
 
 
-def items(only: Iterable[str] = CLASSES, limit: int | None = None) -> Iterator[Item]:
-    """Everything that makes the campaign, `limit` of each class, drawn over all scenarios."""
+class Item(NamedTuple):
+    """Class, what is to be run (a plan as JSON, a chunk of the model, a mutant), and on which API server."""
+
+    name: str
+    text: str
+    on: str = FAKE
+
+
+def items(
+    only: Iterable[str] = CLASSES, limit: int | None = None, real_percent: float | None = None
+) -> Iterator[Item]:
+    """Everything that makes the campaign, `limit` of each class, drawn over all scenarios.
+
+    With `real_percent`, all crashes and so much of each other class, mutants aside, is for a real API server.
+    """
     for name in only:
         made = list(_items(name))
+        real = set() if real_percent is None else _for_real(name, made, real_percent)
         if limit is not None and len(made) > limit:
             random.Random(f"limit {name}").shuffle(made)
             made = made[:limit]
-        yield from ((name, text) for text in made)
+        yield from (Item(name, text, REAL if text in real else FAKE) for text in made)
+
+
+def _for_real(name: str, made: list[str], percent: float) -> set[str]:
+    if name == "mutants":
+        return set()
+    if name == "crashes":
+        return set(made)
+    return set(random.Random(f"real {name}").sample(made, math.ceil(len(made) * percent / 100)))
 
 
 def _items(name: str) -> Iterator[str]:
@@ -49,23 +75,31 @@ def _items(name: str) -> Iterator[str]:
             yield from (plan.text() for plan in drawn(scenario))
 
 
-def carried_out(item: Item) -> dict[str, Any]:
+def carried_out(item: Item, server: Address | None = None) -> dict[str, Any]:
     """Run one item; the answer is its line in the notes."""
-    name, text = item
-    noted: dict[str, Any] = {"class": name, "item": text}
+    noted: dict[str, Any] = {"class": item.name, "item": item.text, "on": item.on}
+    backings: Backings = in_memory
+    if item.on == REAL:
+        assert server is not None
+        backings = OnServer(server)
+    play = functools.partial(run, backings=backings)
     with quiet():
-        if name == "mutants":
-            return noted | {"killed": mutant_killed(text)}
-        if name == "model":
-            ran = model.chunk(int(text), classes.MODEL_CHUNK)
-            return noted | {"runs": ran.runs} | _failed(ran.failed[0] if ran.failed else None)
-        outcome = run(Plan.parse(text))
+        if item.name == "mutants":
+            return noted | {"killed": mutant_killed(item.text)}
+        if item.name == "model":
+            ran = model.chunk(int(item.text), classes.MODEL_CHUNK, play)
+            return noted | {"runs": ran.runs} | _failed(item, ran.failed[0] if ran.failed else None)
+        outcome = play(Plan.parse(item.text))
         if outcome.problems:
-            return noted | {"runs": 1, "reached": outcome.reached} | _failed(shrunk(outcome), outcome)
+            return (
+                noted
+                | {"runs": 1, "reached": outcome.reached}
+                | _failed(item, shrunk(outcome, play), outcome)
+            )
         return noted | {"runs": 1, "reached": outcome.reached}
 
 
-def _failed(smallest: Outcome | None, whole: Outcome | None = None) -> dict[str, Any]:
+def _failed(item: Item, smallest: Outcome | None, whole: Outcome | None = None) -> dict[str, Any]:
     if smallest is None:
         return {}
     whole = whole or smallest
@@ -74,6 +108,7 @@ def _failed(smallest: Outcome | None, whole: Outcome | None = None) -> dict[str,
         "broken": len(whole.broken),
         "problems": list(smallest.problems),
         "plan": smallest.plan.text(),
+        "fails_on_fake": item.on == FAKE or bool(run(smallest.plan).problems),
     }
 
 
@@ -143,31 +178,40 @@ class Notes:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "results.jsonl"
-        self.lines: list[dict[str, Any]] = []
+        self._lines: dict[tuple[str, str], dict[str, Any]] = {}
         folder.mkdir(parents=True, exist_ok=True)
         if self.path.exists():
             first, *rest = self.path.read_text().splitlines() or [""]
             if first == json.dumps({"code": digest()}):
-                self.lines = [line for text in rest if (line := _read(text))]
+                for line in filter(None, map(_read, rest)):
+                    self._keep(line)
                 return
         self.path.write_text(json.dumps({"code": digest()}) + "\n")
 
     @property
-    def done(self) -> set[Item]:
-        """Items that need not be run again."""
-        return {(line["class"], line["item"]) for line in self.lines}
+    def lines(self) -> list[dict[str, Any]]:
+        """One for each item: of one that ran on both API servers, that of the real one."""
+        return list(self._lines.values())
+
+    def has(self, item: Item) -> bool:
+        """Whether an item need not be run again. What ran on the real API server need not run on the fake."""
+        line = self._lines.get((item.name, item.text))
+        return line is not None and line["on"] in (item.on, REAL)
 
     def add(self, line: dict[str, Any]) -> None:
         """Note one item."""
-        self.lines.append(line)
+        self._keep(line)
         with self.path.open("a") as file:
             file.write(json.dumps(line) + "\n")
 
+    def _keep(self, line: dict[str, Any]) -> None:
+        self._lines[line["class"], line["item"]] = line
 
-def work(todo: Iterable[Item], jobs: int = JOBS) -> Iterator[dict[str, Any]]:
+
+def work(todo: Iterable[Item], jobs: int = JOBS, server: Address | None = None) -> Iterator[dict[str, Any]]:
     """Carry out items side by side; yields each when it is done. Ends with what runs when it is interrupted."""
     if jobs == 1:
-        yield from map(carried_out, todo)
+        yield from (carried_out(item, server) for item in todo)
         return
     left = iter(todo)
     for scenario in SCENARIOS:
@@ -178,7 +222,7 @@ def work(todo: Iterable[Item], jobs: int = JOBS) -> Iterator[dict[str, Any]]:
         try:
             while True:
                 while len(running) < AHEAD * jobs and (item := next(left, None)) is not None:
-                    running.add(pool.submit(carried_out, item))
+                    running.add(pool.submit(carried_out, item, server))
                 if not running:
                     return
                 ended, running = wait(running, return_when=FIRST_COMPLETED)
