@@ -23,7 +23,7 @@ class Manager(NamedTuple):
     operation: str
     subresource: str = ""
     split: bool = False
-    """An entry of its own, of replicas alone: what is left to whoever wrote them before somebody wrote /scale."""
+    """An entry of its own, of replicas alone: left to their former writer when somebody writes /scale, until the next write."""
 
 
 Managers = dict[Manager, Fields]

@@ -270,7 +270,7 @@ class Requests:
         completed = self._complete(target, new)
         # Whoever writes a whole object may also say who owns what; saying nothing leaves it as it is.
         stated = (body.get("metadata") or {}).get("managedFields")
-        before = ownership.stated_managers(stated) if stated else record.managers
+        before = ownership.stated_managers(stated) if stated else _managers(target, record)
         managers = ownership.updated(record.manifest, completed, target.resource.shape, before, manager)
         return self.shown(target.resource, self._stored(target, record, completed, managers))
 
@@ -384,11 +384,12 @@ class Requests:
 
 
 def _managers(target: Target, record: Record) -> Managers:
-    """Who owns what when a write arrives."""
+    """Who owns what when a write arrives. Of two entries that differ in fields alone the server reads the last."""
+    managers = {manager: fields for manager, fields in record.managers.items() if not manager.split}
     if target.subresource != "scale" or target.resource.scale is None:
-        return record.managers
+        return managers
     path = tuple(f"f:{key}" for key in target.resource.scale[0].strip(".").split("."))
-    return ownership.split_by_scale(record.managers, path)
+    return ownership.split_by_scale(managers, path)
 
 
 def _bumps_generation(resource: Resource, old: Body, new: Body) -> bool:
