@@ -7,10 +7,12 @@ BY ?=
 N ?= 20
 RUNS ?=
 BENCH ?=
+SERVICES ?= 1000
+SCALE ?=
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit contract system flake campaign bench judge-study crds dashboards lock cluster-up cluster-down clean
+.PHONY: help demo test check lint types unit contract system flake campaign bench scale judge-study crds dashboards lock cluster-up cluster-down clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +58,9 @@ $(VENV)/bench: $(VENV)/installed requirements/bench.lock
 
 bench: $(VENV)/bench ## the autoscaler beside its peers in simulation (BENCH="--cells 6 --seeds 1"; out/bench/report.md)
 	@$(BIN)/python -m loadtests.bench $(BENCH)
+
+scale: $(VENV)/installed ## a thousand services on a real API server (SERVICES=1000 SCALE="--only storm"; out/scale/report.md)
+	@$(BIN)/python -m loadtests.scale --services $(SERVICES) $(SCALE)
 
 judge-study: $(VENV)/installed ## how often judges of canaries are wrong, by simulation: ours and others in use (RUNS=4000)
 	@$(BIN)/python -m loadtests.judge_study $(if $(RUNS),--runs $(RUNS))

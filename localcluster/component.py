@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -34,8 +34,10 @@ class Component:
     """How long after SIGTERM it is killed."""
 
 
-def components_of(cluster: Cluster, programs: Mapping[str, Path]) -> list[Component]:
-    """The components of `cluster`; `programs` maps names in `config/components.yaml` to executables."""
+def components_of(
+    cluster: Cluster, programs: Mapping[str, Path], only: Collection[str] = ()
+) -> list[Component]:
+    """The components of `cluster`, or `only` those named; `programs` maps words of `config/components.yaml` to executables."""
     words = {field.name: getattr(cluster, field.name) for field in fields(cluster)}
     words |= {**programs, "pki_dir": cluster.pki_dir, "config_dir": CONFIG, "python": sys.executable}
     words |= {"envoy_admin_host": cluster.envoy_admin_host, "dcgm_host": cluster.dcgm_host}
@@ -51,7 +53,7 @@ def components_of(cluster: Cluster, programs: Mapping[str, Path]) -> list[Compon
         return Component(**raw)  # type: ignore[arg-type]
 
     entries = yaml.safe_load((CONFIG / "components.yaml").read_text(encoding="utf-8"))
-    return [filled(entry) for entry in entries]
+    return [filled(entry) for entry in entries if not only or entry["name"] in only]
 
 
 def _list(value: object) -> list[object]:
