@@ -55,6 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parsed(arguments)
     progress = Progress()
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("localcluster.api").setLevel(logging.ERROR)  # a watch that begins anew is no news here
     options.out.mkdir(parents=True, exist_ok=True)
     summary: Figures = {"services": options.services, "cpus": len(os.sched_getaffinity(0)), "failures": []}
     with first_only():

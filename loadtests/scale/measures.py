@@ -164,6 +164,7 @@ def storm(requests: list[Request]) -> Figures:
         "complete": len(children),
         "children": spread(children),
         "writes_per_service": round(len(writes) / len(begun), 1),
+        "written": tally(writes),
         "refused_writes": dict(Counter(str(one.code) for one in writes if one.code >= 400)),
     }
 
