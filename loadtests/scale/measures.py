@@ -82,6 +82,7 @@ class Measure:
             async with asyncio.timeout(limit_seconds):
                 while len(found) < services:
                     await asyncio.sleep(_LOOK_SECONDS)
+                    self.stage.operator.check()
                     news = self.stage.requests()
                     recorded += news
                     note_settled(found, news)
@@ -146,6 +147,7 @@ class Measure:
                 group.create_task(at_rate(rate, changes(self.stage.api, namespace, services, count)))
             self.progress.update(f"{' and '.join(rates_per_second)} change for {CHANGING_SECONDS:.0f} s")
         await asyncio.sleep(10 * _LOOK_SECONDS)  # the last ones are answered
+        self.stage.operator.check()
         return self.stage.requests()
 
 

@@ -72,10 +72,14 @@ class OperatorProcess:
         finally:
             self._process = None
 
-    async def page(self) -> str:
-        """Return its page of metrics; empty as long as it does not answer. Raises OperatorError if it has ended."""
+    def check(self) -> None:
+        """Raise OperatorError if it has ended: a kubelet would start another one, and what is measured would be another."""
         if self._process is None or self._process.poll() is not None:
             raise OperatorError(f"the operator has ended; {self.log} says why")
+
+    async def page(self) -> str:
+        """Return its page of metrics; empty as long as it does not answer. Raises OperatorError if it has ended."""
+        self.check()
         try:
             async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
                 return (await client.get(f"http://127.0.0.1:{self._port}/metrics")).text
