@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from loadtests.scale.figures import exponent
@@ -106,7 +106,7 @@ def _growth(found: Sequence[Figures]) -> Iterator[str]:
         yield f"The operator's CPU for a storm grows with the power {power:.2f} of the number of services (1: linearly)."
 
 
-_SECTIONS = {
+_SECTIONS: Mapping[str, Callable[[Any], Iterator[str]]] = {
     "storm": _storm,
     "arrivals": _storm,
     "restart": _restart,

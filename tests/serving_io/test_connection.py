@@ -59,7 +59,7 @@ async def test_the_environment_is_asked_for_a_proxy_once(
     session = client.rest_client._create_pool_manager()
     trusts = session.trust_env
     await session.close()
-    await client.close()
+    await client.close()  # type: ignore[no-untyped-call]
 
     assert found == proxy
     assert not trusts
