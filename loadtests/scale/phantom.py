@@ -57,10 +57,9 @@ def node_status(pods: int, now: str) -> Object:
 
 
 def address(number: int) -> str:
-    """Return the address of the pod of this number, from 0, in 10.128.0.0/9."""
+    """Return the address of the pod of this number, from 0 to 63,999: in 10.244.0.0/16, whose real pods have the lowest."""
     rest, last = divmod(number, 250)
-    second, third = divmod(rest, 256)
-    return f"10.{128 + second}.{third}.{1 + last}"
+    return f"10.244.{255 - rest}.{1 + last}"
 
 
 def ready(pod: Object, at: str, now: str) -> Object:
