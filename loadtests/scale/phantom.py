@@ -57,7 +57,7 @@ def node_status(pods: int, now: str) -> Object:
 
 
 def address(number: int) -> str:
-    """Return the address of the pod of this number, from 0 to 63,999: in 10.244.0.0/16, whose real pods have the lowest."""
+    """Return the address of the pod of this number, from 0 to 63,999: from the end of the local cluster's 10.244.0.0/16."""
     rest, last = divmod(number, 250)
     return f"10.244.{255 - rest}.{1 + last}"
 

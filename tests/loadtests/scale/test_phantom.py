@@ -95,7 +95,7 @@ async def test_a_reserve_answers_the_generation_that_asks() -> None:
 
 
 def test_each_pod_has_an_address_of_its_own() -> None:
-    """All are of the local cluster's pods, which nobody dials but on loopback, and none is below those of another node."""
+    """All are such as the local cluster's pods have: whoever dials one there dials loopback."""
     addresses = [phantom.address(number) for number in (*range(300), 63_999)]
 
     assert len(set(addresses)) == len(addresses)
