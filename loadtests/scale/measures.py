@@ -59,11 +59,12 @@ class Measure:
         try:
             recorded = await self._settled(namespace, services)
             await offering
+            await stage.operator.at_rest(services)  # what follows from the last status is written too
         finally:
             offering.cancel()
             await asyncio.gather(offering, return_exceptions=True)
         seconds, after = clock() - began, stage.usages()
-        return storm(recorded) | {
+        return storm(recorded + stage.requests()) | {
             "services": services,
             "rate_per_second": rate_per_second,
             "operator_cpu_milliseconds_per_service": round(

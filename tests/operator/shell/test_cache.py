@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -255,3 +256,15 @@ def test_any_order_of_late_events_ends_in_the_last_state(steps: list[tuple[str, 
         (cache.put if is_there else cache.drop)(manifest)
 
     assert {name: cache.get(Place("Service", "team", name)) for name in "abc"} == expected
+
+
+def test_what_many_objects_say_alike_is_kept_once() -> None:
+    """Thousands of services have the same fields and much the same values: each text is one in memory."""
+    text = '{"kind": "Pod", "metadata": {"name": "a"}, "status": {"conditions": [{"reason": "PodReady"}]}}'
+
+    first, second = (kept(json.loads(text)) for _ in range(2))
+
+    (one,), (other,) = first["status"]["conditions"], second["status"]["conditions"]
+    assert one["reason"] is other["reason"]
+    assert next(iter(one)) is next(iter(other))
+    assert kept(json.loads(text)) == json.loads(text) | {"spec": {"containers": []}}
