@@ -16,7 +16,7 @@ from localcluster.interruption import first_only
 from localcluster.paths import this_python
 from localcluster.progress import Progress
 
-_EXPECTED = (
+EXPECTED = (
     binaries.ProgramMissingError,
     download.DownloadError,
     environments.EnvironmentBuildError,
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with first_only():  # a terminated `up` cleans up like a Ctrl-C
             return _COMMANDS[options.command](options, progress)
-    except _EXPECTED as error:
+    except EXPECTED as error:
         progress.say(f"error: {error}")
         return 1
     except KeyboardInterrupt:

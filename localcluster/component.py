@@ -37,7 +37,7 @@ class Component:
 def components_of(
     cluster: Cluster, programs: Mapping[str, Path], only: Collection[str] = ()
 ) -> list[Component]:
-    """The components of `cluster`; `programs` maps names in `config/components.yaml` to executables."""
+    """The components of `cluster`, or `only` those named; `programs` maps words of `config/components.yaml` to executables."""
     words = {field.name: getattr(cluster, field.name) for field in fields(cluster)}
     words |= {**programs, "pki_dir": cluster.pki_dir, "config_dir": CONFIG, "python": sys.executable}
     words |= {"envoy_admin_host": cluster.envoy_admin_host, "dcgm_host": cluster.dcgm_host}

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -36,6 +40,13 @@ def first_only(interrupt: Callable[[], object] = _raise) -> Iterator[None]:
         if not interrupted:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+async def cancellable(work: Coroutine[Any, Any, _T]) -> _T:
+    """Do the work; SIGINT and SIGTERM cancel it, so that nothing is torn out of the middle of a step."""
+    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+    with first_only(lambda: loop.call_soon_threadsafe(task.cancel)):
+        return await task
 
 
 def ignore() -> None:

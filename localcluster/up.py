@@ -8,8 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from localcluster import binaries, component, controlplane, environments, prometheus
@@ -31,8 +31,11 @@ class StartError(Exception):
     """The cluster did not come up; the message names the component and its log."""
 
 
-def start(run_dir: Path, node: NodeCapacity, progress: Progress) -> Cluster:
-    """A ready cluster in `run_dir`: the one that runs there, or a new one in place of a dead one."""
+def start(run_dir: Path, node: NodeCapacity, progress: Progress, only: Collection[str] = ()) -> Cluster:
+    """A ready cluster in `run_dir`: the one that runs there, or a new one in place of a dead one.
+
+    `only` names the components that a new one has; without it, all of `config/components.yaml`.
+    """
     run_dir = run_dir.resolve()
     if run_dir.is_dir() and any(run_dir.iterdir()) and not (run_dir / "up.lock").is_file():
         raise StartError(
@@ -46,14 +49,14 @@ def start(run_dir: Path, node: NodeCapacity, progress: Progress) -> Cluster:
             _complete(cluster, progress)
             return cluster
         cache = cache_dir()
-        base = environments.model_server_base(cache, progress)  # before minutes are spent on anything else
-        with _model_server(cache, base, progress):
+        with _model_server(cache, progress) if not only or "node" in only else nullcontext():
             programs = binaries.control_plane(cache, progress)
-            programs["prometheus"] = binaries.prometheus(cache, progress)
+            if not only or "prometheus" in only:
+                programs["prometheus"] = binaries.prometheus(cache, progress)
             programs["kubectl"] = binaries.kubectl(progress, _minor(programs["kube-apiserver"]))
             binaries.gateway_api_crds(cache, progress)
             stop(run_dir, progress)
-            cluster = _prepare(run_dir, cache, node, programs)
+            cluster = _prepare(run_dir, cache, node, programs, only)
             try:
                 _launch(cluster)
                 _complete(cluster, progress)
@@ -81,8 +84,9 @@ def _complete(cluster: Cluster, progress: Progress) -> None:
 
 
 @contextmanager
-def _model_server(cache: Path, base: Path | None, progress: Progress) -> Iterator[None]:
+def _model_server(cache: Path, progress: Progress) -> Iterator[None]:
     """Build the model server's environment while the rest comes up; its failure is raised at the end."""
+    base = environments.model_server_base(cache, progress)  # before minutes are spent on anything else
     failure: list[BaseException] = []
 
     def install() -> None:
@@ -110,7 +114,9 @@ def preferred_ports(run_dir: Path) -> tuple[int, ...]:
     return (GATEWAY_HTTP_PORT, PROMETHEUS_PORT) if by_hand else ()
 
 
-def _prepare(run_dir: Path, cache: Path, node: NodeCapacity, programs: dict[str, Path]) -> Cluster:
+def _prepare(
+    run_dir: Path, cache: Path, node: NodeCapacity, programs: dict[str, Path], only: Collection[str]
+) -> Cluster:
     for entry in run_dir.iterdir():
         if entry.name == "up.lock":
             continue
@@ -140,7 +146,7 @@ def _prepare(run_dir: Path, cache: Path, node: NodeCapacity, programs: dict[str,
     prometheus.prepare(cluster)
     (run_dir / "bin").mkdir()
     (run_dir / "bin" / "kubectl").symlink_to(programs["kubectl"])
-    components = component.components_of(cluster, programs)
+    components = component.components_of(cluster, programs, only)
     component.save(run_dir, components)
     (run_dir / "halted").mkdir()
     for waiting in (each.name for each in components if each.needs_basics):
@@ -214,14 +220,17 @@ def kubectl(cluster: Cluster, *arguments: str, stdin: str | None = None) -> str:
 
 
 def _wait_for_objects(cluster: Cluster, progress: Progress) -> None:
-    """Until a pod can be made, placed and reached: service accounts, the node, the gateway."""
+    """Until a pod can be made, placed and reached: service accounts, and what the cluster has of node and gateway."""
+    has = {each.name for each in component.load(cluster.run_dir)}
     waits = [
         (f"--namespace={namespace}", "--for=create", "serviceaccount/default") for namespace in NAMESPACES
     ]
-    waits += [("--namespace=gateway-system", "--for=create", "gateway/local")]
-    waits += [("--namespace=gateway-system", "--for=condition=Programmed", "gateway/local")]
-    waits += [("--namespace=default", "--for=create", "node/local")]
-    waits += [("--namespace=default", "--for=condition=Ready", "node/local")]
+    if "gateway" in has:
+        waits += [("--namespace=gateway-system", "--for=create", "gateway/local")]
+        waits += [("--namespace=gateway-system", "--for=condition=Programmed", "gateway/local")]
+    if "node" in has:
+        waits += [("--namespace=default", "--for=create", "node/local")]
+        waits += [("--namespace=default", "--for=condition=Ready", "node/local")]
     for wait in waits:
         progress.update(f"waiting for {wait[-1]}")
         kubectl(cluster, "wait", "--timeout=60s", *wait)

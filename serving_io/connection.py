@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import yaml
 from kubernetes.aio.client import ApiClient, Configuration
@@ -52,9 +54,21 @@ async def api_client(
             "automountServiceAccountToken: true"
         )
         raise ConfigurationError(f"{remedy} ({error})") from error
+    if configuration.proxy is None:
+        configuration.proxy = _proxy(configuration.host)
+    # Otherwise each request asks the environment for the proxy, and a netrc file for a password, in another thread.
+    configuration.client_session_kwargs = {"trust_env": False}
     client = ApiClient(configuration)
     client.user_agent = user_agent
     return client
+
+
+def _proxy(address: str) -> str | None:
+    """The proxy that the environment names for an address (HTTPS_PROXY, NO_PROXY …)."""
+    parts = urlsplit(address)
+    if parts.hostname is None or proxy_bypass(parts.hostname):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 def _token_file(path: str, context: str | None) -> Path | None:

@@ -172,6 +172,20 @@ def registry(
     return made
 
 
+class NoDifferences(kopf.DiffBaseStorage):
+    """For handlers of differences Kopf copies each object at each event, all of it; there are none here."""
+
+    def build(self, *, body: Any, extra_fields: Any = None) -> Any:
+        """Nothing is compared."""
+        return {}
+
+    def fetch(self, *, body: Any) -> None:
+        """Nothing was stored."""
+
+    def store(self, *, body: Any, patch: Any, essence: Any) -> None:
+        """Nothing is written."""
+
+
 def settings(watched: Sequence[Watched]) -> kopf.OperatorSettings:
     """Return Kopf's settings for an informer that writes nothing."""
     made = kopf.OperatorSettings()
@@ -186,6 +200,7 @@ def settings(watched: Sequence[Watched]) -> kopf.OperatorSettings:
     made.networking.request_timeout = 30
     made.networking.connect_timeout = 5
     made.networking.error_backoffs = ERROR_BACKOFFS_SECONDS
+    made.persistence.diffbase_storage = NoDifferences()
     made.posting.enabled = False  # events are posted by the executor, on transitions only
     made.scanning.disabled = True  # no right to list CRDs and namespaces is needed
     made.peering.standalone = True  # leadership is the Lease's

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -92,7 +93,17 @@ def kept(manifest: Mapping[str, Any]) -> Manifest:
             {key: container[key] for key in _CONTAINER if key in container}
             for container in spec.get("containers") or ()
         ]
-    return result
+    shared: Manifest = _shared(result)
+    return shared
+
+
+def _shared(value: Any) -> Any:
+    """Return the value with each text kept once in the process: objects of a kind say the same of thousands of services."""
+    if isinstance(value, dict):
+        return {sys.intern(key): _shared(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shared(item) for item in value]
+    return sys.intern(value) if isinstance(value, str) else value
 
 
 def _reduced(kind: str) -> Any:

@@ -29,7 +29,7 @@ from loadtests.demo.watch import Watcher
 from loadtests.generator import LoadGenerator, Request
 from loadtests.record import write_csv
 from localcluster.cluster import Cluster as LocalCluster
-from localcluster.interruption import first_only, ignore
+from localcluster.interruption import cancellable, first_only, ignore
 from localcluster.paths import this_python
 from serving_api.service import InferenceServiceSpec
 from serving_io.cluster import Cluster
@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> int:
     display = Display()
     with first_only():
         try:
-            return asyncio.run(_cancellable(_demo(options, display)))
+            return asyncio.run(cancellable(_demo(options, display)))
         except (KeyboardInterrupt, asyncio.CancelledError):
             display.say("interrupted")
             return 130
@@ -77,13 +77,6 @@ def main(argv: list[str] | None = None) -> int:
             if not options.keep:
                 ignore()
                 setup.stop_cluster(options.run_dir)
-
-
-async def _cancellable(work: Coroutine[Any, Any, int]) -> int:
-    """Do the work; SIGINT and SIGTERM cancel it, so that nothing is torn out of the middle of a step."""
-    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
-    with first_only(lambda: loop.call_soon_threadsafe(task.cancel)):
-        return await task
 
 
 async def _demo(options: Options, display: Display) -> int:

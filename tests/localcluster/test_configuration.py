@@ -75,6 +75,17 @@ def test_components_are_filled_in_and_survive_storage(cluster: Cluster) -> None:
     assert component.load(cluster.run_dir) == listed
 
 
+def test_a_cluster_may_have_some_components_only(cluster: Cluster) -> None:
+    """Those that are named, without programs for the others; whoever they wait for must be among them."""
+    wanted = ("etcd", "kube-apiserver", "kube-controller-manager")
+    programs = {name: PROGRAMS[name] for name in wanted}
+
+    found = component.components_of(cluster, programs, wanted)
+
+    assert [entry.name for entry in found] == list(wanted)
+    assert {name for entry in found for name in entry.after} <= set(wanted)
+
+
 def test_components_listen_on_loopback_only(cluster: Cluster) -> None:
     """Every address that a command line names is 127.0.0.1."""
     for entry in component.components_of(cluster, PROGRAMS):

@@ -45,6 +45,26 @@ async def test_kubeconfig_is_used(fake: FakeKube, tmp_path: Path, monkeypatch: p
     assert fake.log[0].user == "somebody"
 
 
+@pytest.mark.parametrize(("bypassed", "proxy"), [("example.com", "http://proxy:3128"), ("127.0.0.1", None)])
+async def test_the_environment_is_asked_for_a_proxy_once(
+    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bypassed: str, proxy: str | None
+) -> None:
+    """Not at each request, which would take a thread; addresses in NO_PROXY have none."""
+    monkeypatch.setenv("http_proxy", "http://proxy:3128")
+    monkeypatch.setenv("no_proxy", bypassed)
+    path = fake.kubeconfig(tmp_path / "config", "somebody")
+
+    client = await connection.api_client("test", {"KUBECONFIG": str(path)})
+    found = client.rest_client.proxy
+    session = client.rest_client._create_pool_manager()
+    trusts = session.trust_env
+    await session.close()
+    await client.close()  # type: ignore[no-untyped-call]
+
+    assert found == proxy
+    assert not trusts
+
+
 async def test_token_file_is_read_again(
     fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,47 +8,27 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
 import httpx
 
+from loadtests.scale import phantom
+from localcluster.api import now
 from serving_io import kinds
 from tests.system.kube import Kube, Manifest
 
-NAME = "phantom"
+NAME = phantom.NAME
 SELECTOR = {"serving-operator.dev/phantom": "true"}
 TOLERATION = {"key": "serving-operator.dev/phantom", "operator": "Exists"}
 _HEARTBEAT_SECONDS = 2.0
-_CONTROLLER = "example.com/phantom"
-_CLASS: Manifest = {
-    "apiVersion": kinds.GATEWAY_CLASS.api_version,
-    "kind": "GatewayClass",
-    "metadata": {"name": NAME},
-    "spec": {"controllerName": _CONTROLLER},
-}
-_GATEWAY: Manifest = {
-    "apiVersion": kinds.GATEWAY.api_version,
-    "kind": "Gateway",
-    "metadata": {"name": NAME},
-    "spec": {
-        "gatewayClassName": NAME,
-        "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}],
-    },
-}
 
 
 @contextmanager
 def phantom_node(kube: Kube, namespace: str, pods: int) -> Iterator[None]:
     """Add the node and a Gateway, and answer for pods and routes in a namespace until the end; then they are gone."""
-    node: Manifest = {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {"name": NAME, "labels": SELECTOR},
-        "spec": {"taints": [{"key": TOLERATION["key"], "effect": "NoSchedule"}]},
-    }
-    for manifest in (node, _CLASS):
+    node = phantom.node(SELECTOR, [{"key": TOLERATION["key"], "effect": "NoSchedule"}])
+    for manifest in (node, phantom.GATEWAY_CLASS):
         kube.kubectl("create", "-f", "-", stdin=manifest)
-    kube.kubectl("create", "-n", namespace, "-f", "-", stdin=_GATEWAY)
+    kube.kubectl("create", "-n", namespace, "-f", "-", stdin=phantom.GATEWAY)
     stop = threading.Event()
     thread = threading.Thread(target=_kubelet, args=(kube, namespace, pods, stop), daemon=True)
     thread.start()
@@ -79,16 +59,7 @@ def _kubelet(kube: Kube, namespace: str, pods: int, stop: threading.Event) -> No
 
 
 def _beat(kube: Kube, pods: int) -> None:
-    resources = {"cpu": "1000", "memory": "1000Gi", "pods": str(pods)}
-    condition = {
-        "type": "Ready",
-        "status": "True",
-        "reason": "Phantom",
-        "message": "its pods run nothing",
-        "lastHeartbeatTime": _now(),
-    }
-    status = {"capacity": resources, "allocatable": resources, "conditions": [condition]}
-    kube.patch(kinds.NODE, None, NAME, {"status": status}, "status")
+    kube.patch(kinds.NODE, None, NAME, {"status": phantom.node_status(pods, now())}, "status")
 
 
 def _serve(kube: Kube, pod: Manifest, known: dict[str, str]) -> None:
@@ -98,59 +69,12 @@ def _serve(kube: Kube, pod: Manifest, known: dict[str, str]) -> None:
     elif metadata["uid"] not in known:
         number = len(known)
         known[metadata["uid"]] = metadata["name"]
-        address = f"10.244.{250 + number // 200}.{1 + number % 200}"
-        kube.patch(
-            kinds.POD, metadata["namespace"], metadata["name"], {"status": _ready(pod, address)}, "status"
-        )
+        status = {"status": phantom.ready(pod, phantom.address(number), now())}
+        kube.patch(kinds.POD, metadata["namespace"], metadata["name"], status, "status")
 
 
 def _accept(kube: Kube, route: Manifest) -> None:
     """Say of a route to our Gateway that it is carried out as it is now."""
-    metadata, parent = route["metadata"], route["spec"]["parentRefs"][0]
-    accepted = [
-        {
-            "type": kind,
-            "status": "True",
-            "reason": kind,
-            "message": "",
-            "observedGeneration": metadata["generation"],
-            "lastTransitionTime": metadata["creationTimestamp"],
-        }
-        for kind in ("Accepted", "ResolvedRefs")
-    ]
-    said = [{"parentRef": parent, "controllerName": _CONTROLLER, "conditions": accepted}]
-    if parent["name"] == NAME and route.get("status", {}).get("parents") != said:
-        status = {"status": {"parents": said}}
-        kube.patch(kinds.HTTP_ROUTE, metadata["namespace"], metadata["name"], status, "status")
-
-
-def _ready(pod: Manifest, address: str) -> Manifest:
-    now = _now()
-    containers = [
-        {
-            "name": container["name"],
-            "image": container["image"],
-            "imageID": container["image"],
-            "ready": True,
-            "started": True,
-            "restartCount": 0,
-            "state": {"running": {"startedAt": now}},
-        }
-        for container in pod["spec"]["containers"]
-    ]
-    conditions = [*pod["status"].get("conditions", [])] + [
-        {"type": kind, "status": "True", "lastTransitionTime": now}
-        for kind in ("Initialized", "ContainersReady", "Ready")
-    ]
-    return {
-        "phase": "Running",
-        "podIP": address,
-        "podIPs": [{"ip": address}],
-        "startTime": now,
-        "conditions": conditions,
-        "containerStatuses": containers,
-    }
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    metadata, said = route["metadata"], phantom.accepted(route)
+    if said["parents"] and route.get("status", {}).get("parents") != said["parents"]:
+        kube.patch(kinds.HTTP_ROUTE, metadata["namespace"], metadata["name"], {"status": said}, "status")

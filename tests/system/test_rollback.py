@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from loadtests.scale.audit import Request
 from localcluster.cluster import Cluster
 from serving_api.names import OPERATOR, REVISION_LABEL
 from serving_io import kinds
-from tests.system.audit import Audit, AuditedWrite
+from tests.system.audit import Audit
 from tests.system.kube import Kube, Manifest, condition
 from tests.system.load import Load
 from tests.system.recording import Recording
@@ -126,7 +127,7 @@ def test_cold_rollback_under_load(kube: Kube, cluster: Cluster, namespace: str) 
     assert again != attempt
 
 
-def _is_of_service(write: AuditedWrite, subresource: str) -> bool:
+def _is_of_service(write: Request, subresource: str) -> bool:
     return (write.resource, write.subresource) == ("inferenceservices", subresource)
 
 

@@ -10,11 +10,12 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from loadtests.scale.audit import Request
 from localcluster.cluster import Cluster
 from localcluster.node.addresses import listen_address
 from serving_io import kinds
 from tests.api.manifests import GONE
-from tests.system.audit import Audit, AuditedWrite
+from tests.system.audit import Audit
 from tests.system.failures import OPERATOR, program_pod, restart_program
 from tests.system.kube import PATIENCE_SECONDS, Kube, Manifest, holds
 from tests.system.load import Load
@@ -54,7 +55,7 @@ def steady_service(namespace: str, name: str) -> Manifest:
     return web_service(name, host=f"{name}.{namespace}.example.com", spec__predictor__maxReplicas=1)
 
 
-def written(audit: Audit) -> list[AuditedWrite]:
+def written(audit: Audit) -> list[Request]:
     """What the operator and the autoscaler wrote."""
     return [write for program in PROGRAMS for write in audit.writes(program)]
 

@@ -39,7 +39,7 @@ def render(report: Report) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
-        f"<title>{escape(report.title)}</title><style>{_STYLE}</style></head><body><main>"
+        f"<title>{escape(report.title)}</title><style>{STYLE}</style></head><body><main>"
         f"<h1>{escape(report.title)}</h1><p class='subtitle'>{escape(report.subtitle)}</p>"
         f"<section class='facts'>{''.join(_fact(fact) for fact in report.facts)}</section>"
         f"<section class='plots'>{draw_events(report.axis) if report.axis.events else ''}"
@@ -82,7 +82,7 @@ def _time(seconds: float) -> str:
     return clock(seconds) if seconds >= 60 else f"0:{int(seconds):02d}"
 
 
-_STYLE = """
+STYLE = """
 :root{--ink:#1c2127;--soft:#5c6670;--rule:#e3e7eb;--page:#f6f7f9;--card:#fff;--event:#9aa4ae;--limit:#c0392b;
 --good:#1a7f4b;--bad:#c0392b;--s0:#2563c9;--s1:#d9730d;--s2:#1a8f63;--s3:#8a4fc4;--s4:#c43d74;--s5:#7a6a1e;
 --s6:#1792a8;--s7:#6b7280}

@@ -67,11 +67,12 @@ class Event:
 
 @dataclass(frozen=True)
 class Axis:
-    """The time axis that all plots share, in seconds."""
+    """The time axis that all plots share, in seconds; with `marks` an axis of numbers, which stand at these."""
 
     begin_seconds: float
     end_seconds: float
     events: Sequence[Event] = field(default_factory=tuple)
+    marks: Sequence[float] = ()
 
     def x(self, seconds: float) -> float:
         """Return the horizontal position of a time."""
@@ -125,6 +126,11 @@ def draw_events(axis: Axis) -> str:
 
 def draw(plot: Plot, axis: Axis) -> str:
     """Return one plot as SVG."""
+    return f'<svg viewBox="0 0 {WIDTH} {plot.height}" role="img" aria-label="{escape(plot.title)}">{elements(plot, axis)}</svg>'
+
+
+def elements(plot: Plot, axis: Axis) -> str:
+    """Return the elements of one plot, to be put into an SVG image."""
     top_value, step = _scale(plot)
     bottom = plot.height - BOTTOM
 
@@ -137,10 +143,10 @@ def draw(plot: Plot, axis: Axis) -> str:
             f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
         )
         parts.append(f'<text x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:g}</text>')
-    for seconds in ticks(axis.begin_seconds, axis.end_seconds, _time_step(axis)):
-        x = axis.x(seconds)
+    for seconds in axis.marks or ticks(axis.begin_seconds, axis.end_seconds, _time_step(axis)):
+        x, label = axis.x(seconds), f"{seconds:g}" if axis.marks else clock(seconds)
         parts.append(f'<line class="tick" x1="{x:.1f}" x2="{x:.1f}" y1="{bottom}" y2="{bottom + 4}"/>')
-        parts.append(f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{clock(seconds)}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{label}</text>')
     for event in axis.events:
         x = axis.x(event.at_seconds)
         parts.append(f'<line class="event" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{bottom}"/>')
@@ -151,7 +157,7 @@ def draw(plot: Plot, axis: Axis) -> str:
             f'text-anchor="end">{escape(line.label)}</text>'
         )
     parts.extend(_path(series, axis, y, bottom) for series in plot.series)
-    return f'<svg viewBox="0 0 {WIDTH} {plot.height}" role="img" aria-label="{escape(plot.title)}">{"".join(parts)}</svg>'
+    return "".join(parts)
 
 
 def clock(seconds: float) -> str:

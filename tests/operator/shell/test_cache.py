@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -276,3 +277,15 @@ def test_runtimes_are_told_to_the_services_that_may_use_them(cache: Cache) -> No
     assert unseen is not None
     assert unseen.runtimes.namespaced == ()
     assert cache.drop(own | {"metadata": own["metadata"] | {"resourceVersion": "2"}}) == {near}
+
+
+def test_what_many_objects_say_alike_is_kept_once() -> None:
+    """Thousands of services have the same fields and much the same values: each text is one in memory."""
+    text = '{"kind": "Pod", "metadata": {"name": "a"}, "status": {"conditions": [{"reason": "PodReady"}]}}'
+
+    first, second = (kept(json.loads(text)) for _ in range(2))
+
+    (one,), (other,) = first["status"]["conditions"], second["status"]["conditions"]
+    assert one["reason"] is other["reason"]
+    assert next(iter(one)) is next(iter(other))
+    assert kept(json.loads(text)) == json.loads(text) | {"spec": {"containers": []}}

@@ -1,0 +1,74 @@
+"""The API server's audit log as data: who asked for what, and when."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+READS = ("get", "list", "watch")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as the API server recorded it at its end. Times in seconds since the epoch, by the server's clock."""
+
+    user: str
+    verb: str
+    resource: str
+    subresource: str
+    namespace: str
+    name: str
+    code: int
+    received_seconds: float
+    ended_seconds: float
+    holds: frozenset[str] = frozenset()
+    """Types of the conditions that the content, where it was recorded, says are True."""
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it changed nothing."""
+        return self.verb in READS
+
+
+def read(path: Path, since: int = 0) -> tuple[list[Request], int]:
+    """Return the requests recorded from a byte of the log on, and the byte to go on from; a line under way is left."""
+    found: list[Request] = []
+    if not path.exists():
+        return found, since
+    with path.open("rb") as log:
+        log.seek(since)
+        for line in log:
+            if not line.endswith(b"\n"):
+                break
+            since += len(line)
+            event = json.loads(line)
+            if event.get("stage") == "ResponseComplete":
+                found.append(_request(event))
+    return found, since
+
+
+def _request(event: Mapping[str, Any]) -> Request:
+    reference = event.get("objectRef") or {}
+    content = event.get("requestObject")
+    status = content.get("status") if isinstance(content, dict) else None  # a JSON patch is a list
+    conditions = status.get("conditions") if isinstance(status, dict) else None
+    return Request(
+        user=event["user"]["username"],
+        verb=event["verb"],
+        resource=reference.get("resource", ""),
+        subresource=reference.get("subresource", ""),
+        namespace=reference.get("namespace", ""),
+        name=reference.get("name", ""),
+        code=event.get("responseStatus", {}).get("code", 0),
+        received_seconds=_seconds(event["requestReceivedTimestamp"]),
+        ended_seconds=_seconds(event["stageTimestamp"]),
+        holds=frozenset(one["type"] for one in conditions or () if one.get("status") == "True"),
+    )
+
+
+def _seconds(stamp: str) -> float:
+    return datetime.fromisoformat(stamp).timestamp()
