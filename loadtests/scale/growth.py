@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from autoscaler.replay.report.plot import WIDTH, Axis, Plot, Series, Threshold, elements
 from autoscaler.replay.report.page import STYLE
+from autoscaler.replay.report.plot import WIDTH, Axis, Plot, Series, Threshold, elements
 from loadtests.scale.targets import MOST_CORES, MOST_MEBIBYTES, MOST_RESTART_SECONDS, MOST_STORM_SECONDS
 
 _HEADING = 30

@@ -16,6 +16,7 @@ import yaml
 from serving_api.revision import revision_of
 from serving_api.service import InferenceService
 from serving_operator.children.revision import controller_revision
+from serving_operator.runtimes.catalogue import Catalogue
 from tests.operator.goldens.specs import PREDICTORS, service
 
 HERE = Path(__file__).parent
@@ -25,7 +26,9 @@ PROJECT = HERE.parents[2] / "pyproject.toml"
 def record(manifest: dict[str, Any]) -> dict[str, Any]:
     """Return the ControllerRevision that is made of a service."""
     made = InferenceService.parse(manifest)
-    return controller_revision(made, revision_of(made.spec.predictor), 1, {"id": "golden-1"}, stable=True)
+    return controller_revision(
+        made, revision_of(made.spec.predictor), 1, {"id": "golden-1"}, stable=True, runtimes=Catalogue()
+    )
 
 
 def golden(manifest: dict[str, Any]) -> dict[str, Any]:
