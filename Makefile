@@ -59,7 +59,8 @@ $(VENV)/downloader/installed: $(VENV)/installed requirements/model-downloader-te
 	@touch $@
 
 downloader: $(VENV)/downloader/installed ## model_downloader against servers of S3 and the Hub, in an environment of its own
-	@$(VENV)/downloader/bin/python -m pytest -q --noconftest -c model_downloader/pytest.ini --rootdir=. tests/model_downloader
+	@$(VENV)/downloader/bin/python -m pytest -q --noconftest -c model_downloader/pytest.ini --rootdir=. \
+		--junitxml=out/test/downloads.xml tests/model_downloader
 
 $(VENV)/bench: $(VENV)/installed requirements/bench.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock

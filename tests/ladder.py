@@ -21,7 +21,7 @@ from tests import clusters
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "out" / "test"
 RUN_DIR = ROOT / "out" / "test-cluster"
-RUNGS = ("lint", "types", "unit", "contract", "system", "disruptive")
+RUNGS = ("lint", "types", "unit", "downloads", "contract", "system", "disruptive")
 BACKGROUND = "disruptive"
 """Runs beside all others: it mostly waits. On clusters of its own, for it takes away what the others need."""
 CLUSTERS = {"system": 1, BACKGROUND: 2}
@@ -72,6 +72,7 @@ STEPS: dict[str, list[list[str]]] = {
     ],
     "types": [python("mypy")],
     "unit": [pytest("unit", "-m", "not system and not real_api", "-n", "2", "tests")],
+    "downloads": [["make", "--no-print-directory", "downloader"]],
     "contract": [pytest("contract", "-m", "real_api", "tests/contract", "tests/campaign/test_real_api.py")],
     "system": [
         # One test at a time to each worker: the long ones begin first, and none waits behind another.

@@ -184,9 +184,10 @@ async def test_scale_splits_what_a_creation_owns(api: Api) -> None:
         ]
 
     await api.ask("POST", api.path("deployments"), deployment(replicas=1), fieldManager="alpha")
-    replicas, rest = sorted(await scaled_by("beta"), key=len)
+    *split, rest = sorted(await scaled_by("beta"), key=len)
 
-    assert replicas == {"f:replicas"}
+    # A real cluster's controller may have been the next to write.
+    assert split in ([{"f:replicas"}],) if api.is_fake else ([{"f:replicas"}], [])
     assert "f:replicas" not in rest
     assert await scaled_by("gamma") == [rest]
 

@@ -30,6 +30,7 @@ class ReadOnly:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
+        self.field_manager, self.instance = cluster.field_manager, cluster.instance
 
     async def served(self, kind: Kind) -> bool:
         return await self._cluster.served(kind)

@@ -70,7 +70,7 @@ def running(run_dir: Path, progress: Progress) -> Iterator[Address]:
         for each in component.components_of(cluster, programs, PROGRAMS):
             process = up.enter_context(_process(each, run_dir, tokens))
             _wait_ready(each, process, run_dir)
-        _install(address, [*(REPOSITORY / "crds").glob("infer*.yaml"), *(_of_gateway(crds))])
+        _install(address, [*(REPOSITORY / "crds").glob("*s.yaml"), *(_of_gateway(crds))])
         yield address
 
 
