@@ -88,7 +88,6 @@ dashboards: $(VENV)/installed ## generate manifests/dashboards/ from code
 	@$(BIN)/python -m manifests.dashboards.build
 
 manifests: $(VENV)/installed ## generate the recording rules, the Prometheus operator's kinds and the chart's files
-	@$(BIN)/python -m manifests.prometheus.build
 	@$(BIN)/python manifests/prometheus/monitors.py
 	@$(BIN)/python manifests/helm/chart.py
 

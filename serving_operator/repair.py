@@ -9,7 +9,7 @@ from serving_api.names import STABLE_LABEL, Attempt
 from serving_operator.children.autoscaler import inference_autoscaler
 from serving_operator.children.deployment import deployment
 from serving_operator.children.disruption import disruption_budget
-from serving_operator.children.revision import attempt_of, controller_revision, recovered, restated
+from serving_operator.children.revision import attempt_of, recovered, restated
 from serving_operator.children.services import revision_service
 from serving_operator.ensure import Ensured, ensure
 from serving_operator.rollout import (
@@ -24,6 +24,7 @@ from serving_operator.rollout import (
     selection,
 )
 from serving_operator.rollout.observed import Observed, Revision, is_leaving
+from serving_operator.rollout.recording import rendered
 from serving_operator.rollout.state import State
 from serving_operator.runtimes.catalogue import Unresolved
 from serving_operator.world import Manifest, ObjectId, Write
@@ -81,15 +82,7 @@ def record(observed: Observed, state: State, seen: Revision) -> Manifest | None:
         )
     if observed.wanted == seen.revision:
         with contextlib.suppress(Unresolved):
-            return controller_revision(
-                observed.service,
-                seen.revision,
-                attempt.number,
-                described,
-                stable,
-                runtimes=observed.world.runtimes,
-                settings=observed.settings,
-            )
+            return rendered(observed, seen.revision, attempt.number, described, stable)
     return None
 
 

@@ -66,7 +66,6 @@ STEPS: dict[str, list[list[str]]] = {
         [str(Path(sys.executable).with_name("lint-imports")), "--no-logo"],
         python("serving_api.crd", "--check"),
         python("manifests.dashboards.build", "--check"),
-        python("manifests.prometheus.build", "--check"),
         [sys.executable, "manifests/prometheus/monitors.py", "--check"],
         [sys.executable, "manifests/helm/chart.py", "--check"],
     ],

@@ -1,6 +1,6 @@
-"""Say the scrape configuration and the rules in kinds of the Prometheus operator.
+"""Write rules.yaml from code, and say the scrape configuration and all rules in kinds of the Prometheus operator.
 
-`.venv/bin/python manifests/prometheus/monitors.py [--check]` writes manifests/components/prometheus-operator.
+`.venv/bin/python manifests/prometheus/monitors.py [--check]` writes them, the latter to manifests/components/prometheus-operator.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from pydantic.alias_generators import to_camel
 
+from autoscaler.signals.rules import rules_yaml
 from serving_api.names import AUTOSCALER, OPERATOR, SYSTEM_NAMESPACE
 
 HERE = Path(__file__).parent
@@ -62,13 +63,15 @@ def _object(kind: str, name: str, spec: Manifest) -> Manifest:
 def files() -> dict[Path, str]:
     """Return what is to be written, by path."""
     jobs = yaml.safe_load((HERE / "scrape-config.yaml").read_text())["scrape_configs"]
-    groups = [group for name in RULES for group in yaml.safe_load((HERE / name).read_text())["groups"]]
+    recorded = rules_yaml()
+    texts = [recorded, *((HERE / name).read_text() for name in RULES[1:])]
+    groups = [group for text in texts for group in yaml.safe_load(text)["groups"]]
     rules = _object("PrometheusRule", "serving-rules", {"groups": groups})
     made = {
         "monitors.yaml": ("scrape-config.yaml", [monitor(job) for job in jobs]),
         "rules.yaml": (", ".join(RULES), [rules]),
     }
-    return {
+    return {HERE / RULES[0]: recorded} | {
         TARGET / name: HEAD.format(source) + yaml.safe_dump_all(objects, sort_keys=False, width=120)
         for name, (source, objects) in made.items()
     }
@@ -82,7 +85,7 @@ def main() -> None:
     stale = [path for path, text in files().items() if not path.exists() or path.read_text() != text]
     if check and stale:
         names = ", ".join(path.name for path in stale)
-        sys.exit(f"{names} differ from manifests/prometheus: run `make manifests`")
+        sys.exit(f"{names} differ from their source: run `make manifests`")
     for path in stale:
         path.write_text(files()[path])
 

@@ -32,11 +32,10 @@ def inference_autoscaler(
     scaling = service.spec.scaling
     name = revision_name(service.key.name, revision)
     recorded = ((revision_object or {}).get("data") or {}).get("runtime") or {}
-    today = resolved_record(service.spec.predictor, runtimes) or {}
     profile = (
         scaling.signals.profile
         if scaling.signals
-        else recorded.get("profile") or today.get("profile") or "gateway"
+        else recorded.get("profile") or _profile_today(service, runtimes) or "gateway"
     )
     held = objective if isinstance(objective, Objective) else Objective.model_validate(objective)
     spec: dict[str, Any] = {
@@ -59,3 +58,7 @@ def inference_autoscaler(
         "metadata": metadata(service, name, revision=revision),
         "spec": spec,
     }
+
+
+def _profile_today(service: InferenceService, runtimes: Catalogue) -> str | None:
+    return (resolved_record(service.spec.predictor, runtimes) or {}).get("profile")

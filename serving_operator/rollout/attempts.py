@@ -7,9 +7,10 @@ from datetime import timedelta
 
 from serving_api.names import ABORT_LABEL, OPERATOR, PROMOTE_LABEL, RETRY_LABEL, STORAGE_LABEL, Attempt
 from serving_api.status import CanaryStatus, Promotion
-from serving_operator.children.revision import attempt_of, controller_revision, restated
+from serving_operator.children.revision import attempt_of, restated
 from serving_operator.rollout import previous, routing
 from serving_operator.rollout.observed import Observed
+from serving_operator.rollout.recording import rendered
 from serving_operator.rollout.state import Move, State, text_of
 from serving_operator.runtimes.catalogue import Unresolved
 from serving_operator.runtimes.resolve import resolve
@@ -142,16 +143,7 @@ def _record(observed: Observed, attempt: Attempt, described: Manifest) -> Write:
     lost = observed.last_record(attempt.revision)
     if lost is not None:
         return Write("create", restated(observed.service, lost, attempt.number, described, False), why)
-    wanted = controller_revision(
-        observed.service,
-        attempt.revision,
-        attempt.number,
-        described,
-        False,
-        runtimes=observed.world.runtimes,
-        settings=observed.settings,
-    )
-    return Write("create", wanted, why)
+    return Write("create", rendered(observed, attempt.revision, attempt.number, described, False), why)
 
 
 def _highest_recorded(observed: Observed) -> int:

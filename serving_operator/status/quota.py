@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from serving_api.quantity import value_of
-from serving_operator.children.revision import controller_revision
 from serving_operator.rollout.observed import Observed
+from serving_operator.rollout.recording import rendered
 from serving_operator.world import Manifest
 
 
@@ -17,8 +17,8 @@ def refusal(observed: Observed) -> str | None:
     Quotas with a scope are left to the API server, which alone knows what falls under them.
     """
     known = observed.records.get(observed.wanted) or observed.last_record(observed.wanted)
-    rendered = known or _rendered(observed)
-    asked = demand(rendered["data"]["podTemplate"])
+    record = known or rendered(observed, observed.wanted, 1, {}, False)
+    asked = demand(record["data"]["podTemplate"])
     for quota in observed.world.quotas:
         spec, status = quota.get("spec") or {}, quota.get("status") or {}
         if spec.get("scopes") or spec.get("scopeSelector"):
@@ -34,18 +34,6 @@ def refusal(observed: Observed) -> str | None:
                     f"raise the quota, or lower predictor resources or replicas."
                 )
     return None
-
-
-def _rendered(observed: Observed) -> Manifest:
-    return controller_revision(
-        observed.service,
-        observed.wanted,
-        1,
-        {},
-        False,
-        runtimes=observed.world.runtimes,
-        settings=observed.settings,
-    )
 
 
 def demand(pod_template: Manifest) -> Mapping[str, Decimal]:

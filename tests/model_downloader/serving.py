@@ -1,4 +1,4 @@
-"""An https server of a test's own certificate authority, and the downloader as the program that it is."""
+"""Servers of http, and of https with a certificate authority of the test's own, and the downloader as the program that it is."""
 
 from __future__ import annotations
 
@@ -48,6 +48,13 @@ def https_server(folder: Path, respond: Respond) -> Iterator[Server]:
     crt, key = certificate(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(crt, key)
+    with http_server(respond, context) as port:
+        yield Server(f"127.0.0.1:{port}", Credentials(folder))
+
+
+@contextlib.contextmanager
+def http_server(respond: Respond, context: ssl.SSLContext | None = None) -> Iterator[int]:
+    """Serve GET (and HEAD) requests while the block lasts, over TLS with a context; yield the port."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -67,11 +74,12 @@ def https_server(folder: Path, respond: Respond) -> Iterator[Server]:
             """Say nothing."""
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield Server(f"127.0.0.1:{server.server_port}", Credentials(folder))
+        yield server.server_port
     finally:
         server.shutdown()
         thread.join()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from model_downloader.credentials import Credentials
 from model_downloader.folder import Folder
 from model_downloader.outcome import NotFound, Refused
 from model_downloader.source import Source
-from tests.model_downloader.serving import Answer
+from tests.model_downloader.serving import Answer, http_server
 
 COMMIT = "c" * 40
 FILES = {"config.json": b"{}", "model/weights.safetensors": b"\3" * 5000}
@@ -40,33 +38,10 @@ def respond(path: str) -> Answer:
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Credentials]:
     """A running server, as the credentials that name it."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            status, headers, body = respond(self.path)
-            self.send_response(status)
-            for name, value in ({"Content-Length": str(len(body))} | headers).items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
-
-        do_HEAD = do_GET  # noqa: N815  (the library's name)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
     folder = tmp_path_factory.mktemp("hub")
-    (folder / "HF_ENDPOINT").write_text(f"http://127.0.0.1:{server.server_port}")
-    yield Credentials(folder)
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with http_server(lambda path, _: respond(path)) as port:
+        (folder / "HF_ENDPOINT").write_text(f"http://127.0.0.1:{port}")
+        yield Credentials(folder)
 
 
 def test_a_commit_arrives_whole(hub: Credentials, tmp_path: Path) -> None:
