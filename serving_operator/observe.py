@@ -29,6 +29,8 @@ STOP_SECONDS = 5.0
 LOOK_SECONDS = 1.0
 ALL_WATCHES = "multidimensional multitasker"
 """Kopf's task that all watches are under."""
+WATCH = "watcher for "
+"""How the names of its tasks begin that are a watch each."""
 # A watch that fails for longer dies, and the process with it; the Lease is lost before that if the API server is away.
 ERROR_BACKOFFS_SECONDS: tuple[float, ...] = (1, 1, 2, 3, 5, 8, 8)
 
@@ -125,18 +127,23 @@ class Informer:
 
 
 async def ended(operator: asyncio.Task[None]) -> None:
-    """Wait for Kopf to end. Raises what it ends with, or `RuntimeError` if its watches have and it does not.
+    """Wait for Kopf to end. Raises what it ends with, or `RuntimeError` if a watch has and it does not.
 
-    After the death of one watch the others may wait for ever for a login by a task that has ended before them.
+    After the death of one watch the others may wait for ever for a login by a task that has ended before them, or
+    lose the one cancellation that they get.
     """
-    is_begun = False
+    watches: set[asyncio.Task[object]] = set()
     while not operator.done():
         await asyncio.wait({operator}, timeout=LOOK_SECONDS)
-        lives = any(task.get_name() == ALL_WATCHES for task in asyncio.all_tasks())
-        if is_begun and not lives and not (await asyncio.wait({operator}, timeout=STOP_SECONDS))[0]:
-            raise RuntimeError("the watches have died, and Kopf does not end")
-        is_begun |= lives
+        watches |= {task for task in asyncio.all_tasks() if _is_watch(task)}
+        died = any(task.done() for task in watches)
+        if died and not (await asyncio.wait({operator}, timeout=STOP_SECONDS))[0]:
+            raise RuntimeError("watches have died, and Kopf does not end")
     operator.result()
+
+
+def _is_watch(task: asyncio.Task[object]) -> bool:
+    return task.get_name() == ALL_WATCHES or task.get_name().startswith(WATCH)
 
 
 def registry(

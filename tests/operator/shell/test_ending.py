@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from serving_io.kinds import DEPLOYMENT, LEASE
-from serving_operator.observe import ALL_WATCHES, ended
+from serving_operator.observe import ALL_WATCHES, WATCH, ended
 from tests.fakes.kube import FakeKube
 from tests.fakes.kube.resources import built_in
 from tests.operator.shell.surroundings import (
@@ -79,6 +79,27 @@ async def test_a_dead_watch_ends_the_process(
 
     assert await asyncio.wait_for(task, WAIT_SECONDS) == 1
     assert holder(fake) == ""
+
+
+async def test_one_watch_that_died_is_noticed_though_another_ignores_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where a second watch loses the cancellation that follows, and Kopf waits for it, the process ends all the same."""
+    monkeypatch.setattr("serving_operator.observe.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("serving_operator.observe.STOP_SECONDS", 0.2)
+
+    async def hangs() -> None:
+        both = [asyncio.sleep(0.2), asyncio.Event().wait()]
+        watches = [asyncio.create_task(one, name=f"{WATCH}{at}") for at, one in enumerate(both)]
+        await asyncio.create_task(asyncio.wait(watches), name=ALL_WATCHES)
+
+    operator = asyncio.create_task(hangs())
+    with pytest.raises(RuntimeError, match="watches have died"):
+        await ended(operator)
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
 
 
 async def test_watches_that_died_are_noticed_though_kopf_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
