@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from localcluster import component, running, tether
+from localcluster import component, running, supervise, tether
 from localcluster.component import Component
 from localcluster.paths import REPOSITORY
 from localcluster.progress import Progress
@@ -220,3 +220,14 @@ def test_the_status_file_is_always_whole(harness: Harness) -> None:
     until(file.exists, "status")
     while harness.entry("broken").get("restarts", 0) < 3:
         assert json.loads(file.read_text())["components"]["broken"]["state"]
+
+
+def test_takes_precedence_where_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel is told the weight of the session; one that knows no such weight, or refuses it, changes nothing."""
+    told = tmp_path / "autogroup"
+    monkeypatch.setattr(supervise, "AUTOGROUP", told)
+    supervise.take_precedence()
+    assert told.read_text() == "-10"
+
+    monkeypatch.setattr(supervise, "AUTOGROUP", tmp_path / "absent" / "autogroup")
+    supervise.take_precedence()

@@ -14,6 +14,7 @@ from loadtests.demo.setup import configuration
 from localcluster.cluster import Cluster
 from serving_io import kinds
 from tests.clusters import own_run_dir
+from tests.system.failures import AUTOSCALER, OPERATOR, has_restarted, program_pod, restart_program
 from tests.system.kube import Kube, until
 
 SYSTEM = "serving-system"
@@ -66,6 +67,19 @@ def install(made: Kube) -> None:
 def _available(kube: Kube, name: str) -> bool:
     deployment = kube.get(kinds.DEPLOYMENT, SYSTEM, name)
     return bool(deployment and deployment.get("status", {}).get("availableReplicas"))
+
+
+@pytest.fixture(autouse=True)
+def fresh_programs(request: pytest.FixtureRequest) -> None:
+    """A test that breaks things finds programs that have not died yet.
+
+    What a test before it killed would, at its next end, be kept down by the node for up to five minutes.
+    """
+    if request.node.get_closest_marker("disruptive"):
+        kube: Kube = request.getfixturevalue("kube")
+        for name in (OPERATOR, AUTOSCALER):
+            if has_restarted(program_pod(kube, name)):
+                restart_program(kube, name)
 
 
 @pytest.fixture

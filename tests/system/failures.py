@@ -61,8 +61,13 @@ def _signal(kube: Kube, pod: Manifest, number: signal.Signals) -> None:
         os.kill(container["pid"], number)
 
 
+def has_restarted(pod: Manifest) -> bool:
+    """Whether a container of the pod has ended before."""
+    return _restarts(pod) > 0
+
+
 def _restarts(pod: Manifest) -> int:
-    return sum(int(status["restartCount"]) for status in pod["status"]["containerStatuses"])
+    return sum(int(status["restartCount"]) for status in pod["status"].get("containerStatuses") or ())
 
 
 def program_pod(kube: Kube, name: str) -> Manifest:
