@@ -40,6 +40,26 @@ def numbers(versions: list[Manifest]) -> Iterator[dict[str, int]]:
         yield dict(has)
 
 
+def most_together(deployments: list[Manifest], autoscalers: list[Manifest]) -> int:
+    """The most replicas that both revisions asked for while they shared a budget; what leaves afterwards is not counted."""
+    bounded: set[str] = set()
+    ended = 0
+    for live in autoscalers:
+        name = live["metadata"]["name"]
+        if shares_a_budget(live):
+            bounded.add(name)
+        elif name in bounded and not ended:
+            ended = version_of(live)
+    assert ended
+    counted = [live for live in deployments if version_of(live) < ended]
+    return max(sum(has.values()) for has in numbers(counted))
+
+
+def shares_a_budget(autoscaler: Manifest) -> bool:
+    """Whether replicas of two revisions are bounded together."""
+    return "budgetReplicas" in (autoscaler["spec"].get("share") or {})
+
+
 def asks_for(kube: Kube, namespace: str, revision: str, replicas: int) -> Callable[[], Any]:
     """Whether a revision's Deployment asks for so many replicas, and has them."""
 
@@ -87,6 +107,7 @@ def test_replicas_move_with_the_traffic(
     with (
         Load(cluster, host, rate=10) as load,
         Recording(kube, kinds.DEPLOYMENT, namespace) as deployments,
+        Recording(kube, kinds.INFERENCE_AUTOSCALER, namespace) as autoscalers,
     ):
         stable, attempt, began = side_by_side(kube, namespace, load, first, second)
         canary = attempt.split("-")[0]
@@ -95,7 +116,7 @@ def test_replicas_move_with_the_traffic(
         answered = len(load.records)
         kube.until("the load goes on", lambda: len(load.records) > answered + 20)
     seen = list(numbers(deployments.versions()))
-    most = max(sum(has.values()) for has in seen)
+    most = most_together(deployments.versions(), autoscalers.versions())
     record_property(
         "saw", f"promoted within a budget of 3: {len(load.records)} requests, {most} replicas at most"
     )
@@ -128,7 +149,7 @@ def test_traffic_goes_back_as_stable_carries_it(
     name = f"digits-{stable}"
     steps = [(version_of(route), canary_weight(route, attempt)) for route in routes.versions()]
     way_back = steps[[weight for _, weight in steps].index(50) :]
-    most = max(sum(has.values()) for has in numbers(deployments.versions()))
+    most = most_together(deployments.versions(), autoscalers.versions())
     carried = []
     for (_, had), (moment, has) in pairwise(way_back):
         if has < had:
