@@ -51,8 +51,13 @@ def phantom_service(namespace: str, number: int) -> Manifest:
 
 
 def steady_service(namespace: str, name: str) -> Manifest:
-    """A service that answers requests with one replica."""
-    return web_service(name, host=f"{name}.{namespace}.example.com", spec__predictor__maxReplicas=1)
+    """A service that answers requests with one replica, and needs no second one where a busy machine makes it slow."""
+    return web_service(
+        name,
+        host=f"{name}.{namespace}.example.com",
+        spec__predictor__maxReplicas=1,
+        spec__objective={"thresholdMilliseconds": 4000, "percent": 50},
+    )
 
 
 def written(audit: Audit) -> list[Request]:
