@@ -13,7 +13,7 @@ SCALE ?=
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit contract system flake campaign mutation bench scale judge-study crds dashboards manifests lock downloader cluster-up cluster-down clean
+.PHONY: help demo test check lint types unit contract system flake campaign mutation bench scale judge-study crds dashboards docs manifests lock downloader cluster-up cluster-down clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ $(VENV)/bench: $(VENV)/installed requirements/bench.lock
 
 bench: $(VENV)/bench ## the autoscaler beside its peers in simulation (BENCH="--cells 6 --seeds 1"; out/bench/report.md)
 	@$(BIN)/python -m loadtests.bench $(BENCH)
+
+docs: $(VENV)/installed ## the documents as a site (out/docs/index.html)
+	@$(BIN)/mkdocs build
 
 scale: $(VENV)/installed ## a thousand services on a real API server (SERVICES=1000 SCALE="--only storm"; out/scale/report.md)
 	@$(BIN)/python -m loadtests.scale --services $(SERVICES) $(SCALE)

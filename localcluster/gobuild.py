@@ -62,6 +62,7 @@ SOURCES = {
         "github.com/yannh/kubeconform/cmd/kubeconform",
         stamps=(("main.version", KUBECONFORM),),
     ),
+    "kstatus": Source(GO_MODULE / "kstatus", "."),
 }
 
 

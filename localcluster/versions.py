@@ -16,6 +16,8 @@ GATEWAY_API_SUM = "h1:duVnm7nO6oXfMMUWfcDoBph47CYR/ME3NGxccOVglaY="
 PROMETHEUS = "v3.16.0"
 HELM = "v4.3.1"
 KUBECONFORM = "v0.8.0"
+KSTATUS = "v1.3.0"
+"""Of the module that Flux takes it from."""
 
 ACCEPTED_MINORS = (35, 36, 37)
 """The three newest minors of Kubernetes 1."""

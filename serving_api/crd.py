@@ -1,4 +1,4 @@
-"""CustomResourceDefinitions made from the types. `.venv/bin/python -m serving_api.crd` writes them into crds/."""
+"""CustomResourceDefinitions made from the types. `.venv/bin/python -m serving_api.crd` writes them, and their reference."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from serving_api import names
+from serving_api import names, reference
 from serving_api.autoscaler import InferenceAutoscalerSpec, InferenceAutoscalerStatus
 from serving_api.runtime import ServingRuntimeSpec
 from serving_api.service import InferenceServiceSpec
@@ -255,20 +255,24 @@ def _runtime(kind: str, plural: str, scope: str, whose: str) -> Schema:
     )
 
 
-def documents() -> dict[str, str]:
-    """Return the CRD files by name, as they are checked in."""
-    made = {
+def definitions() -> dict[str, Schema]:
+    """Return the CRDs by the names of their files."""
+    return {
         "inferenceservices.yaml": inference_service(),
         "inferenceautoscalers.yaml": inference_autoscaler(),
         "servingruntimes.yaml": serving_runtime(),
         "clusterservingruntimes.yaml": cluster_serving_runtime(),
     }
+
+
+def documents() -> dict[str, str]:
+    """Return the CRD files by name, as they are checked in."""
     header = "# Generated from serving_api by `make crds`; edit the types instead.\n"
     return {
         # Innermost maps and lists on one line: indentation is a third of the file otherwise.
         name: header
         + yaml.safe_dump(crd, sort_keys=False, width=110, allow_unicode=True, default_flow_style=None)
-        for name, crd in made.items()
+        for name, crd in definitions().items()
     }
 
 
@@ -276,11 +280,13 @@ def main() -> None:
     """Write or check the CRD files."""
     parser = argparse.ArgumentParser(prog=".venv/bin/python -m serving_api.crd", description=__doc__)
     parser.add_argument("directory", nargs="?", type=Path, default=Path("crds"), help="where the files are")
+    parser.add_argument("--reference", type=Path, default=Path("docs/api.md"), help="where the reference is")
     parser.add_argument("--check", action="store_true", help="fail if a file differs instead of writing it")
     options = parser.parse_args()
     stale = []
-    for name, text in documents().items():
-        path = options.directory / name
+    files = {options.directory / name: text for name, text in documents().items()}
+    files[options.reference] = reference.document(list(definitions().values()))
+    for path, text in files.items():
         if not path.exists() or path.read_text() != text:
             stale.append(str(path))
             if not options.check:

@@ -68,6 +68,7 @@ STEPS: dict[str, list[list[str]]] = {
         python("manifests.dashboards.build", "--check"),
         [sys.executable, "manifests/prometheus/monitors.py", "--check"],
         [sys.executable, "manifests/helm/chart.py", "--check"],
+        python("mkdocs", "build"),
     ],
     "types": [python("mypy")],
     "unit": [pytest("unit", "-m", "not system and not real_api", "-n", "2", "tests")],

@@ -16,6 +16,8 @@ from loadtests.figures import intervals
 from loadtests.load_report import late_plot, latency_plot, rate_plot
 
 _INTERVAL_SECONDS = 3.0
+DASHBOARDS = "dashboards.html"
+"""The page beside the report that has the shipped dashboards of the same time."""
 
 
 def chronicle(
@@ -47,6 +49,7 @@ def chronicle(
         "Latency counts from when a request was due. Replicas, weights and decisions are what the API server "
         "said, at the time it said so. Windows and verdicts are those of the "
         "operator's metrics and status. Hold, soak and windows are shorter in this demonstration than by default.",
+        ((DASHBOARDS, "The shipped dashboards over the same time"),),
     )
 
 

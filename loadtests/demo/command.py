@@ -17,7 +17,7 @@ import yaml
 
 from autoscaler.replay.report.page import render
 from loadtests.demo import dashboard, setup
-from loadtests.demo.chronicle import chronicle
+from loadtests.demo.chronicle import DASHBOARDS, chronicle
 from loadtests.demo.commands import REPOSITORY, CommandError, Commands, kubectl_program
 from loadtests.demo.counting import Counter
 from loadtests.demo.display import Display, View
@@ -27,6 +27,8 @@ from loadtests.demo.stage import SceneError
 from loadtests.demo.story import Story
 from loadtests.demo.watch import Watcher
 from loadtests.generator import LoadGenerator, Request
+from loadtests.preview.answers import Range, UnansweredError
+from loadtests.preview.command import preview
 from loadtests.record import write_csv
 from localcluster.cluster import Cluster as LocalCluster
 from localcluster.interruption import cancellable, first_only, ignore
@@ -147,6 +149,11 @@ async def _play(
         panels = await dashboard.panels_with_data(
             prometheus_url, dashboard.queries(setup.NAMESPACE, setup.SERVICE)
         )
+        now, variables = time.time(), {"namespace": setup.NAMESPACE, "service": setup.SERVICE}
+        try:
+            dashboards = await preview(prometheus_url, variables, Range(now - load.now_seconds, now))
+        except UnansweredError as error:
+            failure, dashboards = failure or str(error), ""
         await load.stop(grace_seconds=_TIMEOUT_SECONDS + 1)
         run = Run(
             by=options.by,
@@ -167,6 +174,7 @@ async def _play(
     (options.out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     page = render(chronicle(summary, run, story.told, counter.counts, objective_seconds))
     (options.out / "report.html").write_text(page, encoding="utf-8")
+    (options.out / DASHBOARDS).write_text(dashboards, encoding="utf-8")
     display.say("\n" + json.dumps(summary, indent=2))
     display.say(f"report: {options.out / 'report.html'}")
     if failure:

@@ -12,6 +12,7 @@ import yaml
 
 from serving_api.configuration import Configuration, keys, parse
 from serving_operator.config import parse as operator_started
+from tests.documents import yaml_blocks
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "manifests" / "config.yaml"
@@ -100,3 +101,12 @@ def test_the_reference_says_what_the_types_say() -> None:
     document = (ROOT / "docs" / "install.md").read_text()
     table = document.split("| key | what it says |\n|---|---|\n")[1].split("\n\n")[0]
     assert table.splitlines() == [f"| `{key}` | {text} |" for key, text in keys()]
+
+
+def test_configurations_in_the_documents_are_read() -> None:
+    """What a document shows of the file is taken by the programs."""
+    shown = [block for block in yaml_blocks() if block.is_configuration]
+
+    assert shown
+    for block in shown:
+        parse(block.objects[0])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from serving_api import crd
+from serving_api import crd, reference
 
 ROOT = Path(__file__).parents[2]
 DEFINITIONS = {
@@ -33,6 +33,15 @@ def root(definition: dict[str, Any]) -> dict[str, Any]:
     """The schema of the one version."""
     schema: dict[str, Any] = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     return schema
+
+
+def test_the_reference_is_made_from_the_types() -> None:
+    """docs/api.md is what the types say today, and has every field that has a sentence of its own."""
+    made = reference.document(list(crd.definitions().values()))
+
+    assert (ROOT / "docs" / "api.md").read_text() == made
+    assert "| `rollout.analysis.windowSeconds` | integer, 10 to 3600 | `60` |" in made
+    assert "`spec`: set exactly one of predictor.model and predictor.container" in made
 
 
 @pytest.mark.parametrize("name", sorted(crd.documents()))

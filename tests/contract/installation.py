@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from tests.contract.programs import monitoring_crds
+from tests.contract.programs import crds
 from tests.manifests.rendering import KUBECTL, ROOT, Manifest
 
 PATIENCE_SECONDS = 120.0
@@ -78,4 +78,4 @@ class Admin:
 
 def monitoring_files() -> list[Path]:
     """The CRDs of the kinds of the Prometheus operator that are used."""
-    return [monitoring_crds() / f"monitoring.coreos.com_{plural}.yaml" for plural in MONITORING]
+    return [crds("prometheus-operator") / f"monitoring.coreos.com_{plural}.yaml" for plural in MONITORING]

@@ -1,24 +1,60 @@
-"""helm, kubeconform and foreign CRDs: from PATH, else built or taken once from their Go modules, into the local cluster's cache."""
+"""Programs and foreign CRDs that the tests of manifests need: from PATH, else built or taken once from their Go modules."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 from localcluster import gobuild
 from localcluster.lock import exclusive
 from localcluster.paths import cache_dir
 from localcluster.progress import Progress
-from localcluster.versions import HELM, KUBECONFORM
+from localcluster.versions import HELM, KSTATUS, KUBECONFORM
 
-PINNED = {"helm": HELM, "kubeconform": KUBECONFORM}
-MONITORING = "github.com/prometheus-operator/prometheus-operator"
-MONITORING_VERSION = "v0.85.0"
-MONITORING_SUM = "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s="
+PINNED = {"helm": HELM, "kubeconform": KUBECONFORM, "kstatus": KSTATUS}
+"""The last is a program of ours around the library of this version."""
+
+
+class Foreign(NamedTuple):
+    """Where CRDs of another project are: a Go module, and a folder in it."""
+
+    module: str
+    version: str
+    checksum: str
+    folder: str
+
+
+FOREIGN = {
+    "prometheus-operator": Foreign(
+        "github.com/prometheus-operator/prometheus-operator",
+        "v0.85.0",
+        "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
+        "example/prometheus-operator-crd/",
+    ),
+    "argo-cd": Foreign(
+        "github.com/argoproj/argo-cd/v3",
+        "v3.4.13",
+        "h1:kmnF4nE5SQ83OhtdX6DMmLSpH0eRIa1gNYdCLNHqB+A=",
+        "manifests/crds/",
+    ),
+    "flux-kustomize-controller": Foreign(
+        "github.com/fluxcd/kustomize-controller",
+        "v1.9.6",
+        "h1:XB+G3A0mky0j5uVHZWv4oSlS2RvZBoNIUhstIvY0JKE=",
+        "config/crd/bases/",
+    ),
+    "flux-source-controller": Foreign(
+        "github.com/fluxcd/source-controller",
+        "v1.9.6",
+        "h1:nG534/bI6nVpyHra7ONAk6xDB3xPsVT+EOLHZHXPrrc=",
+        "config/crd/bases/",
+    ),
+}
 
 
 def program(name: str) -> Path:
-    """helm or kubeconform; about three minutes and half a minute of CPU time where they are built."""
+    """One of PINNED; helm takes about three minutes of CPU time where it is built, the others half of one."""
     if found := shutil.which(name):
         return Path(found)
     directory = cache_dir() / f"{name}-{PINNED[name]}"
@@ -31,14 +67,14 @@ def program(name: str) -> Path:
     return target
 
 
-def monitoring_crds() -> Path:
-    """A folder with the CRDs of the Prometheus operator."""
-    target = cache_dir() / f"prometheus-operator-{MONITORING_VERSION}" / "crds"
+def crds(name: str) -> Path:
+    """A folder with the CRDs of one of FOREIGN."""
+    source = FOREIGN[name]
+    target = cache_dir() / f"{name}-{source.version}" / "crds"
     progress = Progress()
     with exclusive(target.parent / "lock"):
         if not target.is_dir():
             go = gobuild.toolchain(cache_dir(), progress)
-            archive = gobuild.module_zip(go, MONITORING, MONITORING_VERSION, MONITORING_SUM)
-            prefix = f"{MONITORING}@{MONITORING_VERSION}/example/prometheus-operator-crd/"
-            gobuild.extract(archive, prefix, target)
+            archive = gobuild.module_zip(go, source.module, source.version, source.checksum)
+            gobuild.extract(archive, f"{source.module}@{source.version}/{source.folder}", target)
     return target

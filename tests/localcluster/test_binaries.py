@@ -183,6 +183,8 @@ def test_every_module_pins_the_releases_in_use() -> None:
         pinned = (gobuild.SOURCES[name].module / "go.mod").read_text()
         package = gobuild.SOURCES[name].package.partition("/cmd/")[0]
         assert f"require {package} {version}\n" in pinned
+    pinned = (gobuild.SOURCES["kstatus"].module / "go.mod").read_text()
+    assert f"github.com/fluxcd/cli-utils {versions.KSTATUS}\n" in pinned
 
 
 def test_versions_compare_as_numbers() -> None:

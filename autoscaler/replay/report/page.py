@@ -31,6 +31,8 @@ class Report:
     story: Sequence[tuple[float, str]] = ()
     """Seconds and what happened then, in sentences."""
     closing: str = ""
+    links: Sequence[tuple[str, str]] = ()
+    """Addresses of further pages, each with what it is."""
 
 
 def render(report: Report) -> str:
@@ -40,7 +42,7 @@ def render(report: Report) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
         f"<title>{escape(report.title)}</title><style>{STYLE}</style></head><body><main>"
-        f"<h1>{escape(report.title)}</h1><p class='subtitle'>{escape(report.subtitle)}</p>"
+        f"<h1>{escape(report.title)}</h1><p class='subtitle'>{escape(report.subtitle)}{_links(report.links)}</p>"
         f"<section class='facts'>{''.join(_fact(fact) for fact in report.facts)}</section>"
         f"<section class='plots'>{draw_events(report.axis) if report.axis.events else ''}"
         f"{''.join(_figure(plot, report.axis) for plot in report.plots)}</section>"
@@ -48,6 +50,10 @@ def render(report: Report) -> str:
         f"{f'<footer>{escape(report.closing)}</footer>' if report.closing else ''}"
         "</main></body></html>\n"
     )
+
+
+def _links(links: Sequence[tuple[str, str]]) -> str:
+    return "".join(f' <a href="{escape(address)}">{escape(text)}</a>' for address, text in links)
 
 
 def _fact(fact: Fact) -> str:
@@ -125,4 +131,5 @@ td{padding:6px 14px;border-top:1px solid var(--rule);vertical-align:top}
 td:first-child{color:var(--soft);font-variant-numeric:tabular-nums;width:1%;white-space:nowrap}
 tr:first-child td{border-top:0}
 footer{font-size:13px;margin-top:16px}
+a{color:var(--s0)}
 """

@@ -73,12 +73,14 @@ class Axis:
     end_seconds: float
     events: Sequence[Event] = field(default_factory=tuple)
     marks: Sequence[float] = ()
+    width: int = WIDTH
+    """Of the pictures, in pixels at which text has its size."""
 
     def x(self, seconds: float) -> float:
         """Return the horizontal position of a time."""
         span = max(self.end_seconds - self.begin_seconds, 1e-9)
         clipped = min(max(seconds, self.begin_seconds), self.end_seconds)
-        return LEFT + (WIDTH - LEFT - RIGHT) * (clipped - self.begin_seconds) / span
+        return LEFT + (self.width - LEFT - RIGHT) * (clipped - self.begin_seconds) / span
 
 
 def tick_step(span: float, wanted: int) -> float:
@@ -121,27 +123,26 @@ def draw_events(axis: Axis) -> str:
             f'<text class="event-label" x="{begin if anchor == "start" else end - 4:.1f}" y="{y}" '
             f'text-anchor="{anchor}">{escape(event.label)}</text>'
         )
-    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="events">{"".join(parts)}</svg>'
+    return f'<svg viewBox="0 0 {axis.width} {height}" role="img" aria-label="events">{"".join(parts)}</svg>'
 
 
 def draw(plot: Plot, axis: Axis) -> str:
     """Return one plot as SVG."""
-    return f'<svg viewBox="0 0 {WIDTH} {plot.height}" role="img" aria-label="{escape(plot.title)}">{elements(plot, axis)}</svg>'
+    box = f'viewBox="0 0 {axis.width} {plot.height}" role="img" aria-label="{escape(plot.title)}"'
+    return f"<svg {box}>{elements(plot, axis)}</svg>"
 
 
 def elements(plot: Plot, axis: Axis) -> str:
     """Return the elements of one plot, to be put into an SVG image."""
     top_value, step = _scale(plot)
-    bottom = plot.height - BOTTOM
+    bottom, right = plot.height - BOTTOM, axis.width - RIGHT
 
     def y(value: float) -> float:
         return bottom - (bottom - TOP) * value / top_value
 
     parts = []
     for value in ticks(0, top_value, step):
-        parts.append(
-            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>'
-        )
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{y(value):.1f}" y2="{y(value):.1f}"/>')
         parts.append(f'<text x="{LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:g}</text>')
     for seconds in axis.marks or ticks(axis.begin_seconds, axis.end_seconds, _time_step(axis)):
         x, label = axis.x(seconds), f"{seconds:g}" if axis.marks else clock(seconds)
@@ -152,8 +153,8 @@ def elements(plot: Plot, axis: Axis) -> str:
         parts.append(f'<line class="event" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{bottom}"/>')
     for line in plot.thresholds:
         parts.append(
-            f'<line class="threshold" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(line.value):.1f}" y2="{y(line.value):.1f}"/>'
-            f'<text class="threshold-label" x="{WIDTH - RIGHT - 4}" y="{y(line.value) - 4:.1f}" '
+            f'<line class="threshold" x1="{LEFT}" x2="{right}" y1="{y(line.value):.1f}" y2="{y(line.value):.1f}"/>'
+            f'<text class="threshold-label" x="{right - 4}" y="{y(line.value) - 4:.1f}" '
             f'text-anchor="end">{escape(line.label)}</text>'
         )
     parts.extend(_path(series, axis, y, bottom) for series in plot.series)
@@ -213,7 +214,7 @@ def _path(series: Series, axis: Axis, y: Callable[[float], float], bottom: float
 def _label_span(axis: Axis, event: Event) -> tuple[float, float]:
     width = len(event.label) * CHARACTER_WIDTH + 8
     begin = axis.x(event.at_seconds) + 4
-    if begin + width <= WIDTH:
+    if begin + width <= axis.width:
         return begin, begin + width
     return begin - 8 - width, begin - 4
 
@@ -221,4 +222,5 @@ def _label_span(axis: Axis, event: Event) -> tuple[float, float]:
 def _time_step(axis: Axis) -> float:
     span = axis.end_seconds - axis.begin_seconds
     steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400)
-    return next((step for step in steps if span / step <= 14), tick_step(span, 10))
+    most = 14 * axis.width / WIDTH
+    return next((step for step in steps if span / step <= most), tick_step(span, 10))

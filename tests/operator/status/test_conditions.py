@@ -29,12 +29,15 @@ from tests.operator.rollout.simulation import (
 )
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "conditions.md"
-COLUMNS = ("Servable", "Ready", "UpToDate", "RouteProgrammed", "CanaryHealthy", "Reconciling", "Stalled")
+CONDITIONS = ("Servable", "Ready", "UpToDate", "RouteProgrammed", "CanaryHealthy", "Reconciling", "Stalled")
+TOOLS = ("kstatus", "Argo CD")
+"""What tools make of them: tests/contract/test_kstatus.py, tests/manifests/test_argocd.py."""
+COLUMNS = CONDITIONS + TOOLS
 A, B = revision("a"), revision("b")
 
 
 def rows() -> dict[str, dict[str, str]]:
-    """Read the table: state to condition to cell."""
+    """Read the table: state to column to cell."""
     lines = DOCUMENT.read_text().splitlines()
     start = next(index for index, line in enumerate(lines) if line.startswith("| state |"))
     header = [cell.strip() for cell in lines[start].strip("|").split("|")]
@@ -427,6 +430,11 @@ def _made(state: str) -> Simulation:
     return STATES[state]()
 
 
+def in_state(state: str) -> Manifest:
+    """Return the service as the API server has it in this state."""
+    return brought_about(state).service
+
+
 def brought_about(state: str) -> Simulation:
     """Return a cluster in this state, to be changed at will."""
     return copy.deepcopy(_made(state))
@@ -443,10 +451,10 @@ def test_each_cell_is_as_documented(state: str) -> None:
     cluster = brought_about(state)
     letters = {"True": "T", "False": "F", "Unknown": "?"}
     said = {}
-    for column in COLUMNS:
+    for column in CONDITIONS:
         found = cluster.condition(column)
         said[column] = f"{letters[found['status']]} {found['reason']}" if found else "—"
-    assert said == rows()[state]
+    assert said == {column: rows()[state][column] for column in CONDITIONS}
 
 
 @pytest.mark.parametrize("state", STATES)
