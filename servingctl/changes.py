@@ -12,7 +12,7 @@ from serving_api.names import revision_name
 from serving_api.revision import canonical_fields, revision_of
 from serving_api.service import InferenceService
 from serving_operator.decide import decide
-from serving_operator.world import DEFAULT_SETTINGS, Manifest, ObjectId, World, Write
+from serving_operator.world import DEFAULT_SETTINGS, Manifest, ObjectId, Settings, World, Write
 from servingctl.paths import leaves, spelled, value_at
 from servingctl.rendering import NO_UID, identities, render
 from servingctl.yaml_text import as_yaml
@@ -49,7 +49,9 @@ class Changes:
     """Objects of the wanted revision that are made one after the other."""
 
 
-def changes(world: World, live: Manifest | None, now: datetime) -> Changes:
+def changes(
+    world: World, live: Manifest | None, now: datetime, settings: Settings = DEFAULT_SETTINGS
+) -> Changes:
     """Return what the operator would do now; `live` is the service as the cluster has it.
 
     Raises pydantic.ValidationError, and Unresolved if no runtime serves its model.
@@ -58,10 +60,14 @@ def changes(world: World, live: Manifest | None, now: datetime) -> Changes:
     wanted = revision_of(service.spec.predictor)
     status = (live or {}).get("status") or {}
     now_revision = (status.get("stable") or {}).get("revision")
-    plan = decide(world, DEFAULT_SETTINGS, now)
+    plan = decide(world, settings, now)
     due = tuple(_change(world, write, now_revision) for write in plan.writes)
     rendered = render(
-        world.service, world.key.namespace, routes_served=world.routes_served, runtimes=world.runtimes
+        world.service,
+        world.key.namespace,
+        routes_served=world.routes_served,
+        runtimes=world.runtimes,
+        settings=settings,
     )
     there = {(identity.kind, identity.name) for identity in (*world.objects, *world.strangers)}
     missing = [

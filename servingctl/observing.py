@@ -11,8 +11,9 @@ from serving_io.errors import Forbidden, NotFound
 from serving_io.kinds import GATEWAY, HTTP_ROUTE, INFERENCE_SERVICE
 from serving_operator.asked import Heartbeat, Quotas
 from serving_operator.cache import Cache
+from serving_operator.routes import resolved, with_defaults
 from serving_operator.watched import CLUSTER_WATCHED, GATEWAY_WATCHED, WATCHED, Watched
-from serving_operator.world import Manifest, World
+from serving_operator.world import DEFAULT_SETTINGS, Manifest, Settings, World
 
 CHILDREN: Sequence[Watched] = tuple(watched for watched in WATCHED if watched.kind != INFERENCE_SERVICE)
 
@@ -28,10 +29,10 @@ async def service(cluster: Cluster, key: ServiceKey) -> Manifest | None:
         return None
 
 
-async def observe(cluster: Cluster, manifest: Manifest, system_namespace: str) -> World:
+async def observe(cluster: Cluster, manifest: Manifest, settings: Settings = DEFAULT_SETTINGS) -> World:
     """Return the world of a service; `manifest` stands for it, as it is or as it is to be. Raises `ApiError`."""
     namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
-    key, now, cache = ServiceKey(namespace, name), datetime.now(UTC), Cache()
+    key, now, cache = ServiceKey(namespace, name), datetime.now(UTC), Cache(settings.route)
     cache.put(manifest)
     routes_served = await cluster.served(GATEWAY) and await cluster.served(HTTP_ROUTE)
     routes = (
@@ -48,7 +49,8 @@ async def observe(cluster: Cluster, manifest: Manifest, system_namespace: str) -
             continue  # who may not read them sees the runtimes of the namespace and the built-in one
         for item in shared.items:
             cache.put(item)
-    for parent in ((manifest["spec"].get("route") or {}).get("parentRefs") or ()) if routes_served else ():
+    asked = with_defaults(manifest["spec"].get("route") or {}, manifest["metadata"], settings.route)
+    for parent in (asked.get("parentRefs") or ()) if routes_served else ():
         try:
             gateway = await cluster.get(GATEWAY, parent["name"], parent.get("namespace") or namespace)
         except (NotFound, Forbidden):
@@ -57,11 +59,11 @@ async def observe(cluster: Cluster, manifest: Manifest, system_namespace: str) -
     world = cache.world(
         key,
         routes_served=routes_served,
-        autoscaler_renewed=await _renewed(cluster, system_namespace, now),
+        autoscaler_renewed=await _renewed(cluster, settings.namespace, now),
         quotas=await Quotas(cluster).of(namespace, now),
     )
     assert world is not None
-    return world
+    return resolved(world, settings.route)
 
 
 async def _renewed(cluster: Cluster, system_namespace: str, now: datetime) -> datetime | None:

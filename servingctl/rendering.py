@@ -17,8 +17,9 @@ from serving_operator.repair import repair
 from serving_operator.rollout.attempts import in_force
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import State
+from serving_operator.routes import with_defaults
 from serving_operator.runtimes.catalogue import Catalogue
-from serving_operator.world import DEFAULT_SETTINGS, Manifest, ObjectId, World
+from serving_operator.world import DEFAULT_SETTINGS, Manifest, ObjectId, Settings, World
 
 NO_UID = "00000000-0000-0000-0000-000000000000"
 BUILT_IN_ALONE = Catalogue()
@@ -45,7 +46,12 @@ def placed(manifest: Manifest, namespace: str) -> Manifest:
 
 
 def render(
-    manifest: Manifest, namespace: str, *, routes_served: bool = True, runtimes: Catalogue = BUILT_IN_ALONE
+    manifest: Manifest,
+    namespace: str,
+    *,
+    routes_served: bool = True,
+    runtimes: Catalogue = BUILT_IN_ALONE,
+    settings: Settings = DEFAULT_SETTINGS,
 ) -> Rendered:
     """Return the children of a service without a cluster's past.
 
@@ -54,12 +60,16 @@ def render(
     Owner references are left out: only the API server knows the uid that they carry.
     """
     raw = placed(manifest, namespace)
+    if (asked := raw["spec"].get("route")) is not None:
+        raw["spec"]["route"] = with_defaults(asked, raw["metadata"], settings.route)
     service = InferenceService.parse(raw)
     revision = revision_of(service.spec.predictor)
     attempt = Attempt(revision, 1)
     empty = World(key=service.key, service=raw, objects={}, routes_served=routes_served, runtimes=runtimes)
-    described = in_force(Observed(empty, DEFAULT_SETTINGS, _EPOCH, service), attempt)
-    record = controller_revision(service, revision, attempt.number, described, True, runtimes=runtimes)
+    described = in_force(Observed(empty, settings, _EPOCH, service), attempt)
+    record = controller_revision(
+        service, revision, attempt.number, described, True, runtimes=runtimes, settings=settings
+    )
     world = World(
         key=service.key,
         service=raw,
@@ -67,7 +77,7 @@ def render(
         routes_served=routes_served,
         runtimes=runtimes,
     )
-    observed = Observed(world, DEFAULT_SETTINGS, _EPOCH, service)
+    observed = Observed(world, settings, _EPOCH, service)
     state = State(stable=StableStatus(id=str(attempt), revision=revision))
     writes = [ensured.write.manifest for ensured in repair(observed, state) if ensured.write is not None]
     made = [record, *(child for child in writes if child["kind"] != "ControllerRevision")]

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from autoscaler.prometheus_options import DEFAULT_URL
 from autoscaler.signals.profiles import BUILT_IN
 from serving_api.names import SYSTEM_NAMESPACE, ServiceKey
 from serving_io.cluster import Cluster
@@ -16,6 +17,7 @@ from serving_io.errors import SignalUnavailable
 from serving_io.prometheus import Prometheus, PrometheusAccess
 from servingctl.connecting import Where
 from servingctl.exits import FOUND, OK, USAGE, Stop
+from servingctl.installation import configured
 from servingctl.observing import service
 from servingctl.options import cluster_options, output_option, service_argument
 from servingctl.output import show, width
@@ -55,7 +57,7 @@ from servingctl.preflight.finding import Finding, failed, text
     "--prometheus-matcher",
     default="",
     metavar="MATCHER",
-    help="Label matcher added to every query, such as 'cluster=\"a\"'.",
+    help="Label matcher added to every query, such as 'cluster=\"a\"'; without it the configured one.",
 )
 @output_option
 @cluster_options
@@ -99,19 +101,29 @@ def command(
             else:
                 findings += await ask.routed(cluster, live)
                 target = await ask.target_of(cluster, live)
-        stated = (
-            (prometheus_url, "--prometheus-url")
-            if prometheus_url
-            else await ask.prometheus_url(cluster, system_namespace)
-        )
+        url, source, matcher = DEFAULT_URL, "the autoscaler's default; nobody has said another", ""
+        try:
+            told = await configured(cluster, system_namespace)
+        except ValueError as error:
+            findings.append(
+                failed("configuration", str(error), "the programs do not start with it; see docs/install.md")
+            )
+        else:
+            matcher = told.configuration.prometheus.matcher or ""
+            if told.configuration.prometheus.url:
+                url, source = told.configuration.prometheus.url, told.source
+        if prometheus_url:
+            url, source = prometheus_url, "--prometheus-url"
         reach = PrometheusAccess(
-            stated[0],
+            url,
             bearer_token_file=prometheus_bearer_token_file,
             ca_file=prometheus_ca_file,
             headers=headers,
             timeout_seconds=where.timeout_seconds,
         )
-        return findings + await _signals(reach, stated[1], where.namespace, target, prometheus_matcher)
+        return findings + await _signals(
+            reach, source, where.namespace, target, prometheus_matcher or matcher
+        )
 
     findings = where.ask(work)
     show([finding.wire() for finding in findings], output, text(findings, width=width()))

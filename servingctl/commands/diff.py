@@ -11,10 +11,11 @@ from pydantic import ValidationError
 from serving_api.names import SYSTEM_NAMESPACE, ServiceKey
 from serving_io.cluster import Cluster
 from serving_operator.runtimes.catalogue import Unresolved
-from serving_operator.world import Manifest
+from serving_operator.world import Manifest, Settings
 from servingctl.changes import Changes, changes
 from servingctl.connecting import Where
 from servingctl.exits import FOUND, OK, USAGE, Stop
+from servingctl.installation import configured
 from servingctl.observing import observe, service
 from servingctl.options import cluster_options, output_option, service_argument
 from servingctl.output import show
@@ -60,9 +61,15 @@ def command(
     documents = valid_services(read(files)) if files else []
 
     async def work(cluster: Cluster) -> list[Result]:
+        try:
+            told = await configured(cluster, system_namespace)
+        except ValueError as error:
+            raise Stop(str(error), FOUND) from None
+        if not told.is_known:
+            click.echo(f"warning: {told.source}; what the administrator set is not shown", err=True)
         if name is not None:
-            return [await _drift(cluster, ServiceKey(where.namespace, name), system_namespace)]
-        return [await _applied(cluster, document.value, where, system_namespace) for document in documents]
+            return [await _drift(cluster, ServiceKey(where.namespace, name), told.settings)]
+        return [await _applied(cluster, document.value, where, told.settings) for document in documents]
 
     try:
         results = where.ask(work)
@@ -76,17 +83,17 @@ def command(
     return FOUND if any(_differs(result) for result in results) else OK
 
 
-async def _drift(cluster: Cluster, key: ServiceKey, system_namespace: str) -> Result:
+async def _drift(cluster: Cluster, key: ServiceKey, settings: Settings) -> Result:
     live = await service(cluster, key)
     if live is None:
         raise Stop(
             f"there is no InferenceService {key.name} in namespace {key.namespace}; see servingctl status",
             FOUND,
         )
-    return key, True, changes(await observe(cluster, live, system_namespace), live, datetime.now(UTC))
+    return key, True, changes(await observe(cluster, live, settings), live, datetime.now(UTC), settings)
 
 
-async def _applied(cluster: Cluster, stated: Manifest, where: Where, system_namespace: str) -> Result:
+async def _applied(cluster: Cluster, stated: Manifest, where: Where, settings: Settings) -> Result:
     namespace = where.stated_namespace or stated["metadata"].get("namespace") or where.namespace
     key = ServiceKey(namespace, stated["metadata"]["name"])
     live = await service(cluster, key)
@@ -96,11 +103,8 @@ async def _applied(cluster: Cluster, stated: Manifest, where: Where, system_name
         for field in ("labels", "annotations"):
             metadata[field] = (metadata.get(field) or {}) | (stated["metadata"].get(field) or {})
         made = live | {"metadata": metadata, "spec": stated["spec"]}
-    return (
-        key,
-        live is not None,
-        changes(await observe(cluster, made, system_namespace), live, datetime.now(UTC)),
-    )
+    world = await observe(cluster, made, settings)
+    return key, live is not None, changes(world, live, datetime.now(UTC), settings)
 
 
 def _differs(result: Result) -> bool:

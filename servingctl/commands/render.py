@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
+from serving_api.names import SYSTEM_NAMESPACE
+from serving_io import configuration
+from serving_operator.administered import settings_of
 from serving_operator.runtimes.catalogue import Unresolved
-from servingctl.exits import FOUND, OK, Stop
+from servingctl.exits import FOUND, OK, USAGE, Stop
 from servingctl.options import files_argument
 from servingctl.output import show
 from servingctl.reading import read
@@ -23,10 +28,16 @@ from servingctl.yaml_text import as_yaml
     "--without-gateway-api", is_flag=True, help="As in a cluster without the Gateway API: no HTTPRoute."
 )
 @click.option(
+    "--config", type=click.Path(exists=True, dir_okay=False), metavar="FILE",
+    help="The administrator's configuration, as the key config.yaml of the ConfigMap; without it all is default.",
+)  # fmt: skip
+@click.option(
     "-o", "--output", type=click.Choice(["yaml", "json", "name"]), default="yaml", show_default=True,
     help="YAML with comments, JSON, or the names alone.",
 )  # fmt: skip
-def command(files: tuple[str, ...], namespace: str, without_gateway_api: bool, output: str) -> int:
+def command(
+    files: tuple[str, ...], namespace: str, without_gateway_api: bool, config: str | None, output: str
+) -> int:
     """Print the objects that the operator would make of a service, by the operator's own code.
 
     It is the first revision once it serves all of the traffic. The revision's name is the hash of all that shapes its
@@ -41,8 +52,18 @@ def command(files: tuple[str, ...], namespace: str, without_gateway_api: bool, o
     documents = list(read(files))
     given = runtimes(documents)
     try:
+        settings = settings_of(configuration.read(Path(config) if config else None), SYSTEM_NAMESPACE)
+    except ValueError as error:
+        raise Stop(str(error), USAGE) from None
+    try:
         made = [
-            render(document.value, namespace, routes_served=not without_gateway_api, runtimes=given)
+            render(
+                document.value,
+                namespace,
+                routes_served=not without_gateway_api,
+                runtimes=given,
+                settings=settings,
+            )
             for document in valid_services(documents)
         ]
     except Unresolved as error:

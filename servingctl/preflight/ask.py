@@ -14,7 +14,6 @@ from serving_api.names import AUTOSCALER, OPERATOR, revision_name
 from serving_io.cluster import Cluster, Manifest
 from serving_io.errors import Forbidden, NotFound, SignalUnavailable
 from serving_io.kinds import (
-    CONFIG_MAP,
     CUSTOM_RESOURCE_DEFINITION,
     DEPLOYMENT,
     GATEWAY,
@@ -33,8 +32,6 @@ from servingctl.preflight.rights import RIGHTS, Right
 from servingctl.preflight.signals import Answer, Reading, Series, Signal
 
 AT_ONCE = 8
-CONFIG = "serving-config"
-DEFAULT_URL = "http://prometheus.monitoring.svc:9090"
 A_FEW = 5
 T = TypeVar("T")
 
@@ -96,15 +93,6 @@ async def target_of(cluster: Cluster, service: Manifest) -> Target:
             ready += int((deployment.get("status") or {}).get("readyReplicas") or 0)
     threshold = (service["spec"].get("objective") or {}).get("thresholdMilliseconds")
     return Target(tuple(profiles), names, ready, threshold)
-
-
-async def prometheus_url(cluster: Cluster, system_namespace: str) -> tuple[str, str]:
-    """Return where Prometheus is as the programs were told, and who says so."""
-    config = await _get(cluster, CONFIG_MAP, CONFIG, system_namespace)
-    stated = (config.get("data") or {}).get("prometheusUrl") if isinstance(config, dict) else None
-    if stated:
-        return str(stated), f"ConfigMap {system_namespace}/{CONFIG}"
-    return DEFAULT_URL, "the autoscaler's default; nobody has said another"
 
 
 async def newest_scrape(prometheus: Prometheus) -> float | None:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from serving_api.configuration import Configuration, keys, parse
+from serving_operator.administered import settings_of
 from serving_operator.config import parse as operator_started
 from tests.documents import yaml_blocks
 
@@ -110,3 +111,13 @@ def test_configurations_in_the_documents_are_read() -> None:
     assert shown
     for block in shown:
         parse(block.objects[0])
+
+
+@pytest.mark.parametrize("text", ["", SAMPLE.read_text(), "operator: {drainSeconds: 0, minReadySeconds: 1}"])
+def test_tools_decide_by_the_settings_of_the_operator(text: str, tmp_path: Path) -> None:
+    """What `servingctl` makes of a configuration is what the operator starts with."""
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    started = operator_started(["--config", str(path), "--lease-namespace", "x"], {})
+
+    assert settings_of(parse(yaml.safe_load(text)), "x") == started.settings

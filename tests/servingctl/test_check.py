@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from serving_api.names import AUTOSCALER, OPERATOR
+from serving_api.names import AUTOSCALER, OPERATOR, SYSTEM_NAMESPACE
 from servingctl.preflight import ask
 from servingctl.preflight.rights import RIGHTS, Right
 from servingctl.preflight.signals import Series, doubled
@@ -96,6 +96,8 @@ class SetUp:
     scrapes: int = 1
     age_seconds: float = AHEAD_SECONDS
     are_rules_loaded: bool = True
+    configuration: str = ""
+    """What the programs are told in place of a flag; `URL` stands for that of the Prometheus."""
 
     @property
     def is_usual(self) -> bool:
@@ -106,6 +108,7 @@ class SetUp:
             self.gateway_class != "True",
             self.rules,
             len(self.leases) < 2,
+            self.configuration,
         )
         return not any(broken) and max(self.leases.values()) < 60
 
@@ -188,7 +191,14 @@ def check(
         with PrometheusServer(token=setup.token, page=setup.page) as prometheus:
             setup.fill_prometheus(prometheus)
             config = fake.kubeconfig(tmp_path / "kubeconfig", "person")
-            where = ("--kubeconfig", str(config), "-n", "ns", "--prometheus-url", setup.url or prometheus.url)
+            where = ["--kubeconfig", str(config), "-n", "ns"]
+            if setup.configuration:
+                fake.namespace(SYSTEM_NAMESPACE)
+                data = {"config.yaml": setup.configuration.replace("URL", prometheus.url)}
+                place = {"name": "serving-config", "namespace": SYSTEM_NAMESPACE}
+                fake.write({"apiVersion": "v1", "kind": "ConfigMap", "metadata": place, "data": data})
+            else:
+                where += ["--prometheus-url", setup.url or prometheus.url]
             return run(capsys, "check", "digits", *where)
 
     def in_setup(setup: SetUp) -> Ran:
@@ -255,6 +265,12 @@ BROKEN: dict[str, tuple[SetUp, str, str, int]] = {
         "m ago: it does not run",
         1,
     ),
+    "configuration of another version": (
+        SetUp(configuration="prometheus: {adress: 'URL'}"),
+        "configuration",
+        "prometheus.adress: there is no such key",
+        1,
+    ),
     "autoscaler never ran": (SetUp(leases={OPERATOR: AHEAD_SECONDS}), AUTOSCALER, "it has never run", 1),
 }
 
@@ -269,6 +285,15 @@ def test_names_the_cause(check: Check, name: str) -> None:
     assert lines, ran.out + ran.err
     assert " -> " in lines[0]
     assert ran.code == code, ran.out
+
+
+def test_asks_the_prometheus_that_the_programs_ask(check: Check) -> None:
+    """Without a flag its address and the matcher are those of the configuration."""
+    ran = check(SetUp(configuration="prometheus: {url: 'URL', matcher: 'pod=\"another\"'}"))
+
+    assert "answers" in next(line for line in ran.out.splitlines() if " Prometheus " in line)
+    assert "signal requests" in ran.out
+    assert ran.code == 1  # no series has that label
 
 
 def test_all_is_well(check: Check) -> None:
