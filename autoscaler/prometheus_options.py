@@ -6,7 +6,9 @@ import argparse
 import os
 from pathlib import Path
 
-from serving_api.configuration import PrometheusConfiguration
+from pydantic import ValidationError
+
+from serving_api.configuration import LabelNames, PrometheusConfiguration
 from serving_io.prometheus import PrometheusAccess
 
 DEFAULT_URL = "http://prometheus.monitoring.svc:9090"
@@ -44,6 +46,13 @@ def add_prometheus_options(parser: argparse.ArgumentParser) -> None:
         "--prometheus-matcher",
         metavar="MATCHER",
         help="label matcher added to every query, for example 'cluster=\"a\"'",
+    )
+    parser.add_argument(
+        "--prometheus-label",
+        action="append",
+        default=[],
+        metavar="NAME=LABEL",
+        help="another name of the label namespace or pod, for example pod=kubernetes_pod_name; may be repeated",
     )
 
 
@@ -87,8 +96,24 @@ def prometheus_access(
         ca_file=ca_file,
         headers=headers or configured.headers,
         timeout_seconds=timeout_seconds,
+        labels=_labels(parsed.prometheus_label) or configured.labels.others,
     )
     return access, matcher
+
+
+def _labels(given: list[str]) -> dict[str, str]:
+    found = {}
+    for text in given:
+        name, equals, label = text.partition("=")
+        if not equals or name not in LabelNames.model_fields:
+            raise ValueError(f"--prometheus-label {text!r}: must be namespace=LABEL or pod=LABEL")
+        found[name] = label
+    try:
+        return LabelNames(**found).others
+    except ValidationError:
+        raise ValueError(
+            f"--prometheus-label {', '.join(given)}: must be label names, such as kubernetes_pod_name"
+        ) from None
 
 
 def _existing(option: str, given: Path | None, configured: str | None) -> Path | None:

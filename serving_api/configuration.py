@@ -19,6 +19,23 @@ class Section(Model):
     """A part of the configuration that is no object of the API."""
 
 
+_SERIES_LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
+
+
+class LabelNames(Section):
+    """Labels of series, where the scrape configuration names them otherwise than ours."""
+
+    namespace: Annotated[str, Field(pattern=_SERIES_LABEL)] | None = None
+    """Label that has the namespace of the pod; `namespace` if absent."""
+    pod: Annotated[str, Field(pattern=_SERIES_LABEL)] | None = None
+    """Label that has the name of the pod, and so of its revision; `pod` if absent."""
+
+    @property
+    def others(self) -> dict[str, str]:
+        """Our names of the labels that have another one, and that."""
+        return {name: label for name, label in self if label is not None and label != name}
+
+
 class PrometheusConfiguration(Section):
     """Where both programs read metrics."""
 
@@ -32,6 +49,8 @@ class PrometheusConfiguration(Section):
     """HTTP headers of each query, such as `X-Scope-OrgID`."""
     matcher: Annotated[str, Field(pattern=r"^[^{}\[\]()]*$")] | None = None
     """Label matcher that is added to every query, such as `cluster="a"`."""
+    labels: LabelNames = Field(default=LabelNames())
+    """Labels of series, where the scrape configuration names them otherwise than ours."""
 
 
 class AllowedRoutes(Section):

@@ -21,6 +21,7 @@ from prometheus_api_client.exceptions import PrometheusApiClientException
 from urllib3.util.retry import Retry
 
 from serving_io.errors import SignalUnavailable
+from serving_io.labels import ours, renamed
 from serving_io.prometheus_session import AnswerTooLarge, BoundedSession
 
 
@@ -39,6 +40,8 @@ class PrometheusAccess:
     max_series: int = 100_000
     connections: int = 4
     """Queries in flight at the same time."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Labels that its series have under other names than queries use: ours to theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ class Prometheus:
     async def query(self, promql: str, at: float | None = None) -> Answer:
         """Instant query, now or at a time (seconds since 1970). Raises `SignalUnavailable`."""
         params = {} if at is None else {"time": f"{at:.3f}"}
+        promql = renamed(promql, self._access.labels)
 
         def ask(client: PrometheusConnect) -> Any:
             return client.custom_query(promql, params=params)
@@ -111,18 +115,19 @@ class Prometheus:
         if len(result) == 2 and not isinstance(result[0], dict):  # a scalar: one bare [timestamp, value]
             result = [{"metric": {}, "value": result}]
         with _understanding(promql):
-            return _answer(result, warnings)
+            return _answer(result, warnings, self._access.labels)
 
     async def query_range(self, promql: str, start: float, end: float, step_seconds: float) -> RangeAnswer:
         """Range query; `start`, `end` in seconds since 1970, rounded. Raises `SignalUnavailable`."""
         first, last = (datetime.fromtimestamp(round(t), UTC) for t in (start, end))
+        promql = renamed(promql, self._access.labels)
 
         def ask(client: PrometheusConnect) -> Any:
             return client.custom_query_range(promql, first, last, f"{step_seconds:g}")
 
         result, warnings = await self._ask(promql, ask)
         with _understanding(promql):
-            return _range_answer(result, warnings)
+            return _range_answer(result, warnings, self._access.labels)
 
     def close(self) -> None:
         """Drop the queries that have not started; connections end with their threads."""
@@ -184,7 +189,7 @@ def _understanding(promql: str) -> Iterator[None]:
         raise SignalUnavailable(promql, "Unreadable", f"not an answer of Prometheus ({error!r})") from error
 
 
-def _answer(result: list[Any], warnings: tuple[str, ...]) -> Answer:
+def _answer(result: list[Any], warnings: tuple[str, ...], names: Mapping[str, str]) -> Answer:
     samples, not_finite = [], 0
     for series in result:
         if "value" not in series and "histogram" in series:
@@ -192,20 +197,20 @@ def _answer(result: list[Any], warnings: tuple[str, ...]) -> Answer:
             continue
         timestamp, value = float(series["value"][0]), float(series["value"][1])
         if math.isfinite(value):
-            samples.append(Sample(series["metric"], timestamp, value))
+            samples.append(Sample(ours(series["metric"], names), timestamp, value))
         else:
             not_finite += 1
     return Answer(tuple(samples), not_finite, warnings)
 
 
-def _range_answer(result: list[Any], warnings: tuple[str, ...]) -> RangeAnswer:
+def _range_answer(result: list[Any], warnings: tuple[str, ...], names: Mapping[str, str]) -> RangeAnswer:
     all_series, not_finite = [], 0
     for series in result:
         points = [(float(t), float(value)) for t, value in series.get("values") or ()]
         finite = tuple(point for point in points if math.isfinite(point[1]))
         not_finite += len(points) - len(finite) + len(series.get("histograms") or ())
         if finite:
-            all_series.append(Series(series["metric"], finite))
+            all_series.append(Series(ours(series["metric"], names), finite))
     return RangeAnswer(tuple(all_series), not_finite, warnings)
 
 

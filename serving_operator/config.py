@@ -88,6 +88,7 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
             ca_file=values["prometheus-ca-file"],
             headers=values["prometheus-header"],
             timeout_seconds=PROMETHEUS_TIMEOUT_SECONDS,
+            labels=administrator.prometheus.labels.others,
         )
         if values["prometheus-url"]
         else None,

@@ -101,6 +101,7 @@ def command(
             else:
                 findings += await ask.routed(cluster, live)
                 target = await ask.target_of(cluster, live)
+        labels: dict[str, str] = {}
         url, source, matcher = DEFAULT_URL, "the autoscaler's default; nobody has said another", ""
         try:
             told = await configured(cluster, system_namespace)
@@ -110,6 +111,7 @@ def command(
             )
         else:
             matcher = told.configuration.prometheus.matcher or ""
+            labels = told.configuration.prometheus.labels.others
             if told.configuration.prometheus.url:
                 url, source = told.configuration.prometheus.url, told.source
         if prometheus_url:
@@ -120,6 +122,7 @@ def command(
             ca_file=prometheus_ca_file,
             headers=headers,
             timeout_seconds=where.timeout_seconds,
+            labels=labels,
         )
         return findings + await _signals(
             reach, source, where.namespace, target, prometheus_matcher or matcher

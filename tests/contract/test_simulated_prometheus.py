@@ -13,6 +13,7 @@ from loadtests.simulator.pods import fixed_start
 from loadtests.simulator.service import Load, Service
 from loadtests.simulator.store import Floats, Targets
 from loadtests.simulator.world import EPOCH, World
+from serving_io.prometheus import Prometheus, PrometheusAccess
 from tests.contract.prometheus import queried
 from tests.contract.remote_write import STALE, write
 
@@ -48,8 +49,14 @@ def recorded(world: World, targets: Targets, into: Samples) -> None:
     targets.scrape, targets.end = scraped, ended  # type: ignore[method-assign, assignment]
 
 
-def test_the_same_samples_give_the_same_answers(prometheus: str) -> None:
-    """Of two services that scale up and down, with pods that come and go: every question, every element, all along."""
+Asked = list[tuple[float, str, dict[Any, float]]]
+"""When, what, and what the simulator answered."""
+OTHERS = {"namespace": "kubernetes_namespace", "pod": "kubernetes_pod_name"}
+
+
+@pytest.fixture(scope="module")
+def simulated() -> tuple[Asked, Samples]:
+    """Two services that scale up and down, with pods that come and go: every question all along, and all samples."""
     rates = np.array([5.0, 60.0, 60.0, 4.0, 4.0, 4.0])
     services = [
         Service("a", Load(rates, 100.0, 0.1), 0.5, fixed_start(20.0), 40, seed=1),
@@ -61,7 +68,7 @@ def test_the_same_samples_give_the_same_answers(prometheus: str) -> None:
     samples: Samples = defaultdict(list)
     for kind in (world._gateway, world._pods):
         recorded(world, kind, samples)
-    asked: list[tuple[float, str, dict[Any, float]]] = []
+    asked: Asked = []
     while world.now < 600:
         world.run(5)
         if world.now % 35 == 0:
@@ -71,14 +78,40 @@ def test_the_same_samples_give_the_same_answers(prometheus: str) -> None:
                 asked.append((at, text, elements((s.labels, s.value) for s in answer.samples)))  # type: ignore[union-attr]
     assert world.decisions["a"] >= 3
     assert any(value != value for _, values in samples.items() for _, value in values), "a pod has gone"
+    return asked, samples
+
+
+def test_the_same_samples_give_the_same_answers(prometheus: str, simulated: tuple[Asked, Samples]) -> None:
+    """Every element of every answer."""
+    asked, samples = simulated
 
     write(prometheus, [(dict(labels), values) for labels, values in samples.items()])
     compared = 0
-    for at, text, simulated in asked:
+    for at, text, wanted in asked:
         real = elements((one["metric"], float(one["value"][1])) for one in queried(prometheus, text, at))
-        assert simulated == pytest.approx(real, rel=1e-9, abs=1e-12), text
+        assert wanted == pytest.approx(real, rel=1e-9, abs=1e-12), text
         compared += len(real)
     assert compared > 500
+
+
+async def test_labels_of_other_names_give_the_same_answers(
+    prometheus: str, simulated: tuple[Asked, Samples]
+) -> None:
+    """Where the scrape configuration names namespace and pod otherwise, the programs see what they would see."""
+    asked, samples = simulated
+    theirs = [
+        ({OTHERS.get(name, name): value for name, value in labels}, values)
+        for labels, values in samples.items()
+    ]
+    write(prometheus, theirs)
+    client = Prometheus(PrometheusAccess(prometheus, labels=OTHERS))
+    compared = 0
+    for at, text, wanted in asked[::5]:
+        real = elements((sample.labels, sample.value) for sample in await client.query(text, at))
+        assert wanted == pytest.approx(real, rel=1e-9, abs=1e-12), text
+        compared += len(real)
+    client.close()
+    assert compared > 100
 
 
 def elements(found: Any) -> dict[Any, float]:
