@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 KEEP ?=
 BY ?=
+OVERLAY ?=
 N ?= 20
 RUNS ?=
 BENCH ?=
@@ -26,8 +27,8 @@ $(VENV)/installed: requirements/dev.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: $(VENV)/installed ## the main job, live: serve, scale, roll out, abort (BY=labels, KEEP=1 leaves it up)
-	@$(BIN)/python -m loadtests.demo $(if $(BY),--by $(BY)) $(if $(KEEP),--keep)
+demo: $(VENV)/installed ## the main job, live: serve, scale, roll out, abort (BY=labels, OVERLAY=high-availability, KEEP=1 leaves it up)
+	@$(BIN)/python -m loadtests.demo $(if $(BY),--by $(BY)) $(if $(OVERLAY),--overlay $(OVERLAY)) $(if $(KEEP),--keep)
 
 test: $(VENV)/installed ## everything but the long campaigns: check, contract, system
 	@$(BIN)/python -m tests.ladder

@@ -11,7 +11,7 @@ import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
@@ -46,6 +46,7 @@ class Options:
     """What the command was asked."""
 
     by: By
+    overlay: setup.Overlay
     keep: bool
     run_dir: Path
     out: Path
@@ -62,12 +63,18 @@ def main(argv: list[str] | None = None) -> int:
         "(default: %(default)s)",
     )
     parser.add_argument(
+        "--overlay",
+        choices=get_args(setup.Overlay),
+        default="base",
+        help="which of the installs of manifests/ is used (default: %(default)s)",
+    )
+    parser.add_argument(
         "--keep", action="store_true", help="leave the cluster up at the end, and say what to try"
     )
     parser.add_argument("--run-dir", type=Path, default=Path("out/cluster"), help="the cluster's files")
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="where summary and report go")
     given = parser.parse_args(argv)
-    options = Options(given.by, given.keep, given.run_dir.resolve(), given.out.resolve())
+    options = Options(given.by, given.overlay, given.keep, given.run_dir.resolve(), given.out.resolve())
     display = Display()
     with first_only():
         try:
@@ -92,7 +99,10 @@ async def _demo(options: Options, display: Display) -> int:
             display.say, kubectl_program(options.run_dir), {"KUBECONFIG": str(local.kubeconfig)}
         )
         request = _request(local)
-        await _both(setup.train(commands, display.say), setup.install(commands, local.prometheus_url))
+        await _both(
+            setup.train(commands, display.say),
+            setup.install(commands, local.prometheus_url, options.overlay, options.out),
+        )
         await setup.serve_version_1(commands)
         await setup.first_answer(request, commands)
         seconds_setup = time.monotonic() - began

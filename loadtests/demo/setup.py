@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import aiohttp
 
 from loadtests.demo.commands import REPOSITORY, CommandError, Commands, run_visibly
 from loadtests.generator import Request
+from localcluster import foreign
+from serving_api.names import AUTOSCALER, OPERATOR, SYSTEM_NAMESPACE
+
+Overlay = Literal["base", "high-availability", "network-policies", "prometheus-operator", "single-namespace"]
+"""What of `manifests` is installed."""
 
 SERVICE, NAMESPACE = "digits", "demo"
 HOST = "digits.demo.localhost"
@@ -49,21 +56,46 @@ def configuration(prometheus_url: str) -> str:
     )
 
 
-async def install(commands: Commands, prometheus_url: str) -> None:
+async def install(commands: Commands, prometheus_url: str, overlay: Overlay, out: Path) -> None:
     """Install operator and autoscaler as anyone would, and wait until both are ready."""
-    existing = await commands.kubectl("-n serving-system get configmaps -o name")
+    folder, namespace = (
+        "manifests/base" if overlay == "base" else f"manifests/overlays/{overlay}",
+        SYSTEM_NAMESPACE,
+    )
+    if overlay == "single-namespace":
+        folder, namespace = str(_own_kustomization(out / "install", folder)), NAMESPACE
+        await commands.kubectl("apply -f manifests/demo/namespace.yaml")
+        await commands.kubectl("apply --server-side -k crds")
+        await commands.kubectl("apply --server-side -f manifests/base/rbac-users.yaml")
+    else:
+        await commands.kubectl("apply --server-side -f manifests/base/namespace.yaml")
+    if overlay == "prometheus-operator":
+        kinds = await asyncio.to_thread(foreign.crds, overlay)
+        for name in ("podmonitors", "prometheusrules"):
+            await commands.kubectl(f"apply --server-side -f {kinds / f'monitoring.coreos.com_{name}.yaml'}")
+            await commands.kubectl(f"wait --for=condition=Established crd/{name}.monitoring.coreos.com")
+    existing = await commands.kubectl(f"-n {namespace} get configmaps -o name")
     if "configmap/serving-config" not in existing.split():
         await commands.kubectl(
-            "-n serving-system create configmap serving-config "
+            f"-n {namespace} create configmap serving-config "
             f"--from-literal=config.yaml={shlex.quote(configuration(prometheus_url))}"
         )
-    await commands.kubectl("apply --server-side -k manifests/base")
+    await commands.kubectl(f"apply --server-side -k {folder}")
     await commands.kubectl(
         "wait --for=condition=Established --timeout=60s crd/inferenceservices.serving-operator.dev "
         "crd/inferenceautoscalers.serving-operator.dev"
     )
-    for name in ("serving-operator", "serving-autoscaler"):
-        await commands.kubectl(f"-n serving-system rollout status deployment/{name} --timeout=120s")
+    for name in (OPERATOR, AUTOSCALER):
+        await commands.kubectl(f"-n {namespace} rollout status deployment/{name} --timeout=120s")
+
+
+def _own_kustomization(folder: Path, overlay: str) -> Path:
+    """Write a kustomization that puts an overlay into the demo's namespace, as a user's own would."""
+    folder.mkdir(parents=True, exist_ok=True)
+    base = os.path.relpath(REPOSITORY / overlay, folder.resolve())
+    content = {"namespace": NAMESPACE, "resources": [base]}
+    (folder / "kustomization.yaml").write_text(json.dumps(content) + "\n", encoding="utf-8")
+    return folder
 
 
 async def train(commands: Commands, say: Callable[[str], None]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from tests.contract.programs import crds
+from localcluster.foreign import crds
 from tests.manifests.rendering import KUBECTL, ROOT, Manifest
 
 PATIENCE_SECONDS = 120.0

@@ -1,10 +1,9 @@
-"""Programs and foreign CRDs that the tests of manifests need: from PATH, else built or taken once from their Go modules."""
+"""Programs that the tests of manifests need: from PATH, else built once from their Go modules."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import NamedTuple
 
 from localcluster import gobuild
 from localcluster.lock import exclusive
@@ -14,43 +13,6 @@ from localcluster.versions import HELM, KSTATUS, KUBECONFORM
 
 PINNED = {"helm": HELM, "kubeconform": KUBECONFORM, "kstatus": KSTATUS}
 """The last is a program of ours around the library of this version."""
-
-
-class Foreign(NamedTuple):
-    """Where CRDs of another project are: a Go module, and a folder in it."""
-
-    module: str
-    version: str
-    checksum: str
-    folder: str
-
-
-FOREIGN = {
-    "prometheus-operator": Foreign(
-        "github.com/prometheus-operator/prometheus-operator",
-        "v0.85.0",
-        "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
-        "example/prometheus-operator-crd/",
-    ),
-    "argo-cd": Foreign(
-        "github.com/argoproj/argo-cd/v3",
-        "v3.4.13",
-        "h1:kmnF4nE5SQ83OhtdX6DMmLSpH0eRIa1gNYdCLNHqB+A=",
-        "manifests/crds/",
-    ),
-    "flux-kustomize-controller": Foreign(
-        "github.com/fluxcd/kustomize-controller",
-        "v1.9.6",
-        "h1:XB+G3A0mky0j5uVHZWv4oSlS2RvZBoNIUhstIvY0JKE=",
-        "config/crd/bases/",
-    ),
-    "flux-source-controller": Foreign(
-        "github.com/fluxcd/source-controller",
-        "v1.9.6",
-        "h1:nG534/bI6nVpyHra7ONAk6xDB3xPsVT+EOLHZHXPrrc=",
-        "config/crd/bases/",
-    ),
-}
 
 
 def program(name: str) -> Path:
@@ -64,17 +26,4 @@ def program(name: str) -> Path:
         if not target.is_file():
             progress.say(f"{name}: building from its Go module, once")
             gobuild.build(gobuild.toolchain(cache_dir(), progress), name, target, progress)
-    return target
-
-
-def crds(name: str) -> Path:
-    """A folder with the CRDs of one of FOREIGN."""
-    source = FOREIGN[name]
-    target = cache_dir() / f"{name}-{source.version}" / "crds"
-    progress = Progress()
-    with exclusive(target.parent / "lock"):
-        if not target.is_dir():
-            go = gobuild.toolchain(cache_dir(), progress)
-            archive = gobuild.module_zip(go, source.module, source.version, source.checksum)
-            gobuild.extract(archive, f"{source.module}@{source.version}/{source.folder}", target)
     return target

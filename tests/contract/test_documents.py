@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from localcluster.foreign import crds
 from serving_api.names import SERVICE_KIND
 from serving_api.service import InferenceServiceSpec
 from tests.contract.installation import PATIENCE_SECONDS, Admin
-from tests.contract.programs import crds
 from tests.documents import ROOT, Block, yaml_blocks
 from tests.manifests.rendering import Manifest, by_id, text
 
