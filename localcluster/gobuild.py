@@ -20,6 +20,8 @@ from localcluster.progress import Progress, clock
 from localcluster.versions import HELM, KUBECONFORM, KUBERNETES, PROMETHEUS, Version, version_of
 
 GO_LOCK = REQUIREMENTS / "go.lock"
+DOWNLOAD_ATTEMPTS = 3
+"""Of a large module: a proxy may still be fetching it itself when it is first asked."""
 
 
 @dataclass(frozen=True)
@@ -152,16 +154,15 @@ def build(go: Path, name: str, target: Path, progress: Progress) -> None:
 
 def module_zip(go: Path, module: str, version: str, checksum: str | None) -> Path:
     """The verified archive of a module in Go's download cache; `checksum` is its `h1:` sum if pinned."""
-    done = subprocess.run(
-        [str(go), "mod", "download", "-json", f"{module}@{version}"],
-        cwd="/",
-        env=_environment(),
-        capture_output=True,
-        text=True,
-    )
-    # A module that asks for a newer toolchain is reported as an error, with its archive all the same.
-    answer = json.loads(done.stdout or "{}")
-    if "Zip" not in answer:
+    command = [str(go), "mod", "download", "-json", f"{module}@{version}"]
+    answer: dict[str, str] = {}
+    for _ in range(DOWNLOAD_ATTEMPTS):
+        done = subprocess.run(command, cwd="/", env=_environment(), capture_output=True, text=True)
+        # A module that asks for a newer toolchain is reported as an error, with its archive all the same.
+        answer = json.loads(done.stdout or "{}")
+        if "Zip" in answer:
+            break
+    else:
         raise BuildError(f"module {module}@{version} cannot be fetched: {answer.get('Error', done.stderr)}")
     if checksum is not None and answer["Sum"] != checksum:
         raise BuildError(f"module {module}@{version} has checksum {answer['Sum']}, expected {checksum}")
