@@ -188,7 +188,7 @@ def without_progress(plan: Plan, refused: ObjectId, service: Manifest) -> Plan:
 
 
 def is_active(service: Manifest) -> bool:
-    """Whether a rollout is under way or the service lacks its need, so that others' state matters to it."""
+    """Whether a rollout is under way or may begin, or the service lacks its need, so that others' state matters to it."""
     status = service.get("status") or {}
     stable = (status.get("stable") or {}).get("revision")
     conditions = {entry["type"]: entry["status"] for entry in status.get("conditions") or ()}
@@ -200,4 +200,4 @@ def is_active(service: Manifest) -> bool:
         wanted = revision_of(InferenceService.parse(service).spec.predictor)
     except ValidationError:
         return False
-    return bool(wanted != stable and conditions.get("UpToDate") != "False")
+    return bool(wanted != stable)

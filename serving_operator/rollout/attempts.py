@@ -16,8 +16,8 @@ from serving_operator.runtimes.catalogue import Unresolved
 from serving_operator.runtimes.resolve import resolve
 from serving_operator.world import Manifest, Write
 
-SECRET_AGAIN_SECONDS = 15.0
-"""Secrets are not watched: what is missing of one is looked at again so often."""
+UNWATCHED_AGAIN_SECONDS = 15.0
+"""Neither Secrets nor quotas are watched: what is missing of one is looked at again so often."""
 _LARGEST_NUMBER_BELIEVED = 99_999_999
 """A label may hold any number; one near the end of the range must not exhaust it."""
 
@@ -99,7 +99,7 @@ def _closed(observed: Observed, state: State) -> Move | None:
     }
     found = state_of_secret or "Unreadable"
     message = f"Secret {name} of predictor.model.storage is not opened to downloads; {remedies[found]}"
-    again = observed.now + timedelta(seconds=SECRET_AGAIN_SECONDS)
+    again = observed.now + timedelta(seconds=UNWATCHED_AGAIN_SECONDS)
     return Move(state, f"StorageSecret{found}", message, stalled=True, look_again=(again,))
 
 

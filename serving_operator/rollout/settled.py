@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from serving_operator.rollout import attempts, budget, capacity, previous
 from serving_operator.rollout.commands import label_command
 from serving_operator.rollout.observed import Observed
@@ -31,7 +33,8 @@ def begin_if_asked(observed: Observed, state: State) -> Move:
     has_pods = previous.kept_warm(observed, state) == observed.wanted
     refused = None if has_pods else refusal(observed)
     if refused is not None:
-        return Move(state, "QuotaExceeded", refused, stalled=True)
+        again = observed.now + timedelta(seconds=attempts.UNWATCHED_AGAIN_SECONDS)
+        return Move(state, "QuotaExceeded", refused, stalled=True, look_again=(again,))
     shares = observed.routed and observed.service.spec.rollout.surge == "Budget" and not observed.automatic
     if shares and observed.external_replicas < 2:
         return Move(state, budget.TOO_SMALL, budget.external_too_small(observed), stalled=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ import pytest
 import yaml
 
 from serving_io.kinds import CONTROLLER_REVISION, DEPLOYMENT, HTTP_ROUTE, INFERENCE_SERVICE, SERVICE
+from serving_operator import asked
 from serving_operator.children.route import weights
 from serving_operator.executor import applied
 from serving_operator.reconciler import without_progress
+from serving_operator.rollout import attempts
 from serving_operator.status.events import transitions
 from serving_operator.world import ObjectId, Plan
 from tests.fakes.kube import FakeKube
@@ -86,6 +90,31 @@ async def test_a_canary_is_promoted_by_its_label(
         if "f:spec" in entry["fieldsV1"]
     }
     assert managers == {"user"}
+
+
+async def test_a_quota_without_room_keeps_refusing(
+    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often the service is looked at, no attempt begins before there is room; then one does by itself."""
+    monkeypatch.setattr(attempts, "UNWATCHED_AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr(asked, "FRESH_FOR", timedelta(0))
+    place = {"name": "small", "namespace": NAMESPACE}
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": place}
+    fake.write(external(), manager="user")
+    async with operator(fake, tmp_path, monkeypatch):
+        await until(lambda: settled(fake), fake)
+        fake.write(quota | {"spec": {"hard": {"pods": "1"}}})
+        full = {"hard": {"pods": "1"}, "used": {"pods": "1"}}
+        fake.write(quota | {"status": full}, subresource="status")
+        fake.write(external(image="example.com/llm:2"), manager="user")
+        await until(lambda: condition(fake, "Stalled").get("reason") == "QuotaExceeded", fake)
+
+        await asyncio.sleep(1.0)  # five more looks
+        assert condition(fake, "Stalled").get("reason") == "QuotaExceeded"
+        assert "canary" not in status(fake)
+
+        fake.write(quota | {"status": {"hard": {"pods": "2"}, "used": {"pods": "1"}}}, subresource="status")
+        await until(lambda: "canary" in status(fake), fake)
 
 
 async def test_an_abort_by_label_takes_the_traffic_first(
