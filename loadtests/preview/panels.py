@@ -12,6 +12,8 @@ from loadtests.preview.answers import Line, Range
 from manifests.dashboards.parts import Panel, Query
 
 ROW = 20
+ALL, MOST_OF_IT = 100.0, 60.0
+"""Percent; an axis that shows most of it ends at all of it."""
 LEAST = 1e-3
 """The lowest value of a logarithmic axis."""
 
@@ -83,8 +85,10 @@ def _plot(panel: Panel, lines: Lines, axis: Axis, step: float) -> str:
         f"<span><i class='key' style='border-color:var(--s{one.colour % COLOURS})'></i>{escape(one.label)}</span>"
         for one in coloured
     )
-    least = 1.0 if factor == 1.0 else 5.0
-    plot = Plot(panel.title, "", coloured, minimum_top=least if panel.unit != "s" else 0.1, height=190)
+    least = 0.1 if panel.unit == "s" else 5.0 if panel.unit == "percentunit" else 1.0
+    highest = max(number for one in coloured for _, number in one.points if number is not None)
+    is_share = panel.unit.startswith("percent") and MOST_OF_IT < highest <= ALL
+    plot = Plot(panel.title, "", coloured, minimum_top=least, top=ALL if is_share else None, height=190)
     return f"{draw(plot, axis)}<div class='legend'>{keys}</div>"
 
 
