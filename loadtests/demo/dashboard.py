@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import aiohttp
 
 from loadtests.demo.commands import REPOSITORY
+from loadtests.preview import answers
 
 DASHBOARDS = REPOSITORY / "manifests/dashboards"
-_OF_GRAFANA = {"$__rate_interval": "1m", "$__range_s": "1800", "$__range": "30m"}
+_HALF_AN_HOUR = answers.Range(0.0, 1800.0)
 _ANSWER_SECONDS = 10.0
 
 
@@ -24,9 +25,7 @@ class Query(NamedTuple):
 
 def filled(promql: str, namespace: str, service: str) -> str:
     """Return a query with the variables that Grafana replaces."""
-    for variable, value in {"$namespace": namespace, "$service": service, **_OF_GRAFANA}.items():
-        promql = promql.replace(variable, value)
-    return promql
+    return answers.filled(promql, {"namespace": namespace, "service": service}, _HALF_AN_HOUR)
 
 
 def dashboard(name: str) -> dict[str, Any]:

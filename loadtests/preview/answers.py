@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
@@ -51,7 +51,7 @@ class Answered:
     board: Board
     lines: Mapping[str, Sequence[Sequence[Line]]]
     """By the panel's title, a list for each query."""
-    marks: Sequence[tuple[float, Marker, Mapping[str, str]]] = field(default_factory=tuple)
+    marks: Sequence[tuple[float, Marker]] = ()
 
 
 def filled(promql: str, variables: Mapping[str, str], over: Range) -> str:
@@ -87,7 +87,7 @@ async def answered(
             lines = dict(await asyncio.gather(*(panel(each) for each in one.panels)))
             fired = await asyncio.gather(*(ask(marker.promql) for marker in one.markers))
             marks = [
-                (seconds, marker, line.labels)
+                (seconds, marker)
                 for marker, found in zip(one.markers, fired, strict=True)
                 for line in found
                 for seconds in _begins(line, over.step)

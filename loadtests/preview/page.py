@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from autoscaler.replay.report.page import STYLE
+from autoscaler.replay.report.page import document
 from autoscaler.replay.report.plot import Axis, Event
 from loadtests.preview.answers import Answered, Range
 from loadtests.preview.panels import drawn
@@ -18,19 +18,17 @@ PIXELS = 1380
 def page(title: str, subtitle: str, answers: Sequence[Answered], over: Range) -> str:
     """Return the whole page; nothing of it is loaded from elsewhere."""
     links = " · ".join(f"<a href='#{escape(one.board.uid)}'>{escape(one.board.title)}</a>" for one in answers)
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<title>{escape(title)}</title><style>{STYLE}{GRID}</style></head><body><main>"
+    return document(
+        title,
         f"<h1>{escape(title)}</h1><p class='subtitle'>{escape(subtitle)} {links}</p>"
-        f"{''.join(_board(one, over) for one in answers)}</main></body></html>\n"
+        f"{''.join(_board(one, over) for one in answers)}",
+        GRID,
     )
 
 
 def _board(answers: Answered, over: Range) -> str:
     board = answers.board
-    events = tuple(Event(seconds, marker.name) for seconds, marker, _ in answers.marks)
+    events = tuple(Event(seconds, marker.name) for seconds, marker in answers.marks)
     panels = []
     for panel in board.panels:
         width = PIXELS * panel.width // COLUMNS - 40

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from math import log10
 
-from autoscaler.replay.report.plot import BOTTOM, COLOURS, LEFT, RIGHT, Axis, Plot, Point, Series, draw
+from autoscaler.replay.report.page import Fact, legend, tile
+from autoscaler.replay.report.plot import BOTTOM, LEFT, RIGHT, Axis, Plot, Point, Series, draw
 from loadtests.preview.answers import Line, Range
 from manifests.dashboards.parts import Panel, Query
 
@@ -71,25 +72,21 @@ def _plot(panel: Panel, lines: Lines, axis: Axis, step: float) -> str:
     def value(number: float) -> float:
         return max(0.0, log10(max(number, LEAST))) if panel.logarithmic else number * factor
 
+    told = [(query, line) for query, found in zip(panel.queries, lines, strict=True) for line in found]
     series = [
         Series(
             named(query.legend, line.labels),
             _with_gaps([(seconds, value(number)) for seconds, number in line.points], step),
-            style="step" if panel.kind == "steps" else "line",
+            colour,
+            "step" if panel.kind == "steps" else "line",
         )
-        for query, found in zip(panel.queries, lines, strict=True)
-        for line in found
+        for colour, (query, line) in enumerate(told)
     ]
-    coloured = [Series(one.label, one.points, number, one.style) for number, one in enumerate(series)]
-    keys = "".join(
-        f"<span><i class='key' style='border-color:var(--s{one.colour % COLOURS})'></i>{escape(one.label)}</span>"
-        for one in coloured
-    )
     least = 0.1 if panel.unit == "s" else 5.0 if panel.unit == "percentunit" else 1.0
-    highest = max(number for one in coloured for _, number in one.points if number is not None)
+    highest = max(number for one in series for _, number in one.points if number is not None)
     is_share = panel.unit.startswith("percent") and MOST_OF_IT < highest <= ALL
-    plot = Plot(panel.title, "", coloured, minimum_top=least, top=ALL if is_share else None, height=190)
-    return f"{draw(plot, axis)}<div class='legend'>{keys}</div>"
+    plot = Plot(panel.title, "", series, minimum_top=least, top=ALL if is_share else None, height=190)
+    return draw(plot, axis) + legend(series)
 
 
 def _with_gaps(points: Sequence[tuple[float, float]], step: float) -> list[Point]:
@@ -142,10 +139,7 @@ def _numbers(panel: Panel, lines: Lines) -> str:
             value = line.points[-1][1]
             is_alarm = query.alarm is not None and value >= query.alarm
             text = in_words(value, query.unit or panel.unit)
-            name = named(query.legend, line.labels)
-            tiles.append(
-                f"<div class='fact{' bad' if is_alarm else ''}'><span>{escape(name)}</span><b>{text}</b></div>"
-            )
+            tiles.append(tile(Fact(named(query.legend, line.labels), text, False if is_alarm else None)))
     return f"<div class='facts'>{''.join(tiles)}</div>"
 
 

@@ -37,18 +37,25 @@ class Report:
 
 def render(report: Report) -> str:
     """Return the whole page."""
+    return document(
+        report.title,
+        f"<h1>{escape(report.title)}</h1><p class='subtitle'>{escape(report.subtitle)}{_links(report.links)}</p>"
+        f"<section class='facts'>{''.join(tile(fact) for fact in report.facts)}</section>"
+        f"<section class='plots'>{draw_events(report.axis) if report.axis.events else ''}"
+        f"{''.join(_figure(plot, report.axis) for plot in report.plots)}</section>"
+        f"{_story(report.story)}"
+        f"{f'<footer>{escape(report.closing)}</footer>' if report.closing else ''}",
+    )
+
+
+def document(title: str, body: str, style: str = "") -> str:
+    """Return a page in the reports' style, with more of it if given; `body` is HTML."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
-        f"<title>{escape(report.title)}</title><style>{STYLE}</style></head><body><main>"
-        f"<h1>{escape(report.title)}</h1><p class='subtitle'>{escape(report.subtitle)}{_links(report.links)}</p>"
-        f"<section class='facts'>{''.join(_fact(fact) for fact in report.facts)}</section>"
-        f"<section class='plots'>{draw_events(report.axis) if report.axis.events else ''}"
-        f"{''.join(_figure(plot, report.axis) for plot in report.plots)}</section>"
-        f"{_story(report.story)}"
-        f"{f'<footer>{escape(report.closing)}</footer>' if report.closing else ''}"
-        "</main></body></html>\n"
+        f"<title>{escape(title)}</title><style>{STYLE}{style}</style></head><body><main>"
+        f"{body}</main></body></html>\n"
     )
 
 
@@ -56,20 +63,25 @@ def _links(links: Sequence[tuple[str, str]]) -> str:
     return "".join(f' <a href="{escape(address)}">{escape(text)}</a>' for address, text in links)
 
 
-def _fact(fact: Fact) -> str:
+def tile(fact: Fact) -> str:
+    """Return one figure of a summary as HTML."""
     tone = {True: " good", False: " bad", None: ""}[fact.is_good]
     note = f"<small>{escape(fact.explanation)}</small>" if fact.explanation else ""
     return f"<div class='fact{tone}'><span>{escape(fact.name)}</span><b>{escape(fact.value)}</b>{note}</div>"
 
 
 def _figure(plot: Plot, axis: Axis) -> str:
-    legend = "".join(_key(series) for series in plot.series)
     note = f"<p class='note'>{escape(plot.note)}</p>" if plot.note else ""
     unit = f"<i>{escape(plot.unit)}</i>" if plot.unit else ""
     return (
         f"<figure><figcaption><h2>{escape(plot.title)}{unit}</h2>"
-        f"<div class='legend'>{legend}</div></figcaption>{draw(plot, axis)}{note}</figure>"
+        f"{legend(plot.series)}</figcaption>{draw(plot, axis)}{note}</figure>"
     )
+
+
+def legend(lines: Sequence[Series]) -> str:
+    """Return the names of lines beside their colours as HTML."""
+    return f"<div class='legend'>{''.join(_key(series) for series in lines)}</div>"
 
 
 def _key(series: Series) -> str:

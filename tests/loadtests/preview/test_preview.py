@@ -154,7 +154,7 @@ async def test_a_marker_fires_once_a_run(prometheus: tuple[str, Answers]) -> Non
 
     (found,) = await answered(url, [board], {}, OVER)
 
-    assert [seconds for seconds, _, _ in found.marks] == [0.0, 100.0]
+    assert [seconds for seconds, _ in found.marks] == [0.0, 100.0]
 
 
 async def test_a_refusal_names_the_query(prometheus: tuple[str, Answers]) -> None:
