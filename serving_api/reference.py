@@ -71,20 +71,16 @@ def rules(schema: Schema, path: str) -> Iterator[str]:
     for rule in schema.get("x-kubernetes-validations", ()):
         if "message" in rule:
             yield f"`{path or 'spec'}`: {rule['message']}"
+    if "items" in schema:
+        yield from rules(schema["items"], path)
     for name, field in schema.get("properties", {}).items():
         if name not in OF_A_POD:
-            inner = f"{path}.{name}" if path else name
-            yield from rules({**_inner(field), **_own_rules(field)}, inner)
+            yield from rules(field, f"{path}.{name}" if path else name)
 
 
 def _inner(field: Schema) -> Schema:
     inner: Schema = field.get("items", field)
     return inner
-
-
-def _own_rules(field: Schema) -> Schema:
-    found = [rule for part in (field, _inner(field)) for rule in part.get("x-kubernetes-validations", ())]
-    return {"x-kubernetes-validations": found}
 
 
 def _type(field: Schema) -> str:
