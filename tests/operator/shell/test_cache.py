@@ -172,7 +172,7 @@ def test_what_is_lost_is_remembered(cache: Cache) -> None:
     assert world is not None
     assert world.last_replicas == {"d": 5}
     assert world.last_revisions["r"]["data"] == {"x": 1}
-    cache.forget_service(KEY)
+    cache.memory.forget_service(KEY)
     again = cache.world(KEY, routes_served=True)
     assert again is not None
     assert again.last_replicas == {}
@@ -180,7 +180,7 @@ def test_what_is_lost_is_remembered(cache: Cache) -> None:
 
 def test_unseen_strangers_give_way_to_what_the_watch_shows(cache: Cache) -> None:
     """A stranger that a live read found is known until the watch shows an object in its place."""
-    cache.remember_stranger(KEY, made("Service", "a", 2, metadata={"labels": {}}))
+    cache.memory.remember_stranger(KEY, made("Service", "a", 2, metadata={"labels": {}}))
     world = cache.world(KEY, routes_served=True)
     assert world is not None
     assert set(world.strangers) == {ObjectId("Service", "a")}
@@ -190,7 +190,7 @@ def test_unseen_strangers_give_way_to_what_the_watch_shows(cache: Cache) -> None
     world = cache.world(KEY, routes_served=True)
     assert world is not None
     assert not world.strangers
-    assert not cache.unseen_strangers(KEY)
+    assert not cache.memory.strangers(KEY)
 
 
 def test_our_own_deletion_is_known_at_once(cache: Cache) -> None:
