@@ -26,6 +26,8 @@ SERVICE, NAMESPACE = "digits", "demo"
 HOST = "digits.demo.localhost"
 PROPAGATION_DELAY_SECONDS = 2
 """The local gateway acknowledges only what its Envoy has in force, so little is left to wait for."""
+THIS_MACHINE = "127.0.0.1/32"
+"""Models may come from a store that runs beside the local cluster."""
 _FIRST_ANSWER_SECONDS = 300.0
 
 
@@ -52,6 +54,7 @@ def configuration(prometheus_url: str) -> str:
         {
             "prometheus": {"url": prometheus_url},
             "operator": {"propagationDelaySeconds": PROPAGATION_DELAY_SECONDS},
+            "models": {"downloadNetworks": [THIS_MACHINE]},
         }
     )
 

@@ -95,7 +95,7 @@ async def serve(options: argparse.Namespace, cluster: Cluster, group: str) -> No
             api=api,
             run_dir=cluster.run_dir,
             addresses=Addresses(cluster.run_dir, last_address(cluster.run_dir)),
-            catalogue=images(cluster.model_server_python),
+            catalogue=images(cluster.model_server_python, cluster.cache_dir),
             cpu_limits=limits,
             allocatable=allocatable(options, cluster),
             backoff_base_seconds=options.restart_backoff_seconds,

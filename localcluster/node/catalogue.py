@@ -6,9 +6,17 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+
+from localcluster.environments import (
+    EnvironmentBuildError,
+    ensure_model_downloader,
+    model_downloader_python,
+)
+from localcluster.progress import Progress
 
 LISTEN = "{listen}"
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -41,6 +49,8 @@ class Image:
     programs: Mapping[str, Path] = field(default_factory=dict)
     needs: Path | None = None
     """A file that must exist before anything of this image runs."""
+    install: Callable[[], object] | None = None
+    """Makes it exist, at the first use of the image; without it whoever started the cluster has."""
     env: Mapping[str, str] = field(default_factory=dict)
     """Set over the pod's own: what an address of its own takes. `{listen}` is the pod's listen address."""
 
@@ -55,6 +65,16 @@ class Image:
             raise ProgramError(f'exec: "{line[0]}": executable file not found in $PATH')
         return [found, *line[1:]]
 
+    def pull(self) -> None:
+        """Have what it needs. Raises ImageError."""
+        if self.install is not None:
+            try:
+                self.install()
+            except EnvironmentBuildError as error:
+                raise ImageError("ErrImagePull", str(error)) from error
+        if self.needs and not self.needs.exists():
+            raise ImageError("ErrImagePull", f"{self.name} needs {self.needs}, which is not installed (yet)")
+
     @property
     def path(self) -> str:
         """The container's PATH."""
@@ -62,18 +82,20 @@ class Image:
         return ":".join([*own, _SYSTEM_PATH])
 
 
-def images(model_server_python: Path | None) -> tuple[Image, ...]:
+def images(model_server_python: Path | None, cache: Path) -> tuple[Image, ...]:
     """The catalogue. MLServer's address is not in its command line, hence its `env`."""
     python = Path(sys.executable)
     server = model_server_python or Path("/nonexistent/python")
     ours = {"PYTHONPATH": str(_REPOSITORY_DIR)}
 
-    def program(module: str, name: str) -> Image:
+    downloader = model_downloader_python(cache)
+
+    def program(module: str, name: str, interpreter: Path = python) -> Image:
         return Image(
             name=f"ghcr.io/serving-operator/{name}",
             tags=frozenset({"0.1.0"}),
             entrypoint=("python", "-m", module),
-            programs={"python": python},
+            programs={"python": interpreter},
             env=ours,
         )
 
@@ -95,6 +117,11 @@ def images(model_server_python: Path | None) -> tuple[Image, ...]:
         Image(name="docker.io/library/busybox", tags=frozenset({"1.37"}), command=("sh",)),
         program("serving_operator", "operator"),
         program("autoscaler", "autoscaler"),
+        replace(
+            program("model_downloader", "model-downloader", downloader),
+            needs=downloader,
+            install=partial(ensure_model_downloader, cache, Progress()),
+        ),
     )
 
 
@@ -115,10 +142,6 @@ def find(catalogue: Sequence[Image], reference: str) -> Image:
     name, tag = canonical(reference)
     for image in catalogue:
         if image.name == name and (tag in image.tags or not tag):
-            if image.needs and not image.needs.exists():
-                raise ImageError(
-                    "ErrImagePull", f"{name}:{tag} needs {image.needs}, which is not installed (yet)"
-                )
             return image
     known = ", ".join(f"{image.name}:{tag}" for image in catalogue for tag in sorted(image.tags))
     raise ImageError(
