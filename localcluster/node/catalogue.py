@@ -19,6 +19,9 @@ from localcluster.environments import (
 from localcluster.progress import Progress
 
 LISTEN = "{listen}"
+TREES = "SERVING_LOCAL_CLUSTER_TREES"
+"""Names other checkouts of this repository, as `TAG=DIRECTORY` with the separator of PATH between them: the programs
+of each are images with that tag."""
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _REPOSITORY_DIR = Path(__file__).resolve().parents[2]
 _REFERENCE = re.compile(
@@ -82,21 +85,27 @@ class Image:
         return ":".join([*own, _SYSTEM_PATH])
 
 
-def images(model_server_python: Path | None, cache: Path) -> tuple[Image, ...]:
-    """The catalogue. MLServer's address is not in its command line, hence its `env`."""
+def trees(stated: str) -> dict[str, Path]:
+    """Checkouts by tag, as the variable TREES states them."""
+    pairs = (pair.partition("=") for pair in stated.split(os.pathsep) if pair)
+    return {tag: Path(directory) for tag, _, directory in pairs}
+
+
+def images(
+    model_server_python: Path | None, cache: Path, others: Mapping[str, Path] | None = None
+) -> tuple[Image, ...]:
+    """The catalogue; `others` are further checkouts by tag. MLServer's address is not in its command line, hence its `env`."""
     python = Path(sys.executable)
     server = model_server_python or Path("/nonexistent/python")
-    ours = {"PYTHONPATH": str(_REPOSITORY_DIR)}
-
     downloader = model_downloader_python(cache)
 
-    def program(module: str, name: str, interpreter: Path = python) -> Image:
+    def program(module: str, name: str, tag: str = "0.1.0", tree: Path = _REPOSITORY_DIR) -> Image:
         return Image(
             name=f"ghcr.io/serving-operator/{name}",
-            tags=frozenset({"0.1.0"}),
+            tags=frozenset({tag}),
             entrypoint=("python", "-m", module),
-            programs={"python": interpreter},
-            env=ours,
+            programs={"python": python},
+            env={"PYTHONPATH": str(tree)},
         )
 
     return (
@@ -117,8 +126,14 @@ def images(model_server_python: Path | None, cache: Path) -> tuple[Image, ...]:
         Image(name="docker.io/library/busybox", tags=frozenset({"1.37"}), command=("sh",)),
         program("serving_operator", "operator"),
         program("autoscaler", "autoscaler"),
+        *(
+            program(module, name, tag, tree)
+            for tag, tree in (others or {}).items()
+            for module, name in (("serving_operator", "operator"), ("autoscaler", "autoscaler"))
+        ),
         replace(
-            program("model_downloader", "model-downloader", downloader),
+            program("model_downloader", "model-downloader"),
+            programs={"python": downloader},
             needs=downloader,
             install=partial(ensure_model_downloader, cache, Progress()),
         ),
