@@ -35,12 +35,20 @@ class Request:
 
 
 def read(path: Path, since: int = 0) -> tuple[list[Request], int]:
-    """Return the requests recorded from a byte of the log on, and the byte to go on from; a line under way is left."""
+    """Return the requests recorded from a byte of the log on, and the byte to go on from.
+
+    A line under way is left, and so is one that was under way at `since`: it began before.
+    """
     found: list[Request] = []
     if not path.exists():
         return found, since
     with path.open("rb") as log:
-        log.seek(since)
+        log.seek(max(0, since - 1))
+        if since and log.read(1) != b"\n":
+            rest = log.readline()
+            if not rest.endswith(b"\n"):
+                return found, since
+            since += len(rest)
         for line in log:
             if not line.endswith(b"\n"):
                 break

@@ -127,3 +127,20 @@ def test_rest_is_all_looked_at_and_nothing_waiting(line: str, instead: str) -> N
     assert is_at_rest(PAGE, 4)
     assert not is_at_rest("", 0)
     assert not is_at_rest(PAGE.replace(line, instead), 4)
+
+
+def test_a_line_that_was_under_way_at_the_beginning_is_left_out(tmp_path: Path) -> None:
+    """Whoever begins at the log's size begins in the middle of a line, if the API server is writing one."""
+    log = tmp_path / "audit.log"
+    first, second = (json.dumps(event(user={"username": user})) + "\n" for user in ("before", "after"))
+    log.write_text(first[:20])
+    since = log.stat().st_size
+
+    log.write_text(first[:30])
+    assert read(log, since) == ([], since)
+
+    log.write_text(first + second)
+    found, end = read(log, since)
+    assert [one.user for one in found] == ["after"]
+    assert end == len(first + second)
+    assert [one.user for one in read(log, len(first))[0]] == ["after"]
