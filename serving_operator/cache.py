@@ -16,6 +16,7 @@ from serving_api.names import CLUSTER_RUNTIME_KIND, RUNTIME_KIND, SERVICE_KIND, 
 from serving_io.kinds import CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, GATEWAY, POD
 from serving_operator.children.revision import attempt_is_ours
 from serving_operator.ownership import Ownership, classify, controller_of
+from serving_operator.rollout.disrupted import disruption
 from serving_operator.routes import with_defaults
 from serving_operator.runtimes.catalogue import Catalogue
 from serving_operator.watched import CHILD_KINDS, kept
@@ -23,7 +24,8 @@ from serving_operator.world import Manifest, ObjectId, World
 
 RUNTIME_KINDS = (RUNTIME_KIND, CLUSTER_RUNTIME_KIND)
 DEFAULT_REPLICAS = 1
-REMEMBERED_REVISIONS = 20
+REMEMBERED = 20
+"""Of what is gone, so many objects of a kind are remembered for each service."""
 NO_DEFAULTS = RouteConfiguration()
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -50,6 +52,7 @@ class Cache:
         self._strangers: dict[ServiceKey, dict[ObjectId, Manifest]] = defaultdict(dict)
         self._last_replicas: dict[ServiceKey, dict[str, int]] = defaultdict(dict)
         self._last_revisions: dict[ServiceKey, dict[str, Manifest]] = defaultdict(dict)
+        self._disrupted_pods: dict[ServiceKey, dict[str, Manifest]] = defaultdict(dict)
 
     def put(self, manifest: Manifest) -> set[ServiceKey]:
         """Remember the object unless a newer state of it is known. Returns the services that it concerns."""
@@ -77,7 +80,8 @@ class Cache:
         if known is not None and version_of(known) > version:
             return set()
         self._gone[place] = max(version, self._gone.get(place, 0))
-        return self._remove(place)
+        # A pod's last words may come with its deletion only.
+        return self._remove(place, kept(manifest) if place.kind == POD.name else None)
 
     def missing(self, place: Place, uid: str | None = None) -> set[ServiceKey]:
         """Forget an object that a live read did not find; with `uid`, only if it is that one."""
@@ -144,7 +148,7 @@ class Cache:
 
     def forget_service(self, key: ServiceKey) -> None:
         """Forget what was remembered on behalf of a service that is gone."""
-        for memory in (self._strangers, self._last_replicas, self._last_revisions):
+        for memory in (self._strangers, self._last_replicas, self._last_revisions, self._disrupted_pods):
             memory.pop(key, None)
 
     def world(
@@ -195,6 +199,7 @@ class Cache:
             autoscaler_renewed=autoscaler_renewed,
             last_replicas=dict(self._last_replicas.get(key, {})),
             last_revisions=dict(self._last_revisions.get(key, {})),
+            disrupted_pods=tuple(self._disrupted_pods.get(key, {}).values()),
             refused=dict(refused or {}),
         )
 
@@ -251,7 +256,7 @@ class Cache:
         )
         return {(p.get("namespace") or metadata["namespace"], p["name"]) for p in parents if p.get("name")}
 
-    def _remove(self, place: Place) -> set[ServiceKey]:
+    def _remove(self, place: Place, last: Manifest | None = None) -> set[ServiceKey]:
         manifest = self._objects.pop(place, None)
         if manifest is None:
             return set()
@@ -264,20 +269,16 @@ class Cache:
                 replicas = (manifest.get("spec") or {}).get("replicas", DEFAULT_REPLICAS)
                 self._last_replicas[key][place.name] = replicas
             elif place.kind == CONTROLLER_REVISION.name:
-                self._remember_revision(key, manifest)
+                _remember(self._last_revisions[key], manifest)
+            elif place.kind == POD.name and disruption(last or manifest) is not None:
+                _remember(self._disrupted_pods[key], last or manifest)
         return concerned
 
     def _remember_attempt(self, keys: Iterable[ServiceKey], before: Manifest, after: Manifest) -> None:
         """Remember what we had written of an attempt when somebody else writes over it."""
         if attempt_is_ours(before) and not attempt_is_ours(after):
             for key in keys:
-                self._remember_revision(key, before)
-
-    def _remember_revision(self, key: ServiceKey, manifest: Manifest) -> None:
-        remembered = self._last_revisions[key]
-        remembered[manifest["metadata"]["name"]] = manifest
-        if len(remembered) > REMEMBERED_REVISIONS:
-            del remembered[next(iter(remembered))]
+                _remember(self._last_revisions[key], before)
 
 
 def place_of(manifest: Manifest) -> Place:
@@ -298,6 +299,12 @@ def _services_of(place: Place, manifest: Manifest) -> Iterator[ServiceKey]:
     owner = controller_of(manifest)
     if owner is not None and owner.get("kind") == SERVICE_KIND and owner.get("name"):
         yield ServiceKey(place.namespace, str(owner["name"]))
+
+
+def _remember(memory: dict[str, Manifest], manifest: Manifest) -> None:
+    memory[_name(manifest)] = manifest
+    if len(memory) > REMEMBERED:
+        del memory[next(iter(memory))]
 
 
 def _discard(index: dict[_K, set[_V]], key: _K, value: _V) -> None:
