@@ -74,7 +74,8 @@ class Cache:
         if known is not None and version_of(known) > version:
             return set()
         self._gone[place] = max(version, self._gone.get(place, 0))
-        return self._remove(place)
+        # A pod's last words may come with its deletion only.
+        return self._remove(place, kept(manifest) if place.kind == POD.name else None)
 
     def missing(self, place: Place, uid: str | None = None) -> set[ServiceKey]:
         """Forget an object that a live read did not find; with `uid`, only if it is that one."""
@@ -175,6 +176,7 @@ class Cache:
             autoscaler_renewed=autoscaler_renewed,
             last_replicas=self.memory.replicas(key),
             last_revisions=self.memory.revisions(key),
+            disrupted_pods=self.memory.disrupted_pods(key),
             refused=dict(refused or {}),
         )
 
@@ -231,7 +233,7 @@ class Cache:
         )
         return {(p.get("namespace") or metadata["namespace"], p["name"]) for p in parents if p.get("name")}
 
-    def _remove(self, place: Place) -> set[ServiceKey]:
+    def _remove(self, place: Place, last: Manifest | None = None) -> set[ServiceKey]:
         manifest = self._objects.pop(place, None)
         if manifest is None:
             return set()
@@ -239,7 +241,7 @@ class Cache:
         concerned = self._unlink(place, manifest)
         for key in concerned:
             if self.service(key) is not None:
-                self.memory.remember_gone(key, manifest)
+                self.memory.remember_gone(key, last or manifest)
         return concerned
 
     def _remember_attempt(self, keys: Iterable[ServiceKey], before: Manifest, after: Manifest) -> None:
