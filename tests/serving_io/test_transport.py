@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -119,7 +120,7 @@ async def test_a_proxy_that_does_not_answer_is_no_way(
 
     async with await asyncio.start_server(stay_silent, "127.0.0.1", 0) as proxy:
         port = proxy.sockets[0].getsockname()[1]
-        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("https_proxy", f"http://somebody:secret@127.0.0.1:{port}")
         monkeypatch.setenv("no_proxy", "")
         path = tmp_path / "config"
         path.write_text(yaml.safe_dump(_KUBECONFIG))
@@ -130,6 +131,7 @@ async def test_a_proxy_that_does_not_answer_is_no_way(
         await given_up.wait()
 
     assert asked.startswith("CONNECT 127.0.0.1:1 ")
+    assert f"Basic {b64encode(b'somebody:secret').decode()}" in asked
 
 
 async def test_large_objects_pass_a_watch(fake: FakeKube) -> None:
