@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from loadtests.demo.observation import Snapshot
+from serving_api.names import AUTOSCALER, OPERATOR
 
 Program = Literal["operator", "autoscaler"]
 Course = Literal["promoted", "judged", "aborted", "surge"]
 """How a service is led through its phases: a rollout that a label promotes, that evidence promotes, or that a label
 aborts; or a load that rises and falls."""
+NAMES: Mapping[Program, str] = {"operator": OPERATOR, "autoscaler": AUTOSCALER}
+"""What a program's Deployment, Lease and service account are called."""
 BEFORE, DONE = "", "done"
 
 
@@ -114,9 +117,9 @@ def _of_rollout(beginning: Beginning, position: Position, now: Snapshot) -> str:
             return "committed" if beginning.course == "promoted" else ""
         if beginning.stable in now.replicas:
             return "deletion" if beginning.course == "promoted" else ""
-        return DONE if _is_settled(now) else ""
+        return DONE if is_settled(now) else ""
     if position.attempt in now.rejected:
-        return DONE if candidate not in now.replicas and _is_settled(now) else ""
+        return DONE if candidate not in now.replicas and is_settled(now) else ""
     weight = now.weights.get(candidate, 0)
     if weight == 0:
         if position.had_weight:
@@ -130,7 +133,7 @@ def _of_rollout(beginning: Beginning, position: Position, now: Snapshot) -> str:
     return "evidence" if is_counted and beginning.course == "judged" else "acknowledged"
 
 
-def _is_settled(now: Snapshot) -> bool:
+def is_settled(now: Snapshot) -> bool:
     """Whether nothing goes on and all is well."""
     ready = now.conditions.get("Ready")
     return (

@@ -33,13 +33,17 @@ def user_of(program: str) -> str:
 
 def terms(requests: Iterable[Request], lease: str) -> list[Term]:
     """Return the terms of a Lease in the order of time. A release begins none."""
+    written = [
+        one
+        for one in requests
+        if _place(one) == ("leases", SYSTEM_NAMESPACE, lease)
+        and one.holder is not None
+        and not one.is_read
+        and _has_effect(one)
+    ]
     found: list[Term] = []
     is_free = True
-    for one in sorted(requests, key=lambda request: request.ended_seconds):
-        if (one.resource, one.namespace, one.name) != ("leases", SYSTEM_NAMESPACE, lease):
-            continue
-        if one.holder is None or one.is_read or not _has_effect(one):
-            continue
+    for one in sorted(written, key=lambda request: request.ended_seconds):
         if not is_free and found[-1].holder == one.holder:
             found[-1] = replace(found[-1], renewed_seconds=one.ended_seconds)
         elif one.holder:
