@@ -147,8 +147,6 @@ def _parsed(arguments: list[str] | None) -> Options:
     add("--out", type=Path, default=Path("out/failover"), help="where the report goes (default: %(default)s)")
     given = parser.parse_args(arguments)
     chosen = cases(given.only, given.fault, given.program)
-    if not chosen:
-        parser.error("no case is left: name the program as well, with --program")
     return Options(chosen, given.run_dir.resolve(), given.out.resolve())
 
 

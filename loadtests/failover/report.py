@@ -55,7 +55,7 @@ def _cases(summary: Figures) -> Iterator[str]:
         yield (
             f"| {one['phase']}: {_WHAT[one['phase']]} | {one['program']} | {one['fault']} "
             f"| {_seconds(one['lease_gap_seconds'])} | {_seconds(one['work_gap_seconds'])} "
-            f"| {'; '.join(one['late_writes']) or 'none'} |"
+            f"| {'; '.join(one['wrote_late']) or 'none'} |"
         )
 
 

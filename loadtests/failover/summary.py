@@ -102,7 +102,7 @@ def _case(loss: Loss, number: int, led: Sequence[Term], late: Sequence[Request])
         "course": number,
         "lease_gap_seconds": lease_gap,
         "work_gap_seconds": work_gap,
-        "late_writes": [_in_words(one) for one in writes],
+        "wrote_late": [_in_words(one) for one in writes],
     }
 
 

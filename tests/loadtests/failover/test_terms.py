@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -13,34 +12,9 @@ from loadtests.failover.terms import (
     late_writes,
     overruling,
     terms,
-    user_of,
 )
 from loadtests.scale.audit import Request
-
-LEASE = "serving-operator"
-USER = user_of(LEASE)
-FIRST, SECOND = "operator-x_1", "operator-y_2"
-
-
-def request(verb: str, resource: str, at: float, **fields: Any) -> Request:
-    """One of the program's, answered a tenth of a second after it came."""
-    resource, _, subresource = resource.partition("/")
-    stated = {"user": USER, "code": 200, "namespace": "demo", "name": "digits"} | fields
-    return Request(
-        verb=verb,
-        resource=resource,
-        subresource=subresource,
-        received_seconds=at - 0.1,
-        ended_seconds=at,
-        **stated,
-    )
-
-
-def renewal(at: float, holder: str, **fields: Any) -> Request:
-    """A write of the Lease."""
-    named = {"holder": holder, "namespace": "serving-system", "name": LEASE, "pod": holder.rpartition("_")[0]}
-    return request("update", "leases", at, **(named | fields))
-
+from tests.loadtests.failover.recorded import FIRST, LEASE, SECOND, USER, renewal, request
 
 HISTORY = [renewal(2, FIRST), renewal(4, FIRST), renewal(20.5, SECOND), renewal(22.5, SECOND)]
 TERMS = [Term(FIRST, 2, 4), Term(SECOND, 20.5, 22.5)]
