@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 READS = ("get", "list", "watch")
+_POD = "authentication.kubernetes.io/pod-name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,12 @@ class Request:
     ended_seconds: float
     holds: frozenset[str] = frozenset()
     """Types of the conditions that the content, where it was recorded, says are True."""
+    pod: str = ""
+    """The pod whose token was shown; empty for tokens of no pod, and for certificates."""
+    holder: str | None = None
+    """Who holds the Lease by the content, empty for nobody; None of anything else."""
+    selects: bool = False
+    """Whether the content states which pods a Service selects."""
 
     @property
     def is_read(self) -> bool:
@@ -61,13 +68,16 @@ def read(path: Path, since: int = 0) -> tuple[list[Request], int]:
 
 def _request(event: Mapping[str, Any]) -> Request:
     reference = event.get("objectRef") or {}
-    content = event.get("requestObject")
-    status = content.get("status") if isinstance(content, dict) else None  # a JSON patch is a list
+    found = event.get("requestObject")
+    content = found if isinstance(found, dict) else {}  # a JSON patch is a list
+    status, spec = content.get("status"), content.get("spec")
     conditions = status.get("conditions") if isinstance(status, dict) else None
+    stated = spec if isinstance(spec, dict) else {}
+    resource = reference.get("resource", "")
     return Request(
         user=event["user"]["username"],
         verb=event["verb"],
-        resource=reference.get("resource", ""),
+        resource=resource,
         subresource=reference.get("subresource", ""),
         namespace=reference.get("namespace", ""),
         name=reference.get("name", ""),
@@ -75,6 +85,9 @@ def _request(event: Mapping[str, Any]) -> Request:
         received_seconds=_seconds(event["requestReceivedTimestamp"]),
         ended_seconds=_seconds(event["stageTimestamp"]),
         holds=frozenset(one["type"] for one in conditions or () if one.get("status") == "True"),
+        pod=next(iter((event["user"].get("extra") or {}).get(_POD) or ()), ""),
+        holder=(stated.get("holderIdentity") or "") if stated and resource == "leases" else None,
+        selects=resource == "services" and "selector" in stated,
     )
 
 
