@@ -13,9 +13,10 @@ import numpy as np
 
 from autoscaler.capacity import Demand, Floats, Ints, smallest_replicas
 from loadtests.bounds.oracle import Schedule, known_rate
-from loadtests.simulator.pods import fixed_start
+from loadtests.simulator.gateway import Gateway
 from loadtests.simulator.requests import Routing
 from loadtests.simulator.service import Load, Service
+from loadtests.simulator.starts import fixed_start
 from loadtests.traces.synthetic import GENERATORS
 
 MATRIX = Path(__file__).parents[1] / "matrix.toml"
@@ -124,7 +125,7 @@ def service_of(name: str, cell: Cell, seed: int, load: Load, schedule: Schedule)
         cell.objective_seconds,
         fixed_start(cell.start_seconds),
         slots=2 * largest + 5,
-        routing=ROUTINGS[cell.routing],
+        gateway=Gateway(ROUTINGS[cell.routing]),
         initial_replicas=int(schedule.asked[0]),
         max_replicas=largest,
         percent=PERCENT,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loadtests.simulator.pods import Pods, fixed_start, lognormal_start
+from loadtests.simulator.pods import Pods
 from loadtests.simulator.requests import Count, Requests
 from loadtests.simulator.service import Load, Service
+from loadtests.simulator.starts import fixed_start, lognormal_start
 from loadtests.simulator.world import World
 
 
