@@ -49,7 +49,9 @@ def test_batches_of_one_are_one_after_another(routing: Routing) -> None:
         assert other.lines.done.tolist() == quick.done.tolist()
         assert other.answer_seconds == pytest.approx(quick.answer_seconds)
         assert other.lines.worked_seconds == pytest.approx(quick.worked_seconds)
-    assert other.counts[Count.LATE] == quick.counts[Count.LATE] > 0, "known when it ends here, beforehand there"
+    assert other.counts[Count.LATE] == quick.counts[Count.LATE] > 0, (
+        "known when it ends here, beforehand there"
+    )
 
 
 @pytest.mark.parametrize("retries", [0, 1, 2])
@@ -81,7 +83,9 @@ def test_a_saturated_pod_serves_full_batches() -> None:
     found = at_once(ENCODER, alike(160))
     assert found.free_at[0] == pytest.approx(10 * (0.02 + 0.01 * 16))
     assert found.free_at[0] / 160 == pytest.approx(service_seconds(ENCODER, 16))
-    assert found.lines.worked_seconds[0] == pytest.approx(160 * 0.18), "each is counted all of its batch's time"
+    assert found.lines.worked_seconds[0] == pytest.approx(160 * 0.18), (
+        "each is counted all of its batch's time"
+    )
     assert found.lines.busy_seconds[0] == pytest.approx(10 * 0.18)
 
 
@@ -137,7 +141,9 @@ def test_answers_are_written_together_token_by_token() -> None:
     whole = outputs * (0.02 + 8 * 0.0005) + 8 * inputs * 1e-4 + 8 * cached.sum() * 1e-6
     assert found.lines.stayed_seconds[0] / 8 == pytest.approx(whole)
     same = Tokens(Quantiles((0, 1), (inputs, inputs)), Quantiles((0, 1), (outputs, outputs)))
-    assert iteration_seconds(LLM, 8, same) == pytest.approx(whole / outputs), "the mean time between two tokens"
+    assert iteration_seconds(LLM, 8, same) == pytest.approx(whole / outputs), (
+        "the mean time between two tokens"
+    )
     many = at_once(LLM, alike(80, inputs, outputs))
     assert many.free_at[0] / 80 == pytest.approx(service_seconds(LLM, 8, same)), "saturated"
     assert (found.lines.cached[0], found.lines.promised[0]) == (0, 0)
@@ -157,7 +163,9 @@ def test_a_long_prompt_is_read_in_parts() -> None:
     """As many tokens as an iteration may have, beside one for each answer under way; the first token comes with the last part."""
     engine = LLM._replace(iteration_tokens=40, seconds_per_cached_token=0.0)
     alone = at_once(engine, alike(1, 100, 3))
-    assert alone.lines.stayed_seconds[0] == pytest.approx(5 * 0.0205 + 100 * 1e-4), "two more for two more tokens"
+    assert alone.lines.stayed_seconds[0] == pytest.approx(5 * 0.0205 + 100 * 1e-4), (
+        "two more for two more tokens"
+    )
     first, second = np.array([10.0, 100.0]), np.array([4.0, 1.0])
     both = at_once(engine, (np.ones(2), first, second))
     # The second is read by 30, 39 and 31: beside the first's ten, then beside its second and third token.
@@ -179,7 +187,9 @@ def test_a_cpu_limit_stretches_work_under_load(period: float, alone: float) -> N
     assert at_once(engine, tuple(column[:1] for column in work)).free_at[0] == pytest.approx(alone)  # type: ignore[arg-type]
     saturated = at_once(engine, work)
     assert saturated.free_at[0] == pytest.approx(200 * 0.03 / 0.5, rel=0.01)
-    assert saturated.lines.worked_seconds[0] / 200 == pytest.approx(0.06, rel=0.02), "as the pod's own clock tells it"
+    assert saturated.lines.worked_seconds[0] / 200 == pytest.approx(0.06, rel=0.02), (
+        "as the pod's own clock tells it"
+    )
 
 
 def test_a_request_is_tried_again_elsewhere_and_its_first_pod_works_on() -> None:
