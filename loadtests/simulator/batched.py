@@ -64,6 +64,11 @@ class BatchedRequests:
         )
 
     @property
+    def undecided(self) -> int:
+        """Requests offered of which it is not counted yet whether they are late: all that are not answered."""
+        return self.in_flight
+
+    @property
     def counts_by_replica(self) -> Ints:
         """The counters of each replica of the gateway."""
         return self._doors.counts

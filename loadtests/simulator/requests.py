@@ -131,6 +131,11 @@ class Requests:
         )
 
     @property
+    def undecided(self) -> int:
+        """Requests offered of which it is not counted yet whether they are late: here that is known beforehand."""
+        return 0
+
+    @property
     def counts_by_replica(self) -> Ints:
         """The counters of each replica of the gateway; here it has one."""
         return self.counts[None]
