@@ -6,13 +6,15 @@ What a pod does about a request does not end with the gateway's patience: given 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtests.simulator.requests import PENDING, QUEUE, Count, Floats, Ints, Routing, choose, compiled
+from loadtests.simulator.requests import PENDING, QUEUE, Count, Ints, Routing, choose, compiled
 
+Records = NDArray[Any]
+"""A structured array."""
 NOBODY: Final = -1
 """In place of a request or a pod."""
 
@@ -37,171 +39,187 @@ class Gateway:
         return self.timeout_seconds / (self.retries + 1)
 
 
-class Held(NamedTuple):
-    """The table of the requests that pods hold, one place each."""
+HELD: Final = np.dtype(
+    [
+        ("offered_at", "f8"),
+        ("came_at", "f8"),  # to its pod
+        ("item", "f8"),
+        ("inputs", "i8"),
+        ("outputs", "i8"),
+        ("unread", "i8"),  # tokens of its prompt that no iteration has read yet
+        ("ends", "i8"),  # by the number of its pod's iterations, when it is answered
+        ("pod", "i8"),
+        ("door", "i8"),  # the replica of the gateway that sent it
+        ("tries", "i8"),  # left after this one
+        ("awaited", "i8"),  # whether the gateway waits for it
+        (
+            "older",
+            "i8",
+        ),  # those that are awaited, in the order of their coming: one line, for all are waited for equally long
+        ("newer", "i8"),
+    ]
+)
+"""A request that a pod holds."""
+DOOR: Final = np.dtype([("awaited", "i8"), ("retrying", "i8"), ("answer_seconds", "f8")])
+"""A replica of the gateway."""
+SPARE, OLDEST, NEWEST, CHANCE = range(4)
+"""Places in the book: how many of the free places count; the ends of the line of those awaited; state of the random numbers by
+which requests come to a replica."""
 
-    offered_at: Floats
-    came_at: Floats
-    """When it came to its pod."""
-    item: Floats
-    inputs: Ints
-    outputs: Ints
-    unread: Ints
-    """Tokens of its prompt that no iteration has read yet."""
-    ends: Ints
-    """By the number of its pod's iterations, when it is answered."""
-    pod: Ints
-    door: Ints
-    """The replica of the gateway that sent it."""
-    tries: Ints
-    """Left after this one."""
-    awaited: NDArray[np.bool_]
-    """Whether the gateway waits for it."""
-    older: Ints
-    newer: Ints
-    """Those that are awaited, in the order of their coming: one line, because all are waited for equally long."""
+
+class State(NamedTuple):
+    """All of a service. Rows of structured arrays, because these are what compiled code reads quickest."""
+
+    held: Records
     free: Ints
-    """The places that are free, and how many of these count."""
-    spare: Ints
-
-    @classmethod
-    def of(cls, places: int) -> Held:
-        """An empty table."""
-        floats, ints = (lambda: np.zeros(places)), (lambda: np.zeros(places, dtype=np.int64))
-        return cls(
-            floats(), floats(), floats(), ints(), ints(), ints(), ints(), ints(), ints(), ints(),
-            np.zeros(places, dtype=np.bool_), ints(), ints(),
-            free=np.arange(places, dtype=np.int64), spare=np.array([places], dtype=np.int64),
-        )  # fmt: skip
-
-
-class Doors(NamedTuple):
-    """What the replicas of the gateway count, one row each."""
-
+    """Places in `held`, those that are free first."""
+    book: Ints
+    lines: Records
+    """By pod, see `iterations`."""
+    accepts: NDArray[np.bool_]
+    """By pod: whether it gets requests."""
+    queue: Ints
+    running: Ints
+    """By pod: the places in `held` of those that wait, in a ring, and of those that run."""
+    doors: Records
     sent: Ints
     ended: Ints
     """By replica and pod: requests sent there, and those of them that were answered or given up."""
-    awaited: Ints
-    retrying: Ints
+    cursor: Ints
+    """By replica: position of the rotation and state of the random numbers, by which it chooses."""
     counts: Ints
     """By replica and `Count`."""
-    answer_seconds: Floats
-    cursor: Ints
-    """Position of the rotation and state of the random numbers, by which a replica chooses."""
-    chance: Ints
-    """State of the random numbers by which requests come to a replica."""
-    ends: Ints
-    """The oldest and the newest request that is awaited."""
 
     @classmethod
-    def of(cls, replicas: int, pods: int, seed: int) -> Doors:
+    def of(cls, lines: Records, replicas: int, largest_batch: int, seed: int) -> State:
         """Before the first request."""
-        by_pod, alone = (replicas, pods), (lambda: np.zeros(replicas, dtype=np.int64))
-        cursor = np.zeros((replicas, 2), dtype=np.int64)
-        cursor[:, 1] = seed * 2 + 1 + 2 * np.arange(replicas)
+        pods = len(lines)
+
+        def table(*shape: int) -> Ints:
+            return np.zeros(shape, dtype=np.int64)
+
+        places, chance = pods * QUEUE, seed * 2 + 1
+        cursor = table(replicas, 2)
+        cursor[:, 1] = chance + 2 * np.arange(replicas)
         return cls(
-            np.zeros(by_pod, dtype=np.int64), np.zeros(by_pod, dtype=np.int64), alone(), alone(),
-            np.zeros((replicas, len(Count)), dtype=np.int64), np.zeros(replicas), cursor,
-            np.array([(seed * 2 + 1) ^ 0x5DEECE66], dtype=np.int64), np.array([NOBODY, NOBODY], dtype=np.int64),
-        )  # fmt: skip
+            held=np.zeros(places, HELD),
+            free=np.arange(places, dtype=np.int64),
+            book=np.array([places, NOBODY, NOBODY, chance ^ 0x5DEECE66], dtype=np.int64),
+            lines=lines,
+            accepts=np.zeros(pods, dtype=np.bool_),
+            queue=table(pods, QUEUE),
+            running=table(pods, largest_batch),
+            doors=np.zeros(replicas, DOOR),
+            sent=table(replicas, pods),
+            ended=table(replicas, pods),
+            cursor=cursor,
+            counts=table(replicas, len(Count)),
+        )
 
 
 @compiled
-def door_of_next(doors):  # type: ignore[no-untyped-def]
-    replicas = doors.awaited.shape[0]
+def door_of_next(state):  # type: ignore[no-untyped-def]
+    book, replicas = state.book, state.doors.shape[0]
     if replicas == 1:
         return 0
-    doors.chance[0] = (doors.chance[0] * 1103515245 + 12345) & 0x7FFFFFFF
-    return (doors.chance[0] >> 8) % replicas
+    book[CHANCE] = (book[CHANCE] * 1103515245 + 12345) & 0x7FFFFFFF
+    return (book[CHANCE] >> 8) % replicas
 
 
 @compiled
-def send(now, offered_at, door, tries, item, inputs, outputs, routing, held, lines, doors):  # type: ignore[no-untyped-def]
+def send(now, offered_at, door, tries, item, inputs, outputs, routing, state):  # type: ignore[no-untyped-def]
     """Whether a pod got the request."""
-    counts = doors.counts[door]
+    held, lines, book, counts = state.held, state.lines, state.book, state.counts
     pod = choose(
-        routing, lines.accepts, lines.freed_at, doors.ended[door], doors.sent[door], doors.cursor[door]
+        routing, state.accepts, lines["freed_at"], state.ended[door], state.sent[door], state.cursor[door]
     )
     if pod < 0:
-        counts[3] += 1
+        counts[door, 3] += 1
         return False
-    holds = lines.tail[pod] - lines.head[pod] + lines.running_count[pod]
-    if holds >= QUEUE or doors.awaited[door] >= PENDING:
-        counts[4] += 1
+    line = lines[pod]
+    if line["tail"] - line["head"] + line["count"] >= QUEUE or state.doors[door]["awaited"] >= PENDING:
+        counts[door, 4] += 1
         return False
-    held.spare[0] -= 1
-    request = held.free[held.spare[0]]
-    held.offered_at[request], held.came_at[request] = offered_at, now
-    held.item[request], held.inputs[request], held.outputs[request] = item, inputs, outputs
-    held.pod[request], held.door[request], held.tries[request] = pod, door, tries
-    held.awaited[request] = True
-    newest = doors.ends[1]
-    held.older[request], held.newer[request] = newest, -1
-    if newest < 0:
-        doors.ends[0] = request
+    book[SPARE] -= 1
+    place = state.free[book[SPARE]]
+    request = held[place]
+    request["offered_at"] = offered_at
+    request["came_at"] = now
+    request["item"] = item
+    request["inputs"] = inputs
+    request["outputs"] = outputs
+    request["pod"] = pod
+    request["door"] = door
+    request["tries"] = tries
+    request["awaited"] = 1
+    request["older"] = book[NEWEST]
+    request["newer"] = -1
+    if book[NEWEST] < 0:
+        book[OLDEST] = place
     else:
-        held.newer[newest] = request
-    doors.ends[1] = request
-    lines.queue[pod, lines.tail[pod] % QUEUE] = request
-    lines.tail[pod] += 1
-    doors.sent[door, pod] += 1
-    doors.awaited[door] += 1
-    counts[0] += 1
+        held[book[NEWEST]]["newer"] = place
+    book[NEWEST] = place
+    state.queue[pod, line["tail"] % QUEUE] = place
+    line["tail"] += 1
+    state.sent[door, pod] += 1
+    state.doors[door]["awaited"] += 1
+    counts[door, 0] += 1
     return True
 
 
 @compiled
-def let_go(request, retries, held, doors):  # type: ignore[no-untyped-def]
+def let_go(place, retries, state):  # type: ignore[no-untyped-def]
     """The gateway waits for it no longer."""
-    door = held.door[request]
-    older, newer = held.older[request], held.newer[request]
+    held, book = state.held, state.book
+    request = held[place]
+    door, older, newer = request["door"], request["older"], request["newer"]
     if older < 0:
-        doors.ends[0] = newer
+        book[OLDEST] = newer
     else:
-        held.newer[older] = newer
+        held[older]["newer"] = newer
     if newer < 0:
-        doors.ends[1] = older
+        book[NEWEST] = older
     else:
-        held.older[newer] = older
-    held.awaited[request] = False
-    doors.ended[door, held.pod[request]] += 1
-    doors.awaited[door] -= 1
-    if held.tries[request] < retries:
-        doors.retrying[door] -= 1
+        held[newer]["older"] = older
+    request["awaited"] = 0
+    state.ended[door, request["pod"]] += 1
+    state.doors[door]["awaited"] -= 1
+    if request["tries"] < retries:
+        state.doors[door]["retrying"] -= 1
 
 
 @compiled
-def answered(request, now, objective, retries, held, doors):  # type: ignore[no-untyped-def]
+def answered(place, now, objective, retries, state):  # type: ignore[no-untyped-def]
     """A pod is done with it, whether somebody waits for it or not."""
-    if held.awaited[request]:
-        let_go(request, retries, held, doors)
-        door, seconds = held.door[request], now - held.offered_at[request]
-        doors.counts[door, 1] += 1
-        doors.answer_seconds[door] += seconds
-        doors.counts[door, 5 if seconds <= objective else 7] += 1
-    held.free[held.spare[0]] = request
-    held.spare[0] += 1
+    request, book = state.held[place], state.book
+    if request["awaited"]:
+        let_go(place, retries, state)
+        door, seconds = request["door"], now - request["offered_at"]
+        state.counts[door, 1] += 1
+        state.counts[door, 5 if seconds <= objective else 7] += 1
+        state.doors[door]["answer_seconds"] += seconds
+    state.free[book[SPARE]] = place
+    book[SPARE] += 1
 
 
 @compiled
-def given_up(request, now, routing, retries, retrying, held, lines, doors):  # type: ignore[no-untyped-def]
+def given_up(place, now, routing, retries, retrying, state):  # type: ignore[no-untyped-def]
     """Its time is over: it is tried again, or has failed."""
-    let_go(request, retries, held, doors)
-    door, tries = held.door[request], held.tries[request]
-    counts = doors.counts[door]
+    let_go(place, retries, state)
+    request, counts = state.held[place], state.counts
+    door, tries = request["door"], request["tries"]
     if tries == 0:
-        counts[2] += 1
-        counts[7] += 1
+        counts[door, 2] += 1
+        counts[door, 7] += 1
         return
-    if doors.retrying[door] >= retrying:
-        counts[7] += 1
+    if state.doors[door]["retrying"] >= retrying:
+        counts[door, 7] += 1
         return
-    counts[8] += 1
+    counts[door, 8] += 1
     again = send(
-        now, held.offered_at[request], door, tries - 1, held.item[request], held.inputs[request],
-        held.outputs[request], routing, held, lines, doors,
+        now, request["offered_at"], door, tries - 1, request["item"], request["inputs"], request["outputs"], routing, state
     )  # fmt: skip
     if again:
-        doors.retrying[door] += 1
+        state.doors[door]["retrying"] += 1
     else:
-        counts[7] += 1
+        counts[door, 7] += 1

@@ -6,73 +6,55 @@ it. So a pod may be brought up to date whenever somebody looks, as long as that 
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from loadtests.simulator.engine import Engine
-from loadtests.simulator.gateway import NOBODY, answered
-from loadtests.simulator.requests import QUEUE, Floats, Ints, compiled
+from loadtests.simulator.gateway import NOBODY, Records, answered
+from loadtests.simulator.requests import QUEUE, compiled
 
 NEVER: Final = 2**62
 """Later than any iteration."""
 
 
-class Lines(NamedTuple):
-    """The pods, one row each: who waits, who runs, and what was done."""
+LINE: Final = np.dtype(
+    [
+        ("head", "i8"),  # of the ring of those that wait
+        ("tail", "i8"),
+        ("count", "i8"),  # of those that run
+        ("reading", "i8"),  # the one among them whose prompt is read in part, if there is one
+        ("iterations", "i8"),
+        ("next_end", "i8"),  # the iteration after which somebody is answered
+        ("cached", "i8"),  # tokens in the cache
+        ("promised", "i8"),  # tokens that there will be in it when those that run are answered
+        ("began_at", "f8"),
+        ("ends_at", "f8"),  # of the iteration that runs; infinite where none does
+        ("freed_at", "f8"),  # when the last one has ended
+        ("slowness", "f8"),  # how many times longer work takes
+        ("spent", "f8"),  # seconds that have run in a period of the CPU limit, and in which
+        ("spent_in", "i8"),
+        ("done", "i8"),
+        (
+            "worked_seconds",
+            "f8",
+        ),  # of these, their last iteration for each: their work, where answers are of one token
+        ("stayed_seconds", "f8"),  # of these, from their coming to their answer
+        ("short_work", "i8"),  # of these, whose work or stay was within the bound of the pods' histograms
+        ("short_stays", "i8"),
+        ("busy_seconds", "f8"),
+    ]
+)
+"""A pod: who waits, who runs, and what was done."""
 
-    accepts: NDArray[np.bool_]
-    queue: Ints
-    head: Ints
-    tail: Ints
-    running: Ints
-    """Requests in the iteration, in the order in which they joined."""
-    running_count: Ints
-    reading: Ints
-    """The one among them whose prompt is read in part, if there is one."""
-    iterations: Ints
-    next_end: Ints
-    """The iteration after which somebody is answered."""
-    cached: Ints
-    """Tokens in the cache."""
-    promised: Ints
-    """Tokens that there will be in it when those that run are answered."""
-    began_at: Floats
-    ends_at: Floats
-    """Of the iteration that runs; infinite where none does."""
-    freed_at: Floats
-    """When the last one has ended."""
-    slowness: Floats
-    spent: Floats
-    """Seconds that have run in a period of the CPU limit, and in which."""
-    spent_in: Ints
-    done: Ints
-    worked_seconds: Floats
-    """Of these: their last iteration, for each of them; where answers are of one token, that is their work."""
-    stayed_seconds: Floats
-    """Of these: from their coming to their answer."""
-    short_work: Ints
-    short_stays: Ints
-    """Of these: whose work or stay was within the bound of the pods' histograms."""
-    busy_seconds: Floats
 
-    @classmethod
-    def of(cls, pods: int, largest_batch: int) -> Lines:
-        """Pods of which none is ready."""
-
-        def floats(value: float = 0.0) -> Floats:
-            return np.full(pods, value)
-
-        def ints(value: int = 0) -> Ints:
-            return np.full(pods, value, dtype=np.int64)
-
-        return cls(
-            np.zeros(pods, dtype=np.bool_), np.zeros((pods, QUEUE), dtype=np.int64), ints(), ints(),
-            np.zeros((pods, largest_batch), dtype=np.int64), ints(), ints(NOBODY), ints(), ints(NEVER), ints(), ints(),
-            floats(), floats(np.inf), floats(), floats(1.0), floats(), ints(NOBODY),
-            ints(), floats(), floats(), ints(), ints(), floats(),
-        )  # fmt: skip
+def lines_of(pods: int) -> Records:
+    """Pods of which none is ready."""
+    lines = np.zeros(pods, LINE)
+    for field, value in (
+        ("reading", NOBODY), ("next_end", NEVER), ("ends_at", np.inf), ("slowness", 1.0), ("spent_in", NOBODY),
+    ):  # fmt: skip
+        lines[field] = value
+    return lines
 
 
 @compiled
@@ -96,113 +78,127 @@ def throttled(begin, seconds, share, period, spent, spent_in):  # type: ignore[n
 
 
 @compiled
-def _next_begin(pod, engine, held, lines):  # type: ignore[no-untyped-def]
-    free = lines.freed_at[pod]
-    if lines.running_count[pod] > 0:
+def _next_begin(pod, engine, state):  # type: ignore[no-untyped-def]
+    line, held, queue = state.lines[pod], state.held, state.queue
+    free = line["freed_at"]
+    if line["count"] > 0:
         return free
-    head, waiting = lines.head[pod], lines.tail[pod] - lines.head[pod]
+    head, waiting = line["head"], line["tail"] - line["head"]
     if waiting == 0:
         return np.inf
-    begin = held.came_at[lines.queue[pod, head % QUEUE]] + engine.delay_seconds
+    begin = held[queue[pod, head % QUEUE]]["came_at"] + engine.delay_seconds
     if waiting >= engine.largest_batch:
-        full = held.came_at[lines.queue[pod, (head + engine.largest_batch - 1) % QUEUE]]
-        begin = min(begin, full)
+        begin = min(begin, held[queue[pod, (head + engine.largest_batch - 1) % QUEUE]]["came_at"])
     return max(free, begin)
 
 
 @compiled
-def _begin(pod, now, engine, held, lines):  # type: ignore[no-untyped-def]
-    running = lines.running[pod]
-    count, reading = lines.running_count[pod], lines.reading[pod]
+def _begin(pod, now, engine, state):  # type: ignore[no-untyped-def]
+    line, held, queue, running = state.lines[pod], state.held, state.queue, state.running
+    count, reading = line["count"], line["reading"]
     room = engine.iteration_tokens - count + (reading >= 0)
     read = 0
     while room > 0:
         if reading < 0:
-            if lines.head[pod] == lines.tail[pod] or count == engine.largest_batch:
+            if line["head"] == line["tail"] or count == engine.largest_batch:
                 break
-            request = lines.queue[pod, lines.head[pod] % QUEUE]
-            tokens = held.inputs[request] + held.outputs[request]
+            place = queue[pod, line["head"] % QUEUE]
+            request = held[place]
+            tokens = request["inputs"] + request["outputs"]
             # Whoever is alone may have more than the cache holds: nobody else would ever get in.
-            if count > 0 and lines.promised[pod] + tokens > engine.cache_tokens:
+            if count > 0 and line["promised"] + tokens > engine.cache_tokens:
                 break
-            lines.head[pod] += 1
-            running[count] = request
+            line["head"] += 1
+            line["promised"] += tokens
+            running[pod, count] = place
             count += 1
-            lines.promised[pod] += tokens
-            held.unread[request], held.ends[request] = held.inputs[request], NEVER
-            reading = request
-        tokens = min(held.unread[reading], room)
-        held.unread[reading] -= tokens
+            request["unread"] = request["inputs"]
+            request["ends"] = NEVER
+            reading = place
+        request = held[reading]
+        tokens = min(request["unread"], room)
+        request["unread"] -= tokens
         read += tokens
         room -= max(tokens, 1)
-        if held.unread[reading] > 0:
+        if request["unread"] > 0:
             break
-        held.ends[reading] = lines.iterations[pod] + held.outputs[reading]
-        lines.next_end[pod] = min(lines.next_end[pod], held.ends[reading])
+        request["ends"] = line["iterations"] + request["outputs"]
+        line["next_end"] = min(line["next_end"], request["ends"])
         reading = -1
-    lines.running_count[pod], lines.reading[pod] = count, reading
-    lines.cached[pod] += read
+    line["count"] = count
+    line["reading"] = reading
+    line["cached"] += read
     items = 0.0
-    for place in range(count):
-        items += held.item[running[place]]
-    seconds = lines.slowness[pod] * (
+    for at in range(count):
+        items += held[running[pod, at]]["item"]
+    seconds = line["slowness"] * (
         engine.fixed_seconds
         + engine.seconds_per_item * items
         + engine.seconds_per_input_token * read
-        + engine.seconds_per_cached_token * lines.cached[pod]
+        + engine.seconds_per_cached_token * line["cached"]
     )
-    lines.began_at[pod] = now
+    line["began_at"] = now
     if engine.cpu_share >= 1:
-        lines.ends_at[pod] = now + seconds
+        line["ends_at"] = now + seconds
     else:
-        lines.ends_at[pod], lines.spent[pod], lines.spent_in[pod] = throttled(
-            now, seconds, engine.cpu_share, engine.period_seconds, lines.spent[pod], lines.spent_in[pod]
+        line["ends_at"], line["spent"], line["spent_in"] = throttled(
+            now, seconds, engine.cpu_share, engine.period_seconds, line["spent"], line["spent_in"]
         )
 
 
 @compiled
-def _end(pod, objective, bound, retries, held, lines, doors):  # type: ignore[no-untyped-def]
-    now = lines.ends_at[pod]
-    seconds = now - lines.began_at[pod]
-    lines.ends_at[pod] = np.inf
-    lines.freed_at[pod] = now
-    lines.busy_seconds[pod] += seconds
-    lines.iterations[pod] += 1
-    count = lines.running_count[pod]
-    lines.cached[pod] += count - (lines.reading[pod] >= 0)
-    if lines.iterations[pod] < lines.next_end[pod]:
+def _end(pod, objective, bound, retries, state):  # type: ignore[no-untyped-def]
+    line, held, running = state.lines[pod], state.held, state.running
+    now = line["ends_at"]
+    seconds = now - line["began_at"]
+    line["ends_at"] = np.inf
+    line["freed_at"] = now
+    line["busy_seconds"] += seconds
+    line["iterations"] += 1
+    count = line["count"]
+    line["cached"] += count - (line["reading"] >= 0)
+    if line["iterations"] < line["next_end"]:
         return
-    running = lines.running[pod]
     kept, next_end = 0, NEVER
-    for place in range(count):
-        request = running[place]
-        if held.ends[request] > lines.iterations[pod]:
-            running[kept] = request
+    for at in range(count):
+        place = running[pod, at]
+        request = held[place]
+        if request["ends"] > line["iterations"]:
+            running[pod, kept] = place
             kept += 1
-            next_end = min(next_end, held.ends[request])
+            next_end = min(next_end, request["ends"])
             continue
-        tokens = held.inputs[request] + held.outputs[request]
-        lines.cached[pod] -= tokens
-        lines.promised[pod] -= tokens
-        stayed = now - held.came_at[request]
-        lines.done[pod] += 1
-        lines.worked_seconds[pod] += seconds
-        lines.stayed_seconds[pod] += stayed
-        lines.short_work[pod] += seconds <= bound
-        lines.short_stays[pod] += stayed <= bound
-        answered(request, now, objective, retries, held, doors)
-    lines.running_count[pod], lines.next_end[pod] = kept, next_end
+        tokens = request["inputs"] + request["outputs"]
+        stayed = now - request["came_at"]
+        line["cached"] -= tokens
+        line["promised"] -= tokens
+        line["done"] += 1
+        line["worked_seconds"] += seconds
+        line["stayed_seconds"] += stayed
+        line["short_work"] += seconds <= bound
+        line["short_stays"] += stayed <= bound
+        answered(place, now, objective, retries, state)
+    line["count"] = kept
+    line["next_end"] = next_end
 
 
 @compiled
-def work(pod, until, engine: Engine, objective, bound, retries, held, lines, doors):  # type: ignore[no-untyped-def]
-    """Let a pod work up to a time."""
-    while True:
-        if lines.ends_at[pod] <= until:
-            _end(pod, objective, bound, retries, held, lines, doors)
-        elif lines.ends_at[pod] < np.inf:
-            return
-        begin = _next_begin(pod, engine, held, lines)
-        if begin >= until:  # who comes just then is in it
-            return
-        _begin(pod, begin, engine, held, lines)
+def work(until, engine, objective, bound, retries, state):  # type: ignore[no-untyped-def]
+    """Let all pods work up to a time."""
+    lines = state.lines
+    for pod in range(lines.shape[0]):
+        line = lines[pod]
+        # Most have nothing to do: to ask here is quicker than to call.
+        if line["ends_at"] > until and (
+            line["ends_at"] < np.inf or (line["head"] == line["tail"] and line["count"] == 0)
+        ):
+            continue
+        while True:
+            if line["ends_at"] <= until:
+                _end(pod, objective, bound, retries, state)
+            elif line["ends_at"] < np.inf:
+                break
+            begin = _next_begin(pod, engine, state)
+            if begin >= until:  # who comes just then is in it
+                break
+            _begin(pod, begin, engine, state)

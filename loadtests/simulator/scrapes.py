@@ -56,8 +56,8 @@ def gateway_labels(service: str, objective_seconds: float, replica: int, request
 
 def _mlserver(requests: Received, slots: Ints, now: float) -> Values:
     if isinstance(requests, BatchedRequests):
-        lines = requests.lines
-        done, worked, short = lines.done[slots], lines.worked_seconds[slots], lines.short_work[slots]
+        lines = requests.lines[slots]
+        done, worked, short = lines["done"], lines["worked_seconds"], lines["short_work"]
     else:
         done, worked, short = requests.done[slots], requests.worked_seconds[slots], requests.short[slots]
     return {
@@ -73,12 +73,12 @@ def _mlserver(requests: Received, slots: Ints, now: float) -> Values:
 def _triton(requests: Received, slots: Ints, now: float) -> Values:
     """Each request of a batch is counted all of the batch's time, as Triton's documentation of its statistics says."""
     batched = _batched(requests)
-    lines = batched.lines
+    lines = batched.lines[slots]
     return {
         "up": np.ones(len(slots)),
-        "nv_inference_request_success": lines.done[slots].astype(np.float64),
+        "nv_inference_request_success": lines["done"].astype(np.float64),
         "nv_inference_request_failure": np.zeros(len(slots)),
-        "nv_inference_compute_infer_duration_us": 1e6 * lines.worked_seconds[slots],
+        "nv_inference_compute_infer_duration_us": 1e6 * lines["worked_seconds"],
         "nv_inference_pending_request_count": batched.waiting[slots].astype(np.float64),
         GPU_BUSY: batched.busy_ratio(slots, now),
     }
@@ -86,17 +86,17 @@ def _triton(requests: Received, slots: Ints, now: float) -> Values:
 
 def _vllm(requests: Received, slots: Ints, now: float) -> Values:
     batched = _batched(requests)
-    lines = batched.lines
-    done = lines.done[slots].astype(np.float64)
+    lines = batched.lines[slots]
+    done = lines["done"].astype(np.float64)
     return {
         "up": np.ones(len(slots)),
         "vllm:request_success_total": np.column_stack([done, np.zeros(len(slots))]).ravel(),
-        "vllm:e2e_request_latency_seconds_sum": lines.stayed_seconds[slots],
+        "vllm:e2e_request_latency_seconds_sum": lines["stayed_seconds"],
         "vllm:e2e_request_latency_seconds_count": done,
-        "vllm:e2e_request_latency_seconds_bucket": _buckets(lines.short_stays[slots], lines.done[slots]),
-        "vllm:num_requests_running": lines.running_count[slots].astype(np.float64),
+        "vllm:e2e_request_latency_seconds_bucket": _buckets(lines["short_stays"], lines["done"]),
+        "vllm:num_requests_running": lines["count"].astype(np.float64),
         "vllm:num_requests_waiting": batched.waiting[slots].astype(np.float64),
-        "vllm:kv_cache_usage_perc": lines.cached[slots] / batched.engine.cache_tokens,
+        "vllm:kv_cache_usage_perc": lines["cached"] / batched.engine.cache_tokens,
         GPU_BUSY: batched.busy_ratio(slots, now),
     }
 

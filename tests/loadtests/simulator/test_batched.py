@@ -46,9 +46,9 @@ def test_batches_of_one_are_one_after_another(routing: Routing) -> None:
         other.advance(times[now], (work[now], np.zeros(now.sum()), np.ones(now.sum())), until)
         known = [count for count in Count if count is not Count.LATE]
         assert other.counts[known].tolist() == quick.counts[known].tolist()
-        assert other.lines.done.tolist() == quick.done.tolist()
+        assert other.lines["done"].tolist() == quick.done.tolist()
         assert other.answer_seconds == pytest.approx(quick.answer_seconds)
-        assert other.lines.worked_seconds == pytest.approx(quick.worked_seconds)
+        assert other.lines["worked_seconds"] == pytest.approx(quick.worked_seconds)
     assert other.counts[Count.LATE] == quick.counts[Count.LATE] > 0, (
         "known when it ends here, beforehand there"
     )
@@ -73,7 +73,7 @@ def test_every_request_is_counted_once(retries: int, replicas: int) -> None:
     assert counts[Count.LATE] == counts[Count.OFFERED] - counts[Count.ON_TIME]
     assert counts[Count.TIMED_OUT] > 0
     assert (counts[Count.RETRIED] > 0) == (retries > 0)
-    assert requests.lines.done.sum() == counts[Count.DISPATCHED]
+    assert requests.lines["done"].sum() == counts[Count.DISPATCHED]
     assert (requests.in_flight, requests.waiting.sum()) == (0, 0)
     assert np.all(requests.free_at[:4] < 1e4)
 
@@ -83,10 +83,10 @@ def test_a_saturated_pod_serves_full_batches() -> None:
     found = at_once(ENCODER, alike(160))
     assert found.free_at[0] == pytest.approx(10 * (0.02 + 0.01 * 16))
     assert found.free_at[0] / 160 == pytest.approx(service_seconds(ENCODER, 16))
-    assert found.lines.worked_seconds[0] == pytest.approx(160 * 0.18), (
+    assert found.lines["worked_seconds"][0] == pytest.approx(160 * 0.18), (
         "each is counted all of its batch's time"
     )
-    assert found.lines.busy_seconds[0] == pytest.approx(10 * 0.18)
+    assert found.lines["busy_seconds"][0] == pytest.approx(10 * 0.18)
 
 
 def test_a_batch_is_waited_for_no_longer_than_the_delay() -> None:
@@ -96,9 +96,9 @@ def test_a_batch_is_waited_for_no_longer_than_the_delay() -> None:
     requests.start(0, 0.0)
     stays = []
     for times in ([1.0], [3.0, 3.2], [5.0, 5.0, 5.01]):
-        before = requests.lines.stayed_seconds[0]
+        before = requests.lines["stayed_seconds"][0]
         requests.advance(np.array(times), alike(len(times)), times[-1] + 1.5)
-        stays.append(requests.lines.stayed_seconds[0] - before)
+        stays.append(requests.lines["stayed_seconds"][0] - before)
     assert stays[0] == pytest.approx(0.5 + 0.03)
     assert stays[1] == pytest.approx(0.2 + 0.04 + 0.04)
     assert stays[2] == pytest.approx(0.04 + 0.04 + 0.5 + 0.03), "the third waits for a fourth"
@@ -139,14 +139,14 @@ def test_answers_are_written_together_token_by_token() -> None:
     found = at_once(LLM, alike(8, inputs, outputs))
     cached = np.arange(inputs, inputs + outputs)
     whole = outputs * (0.02 + 8 * 0.0005) + 8 * inputs * 1e-4 + 8 * cached.sum() * 1e-6
-    assert found.lines.stayed_seconds[0] / 8 == pytest.approx(whole)
+    assert found.lines["stayed_seconds"][0] / 8 == pytest.approx(whole)
     same = Tokens(Quantiles((0, 1), (inputs, inputs)), Quantiles((0, 1), (outputs, outputs)))
     assert iteration_seconds(LLM, 8, same) == pytest.approx(whole / outputs), (
         "the mean time between two tokens"
     )
     many = at_once(LLM, alike(80, inputs, outputs))
     assert many.free_at[0] / 80 == pytest.approx(service_seconds(LLM, 8, same)), "saturated"
-    assert (found.lines.cached[0], found.lines.promised[0]) == (0, 0)
+    assert (found.lines["cached"][0], found.lines["promised"][0]) == (0, 0)
 
 
 def test_who_is_answered_makes_room_for_the_next() -> None:
@@ -163,7 +163,7 @@ def test_a_long_prompt_is_read_in_parts() -> None:
     """As many tokens as an iteration may have, beside one for each answer under way; the first token comes with the last part."""
     engine = LLM._replace(iteration_tokens=40, seconds_per_cached_token=0.0)
     alone = at_once(engine, alike(1, 100, 3))
-    assert alone.lines.stayed_seconds[0] == pytest.approx(5 * 0.0205 + 100 * 1e-4), (
+    assert alone.lines["stayed_seconds"][0] == pytest.approx(5 * 0.0205 + 100 * 1e-4), (
         "two more for two more tokens"
     )
     first, second = np.array([10.0, 100.0]), np.array([4.0, 1.0])
@@ -187,7 +187,7 @@ def test_a_cpu_limit_stretches_work_under_load(period: float, alone: float) -> N
     assert at_once(engine, tuple(column[:1] for column in work)).free_at[0] == pytest.approx(alone)  # type: ignore[arg-type]
     saturated = at_once(engine, work)
     assert saturated.free_at[0] == pytest.approx(200 * 0.03 / 0.5, rel=0.01)
-    assert saturated.lines.worked_seconds[0] / 200 == pytest.approx(0.06, rel=0.02), (
+    assert saturated.lines["worked_seconds"][0] / 200 == pytest.approx(0.06, rel=0.02), (
         "as the pod's own clock tells it"
     )
 
@@ -204,7 +204,7 @@ def test_a_request_is_tried_again_elsewhere_and_its_first_pod_works_on() -> None
     counts = requests.counts
     assert (counts[Count.DISPATCHED], counts[Count.RETRIED], counts[Count.TIMED_OUT]) == (2, 1, 1)
     assert (counts[Count.OFFERED], counts[Count.LATE], counts[Count.RESPONDED]) == (1, 1, 0)
-    assert requests.lines.done.tolist() == [1, 1], "given up twice, and worked on both times"
+    assert requests.lines["done"].tolist() == [1, 1], "given up twice, and worked on both times"
     assert requests.free_at.tolist() == [61.0, 66.0]
 
 
@@ -214,7 +214,7 @@ def test_no_more_are_tried_again_than_the_gateway_allows() -> None:
     found = at_once(Engine(), (np.full(20, 100.0), np.zeros(20), np.ones(20)), gateway)
     counts = found.counts
     assert (counts[Count.RETRIED], counts[Count.TIMED_OUT], counts[Count.LATE]) == (3, 3, 20)
-    assert found.lines.done[0] == 23
+    assert found.lines["done"][0] == 23
 
 
 def test_replicas_of_the_gateway_know_of_their_own_requests_alone() -> None:

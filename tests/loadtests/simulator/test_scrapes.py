@@ -85,7 +85,7 @@ def test_the_autoscaler_sees_batches_as_triton_tells_of_them() -> None:
     assert observation.arrivals_base == pytest.approx(40, rel=0.1)
     lines = world.services[0].requests.lines  # type: ignore[union-attr]
     assert observation.pods.work_seconds == pytest.approx(
-        lines.worked_seconds.sum() / lines.done.sum(), rel=0.2
+        lines["worked_seconds"].sum() / lines["done"].sum(), rel=0.2
     )
     assert observation.gpu_utilization is not None
     assert 0.2 < observation.gpu_utilization < 0.9
