@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
@@ -41,7 +42,10 @@ def granted(program: str) -> set[Check]:
 
 
 def asked(program: str, audit_log: Path, since: int = 0) -> Iterator[Check]:
-    """What the authorizer was asked for the program from a byte of the log on, with what admission and apply add."""
+    """What the authorizer was asked for the program from a byte of the log on, with what admission and apply add.
+
+    What a namespace has granted by a binding of its own is left out.
+    """
     user = f"system:serviceaccount:{SYSTEM}:{program}"
     named = {check.name for check in granted(program)}
     owned: set[Place] = set()
@@ -53,6 +57,8 @@ def asked(program: str, audit_log: Path, since: int = 0) -> Iterator[Check]:
         if event["user"]["username"] != user:
             if event["verb"] in ("create", "delete") or stated_owners(event) is not None:
                 owned.discard(Place.of(event))
+            continue
+        if granted_by_a_namespace(event):
             continue
         group, resource = reference.get("apiGroup", ""), reference["resource"]
         if "subresource" in reference:
@@ -71,6 +77,13 @@ def asked(program: str, audit_log: Path, since: int = 0) -> Iterator[Check]:
                 yield Check("serving-operator.dev", "inferenceservices/finalizers", "update")
             if code(event) != HTTPStatus.FORBIDDEN:
                 owned.add(Place.of(event))
+
+
+def granted_by_a_namespace(event: Manifest) -> bool:
+    """Whether a binding in another namespace than the program's allowed it, as one for model storage may: the roles need not."""
+    reason = event.get("annotations", {}).get("authorization.k8s.io/reason", "")
+    found = re.match(r'RBAC: allowed by RoleBinding "[^/"]+/([^"]+)"', reason)
+    return found is not None and found[1] != SYSTEM
 
 
 class Place(NamedTuple):
