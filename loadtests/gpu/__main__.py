@@ -15,6 +15,8 @@ from typing import Any
 
 from loadtests.gpu.curves import as_json, batch_time, busy_at, capacity, step_time
 from loadtests.gpu.report import markdown
+from loadtests.gpu.simulated import simulated
+from loadtests.gpu.start import measured_starts
 from localcluster.paths import this_python
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
@@ -56,8 +58,10 @@ def main(argv: list[str] | None = None) -> int:
     try:
         for name, measured in (("encoder", encoder), ("decoder", decoder)):
             summary[name] = measured(options.seconds, options.seed)
+            summary[name]["simulated"] = [asdict(one) for one in simulated(name, summary[name])]
             torch.cuda.empty_cache()
             _write(options.out, summary)
+        summary["start"] = measured_starts(_say)
     except KeyboardInterrupt:
         print("interrupted; what was measured is written", file=sys.stderr)
         return 130
@@ -85,6 +89,8 @@ def encoder(seconds: float, seed: int) -> dict[str, Any]:
         served.append(serve_batches(used, load, most.per_second, seconds, seed))
         _say(f"  {load:.0%} of it: GPU says {served[-1].utilization:.0%}, p99 {served[-1].p99:.4f} s")
     return {
+        "load_seconds": seconds,
+        "seed": seed,
         "input_tokens": INPUT_TOKENS,
         "batches": list(BATCHES),
         "seconds": times,
@@ -119,6 +125,8 @@ def decoder(seconds: float, seed: int) -> dict[str, Any]:
         )
         _say(f"  {load:.0%} of it: GPU says {served[-1].utilization:.0%}, {served[-1].batch:.1f} at a time")
     return {
+        "load_seconds": seconds,
+        "seed": seed,
         "batches": [batch for batch, _ in points],
         "contexts": [context for _, context in points],
         "seconds": times,
@@ -126,6 +134,8 @@ def decoder(seconds: float, seed: int) -> dict[str, Any]:
         "prompts": list(PROMPTS),
         "prompt_seconds": prompt_times,
         "prompt_fit": as_json(batch_time(PROMPTS, prompt_times)),
+        "prompt_tokens": PROMPT,
+        "context_tokens": CONTEXT,
         "answer_tokens": ANSWER_TOKENS,
         "answers_per_second": 1 / per_answer,
         "served": [asdict(one) for one in served],

@@ -6,7 +6,7 @@ Python is in the measurement.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -41,14 +41,11 @@ DECODER = Shape(layers=32, hidden=4096, heads=32, kv_heads=8, feed_forward=14336
 class Layer:
     """The weights of one layer, and what it computes."""
 
-    def __init__(self, shape: Shape, gated: bool) -> None:
-        size, kv = shape.hidden, shape.kv_heads * shape.head_size
+    def __init__(self, shape: Shape, gated: bool, of: Mapping[str, torch.Tensor] | None = None) -> None:
         self.shape = shape
         self.gated = gated
-        self.qkv = weights(size + 2 * kv, size)
-        self.out = weights(size, size)
-        self.up = weights(shape.feed_forward * (2 if gated else 1), size)
-        self.down = weights(size, shape.feed_forward)
+        of = of or random_weights(shape, gated)
+        self.qkv, self.out, self.up, self.down = of["qkv"], of["out"], of["up"], of["down"]
 
     def project(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Queries, keys and values of `x` [b, t, hidden], each as [b, heads, t, head size]."""
@@ -96,9 +93,11 @@ class Encoder:
 class Decoder:
     """A language model: prompts are read whole, answers written token by token over a KV cache."""
 
-    def __init__(self, shape: Shape, cache_tokens: int) -> None:
+    def __init__(
+        self, shape: Shape, cache_tokens: int, of: Mapping[int, Mapping[str, torch.Tensor]] | None = None
+    ) -> None:
         self._shape = shape
-        self._layers = [Layer(shape, gated=True) for _ in range(shape.layers)]
+        self._layers = [Layer(shape, True, None if of is None else of[at]) for at in range(shape.layers)]
         width = shape.kv_heads * shape.head_size
         self._caches = [
             torch.randn(2, cache_tokens * width, device=DEVICE, dtype=DTYPE) for _ in range(shape.layers)
@@ -135,6 +134,17 @@ class Decoder:
             attended = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
             x = layer.finish(x, attended.transpose(1, 2).flatten(2))
         return x
+
+
+def random_weights(shape: Shape, gated: bool) -> dict[str, torch.Tensor]:
+    """The weights of one layer by name."""
+    size, kv = shape.hidden, shape.kv_heads * shape.head_size
+    return {
+        "qkv": weights(size + 2 * kv, size),
+        "out": weights(size, size),
+        "up": weights(shape.feed_forward * (2 if gated else 1), size),
+        "down": weights(size, shape.feed_forward),
+    }
 
 
 def weights(rows: int, columns: int) -> torch.Tensor:

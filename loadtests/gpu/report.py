@@ -49,31 +49,72 @@ def markdown(summary: Mapping[str, Any]) -> str:
             ),
             *_served(decoder, "time to first token"),
         ]
+    if start := summary.get("start"):
+        lines += _starts(start)
     return "\n".join(lines) + "\n"
 
 
 def _served(model: Mapping[str, Any], latency: str) -> list[str]:
     busy = model["load_at_95_percent_busy"]
     written = any(one["per_token"] is not None for one in model["served"])
+    last = ("time per token",) if written else ("simulated: slower than that median", "than that p99")
     return [
         "",
         "The GPU calls itself 95% busy "
         + (f"from {busy:.0%} of capacity on." if busy is not None else "at none of these loads."),
         "",
         *_table(
-            ("load", "GPU utilization", "a batch ran", "mean batch", f"{latency}, median", "p99")
-            + (("time per token",) if written else ()),
+            (
+                *("load", "GPU utilization", "a batch ran", "simulated", "mean batch", "simulated"),
+                *(f"{latency}, median", "p99", *last),
+            ),
             [
                 (
                     f"{one['load']:.0%}",
                     f"{one['utilization']:.0%}",
-                    f"{one['running']:.0%}",
+                    f"{one['running']:.1%}",
+                    f"{pod['running']:.1%}",
                     f"{one['batch']:.1f}",
+                    f"{pod['batch']:.1f}",
                     _ms(one["median"]),
                     _ms(one["p99"]),
-                    *((_ms(one["per_token"]),) if written else ()),
+                    *(
+                        (_ms(one["per_token"]),)
+                        if written
+                        else (f"{pod['above_median']:.0%}", f"{pod['above_p99']:.1%}")
+                    ),
                 )
-                for one in model["served"]
+                for one, pod in zip(model["served"], model["simulated"], strict=True)
+            ],
+        ),
+    ]
+
+
+def _starts(start: Mapping[str, Any]) -> list[str]:
+    stages = list(start["started"][0]["stages"])
+    return [
+        "",
+        f"## Starts: {start['bytes'] / 1e9:.1f} GB of weights from a file",
+        "",
+        *_table(
+            (
+                "file",
+                "at once",
+                "starts",
+                *(stage.replace("_", " ") for stage in stages),
+                "median",
+                "slowest",
+            ),
+            [
+                (
+                    {"cold": "on the disk", "warm": "in the page cache"}[one["weights"]],
+                    one["at_once"],
+                    one["starts"],
+                    *(f"{one['stages'][stage]:.1f} s" for stage in stages),
+                    f"{one['total']:.1f} s",
+                    f"{one['slowest']:.1f} s",
+                )
+                for one in start["started"]
             ],
         ),
     ]
@@ -88,4 +129,4 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
 
 
 def _ms(seconds: float) -> str:
-    return f"{1000 * seconds:.2f} ms"
+    return f"{1000 * seconds:z.2f} ms"

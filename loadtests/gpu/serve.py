@@ -12,7 +12,8 @@ import numpy as np
 import pynvml
 import torch
 
-SETTLE_SECONDS = 2.0
+from loadtests.gpu.arrivals import SETTLE_SECONDS, answer_tokens, arrivals
+
 SAMPLE_SECONDS = 0.1
 
 
@@ -68,8 +69,7 @@ class Clock:
     """Requests that fall due by a Poisson process, and what became of them."""
 
     def __init__(self, rate: float, seconds: float, seed: int) -> None:
-        gaps = np.random.default_rng(seed).exponential(1 / rate, int(rate * seconds * 1.5) + 50)
-        self.due: Sequence[float] = [at for at in np.cumsum(gaps).tolist() if at < seconds]
+        self.due: Sequence[float] = arrivals(rate, seconds, seed)
         self.began = time.monotonic()
         self.next = 0
         self.latencies: list[float] = []
@@ -146,7 +146,7 @@ def serve_tokens(
     still being written then would run at a falling load.
     """
     clock, most = Clock(load * per_second, seconds, seed), max(steps)
-    lengths = iter(np.random.default_rng(seed + 1).geometric(1 / tokens, len(clock.due)).tolist())
+    lengths = iter(answer_tokens(tokens, len(clock.due), seed))
     active: list[int] = []
     per_token: list[float] = []
     with Utilization() as utilization:

@@ -35,7 +35,7 @@ class BatchedRequests:
     def __post_init__(self) -> None:
         if self.gateway.routing is Routing.POOLED:
             raise ValueError("requests cannot be pooled where pods work on several at once")
-        types = (float, float, float, float, int, float, int, int, float, float)
+        types = (float, float, float, float, int, float, int, int, float, float, bool)
         # One type a field, or each mixture would be compiled anew.
         self.engine = Engine(*(of(value) for of, value in zip(types, self.engine, strict=True)))
         self.lines = lines_of(self.slots)

@@ -43,6 +43,8 @@ class Engine(NamedTuple):
     """CPU limit in what the work uses when it runs: 0.5 is a limit of two cores for work on four threads."""
     period_seconds: float = 0.1
     """In every one the work runs for that share of it, at most: 100 ms is the kernel's and the kubelet's default."""
+    powers_of_two: bool = False
+    """Whether what runs takes the time of the next power of two of requests: sizes that are captured or compiled beforehand."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +79,10 @@ def iteration_seconds(engine: Engine, running: float, tokens: Tokens = NO_TOKENS
     each; this presumes that they fit into it. A CPU limit is exhausted in every period.
     """
     read = running * tokens.inputs.mean / tokens.outputs.mean
+    counted = 2.0 ** np.ceil(np.log2(running)) if engine.powers_of_two else running
     free = (
         engine.fixed_seconds
-        + engine.seconds_per_item * running * item
+        + engine.seconds_per_item * counted * item
         + engine.seconds_per_input_token * read
         + engine.seconds_per_cached_token * running * tokens.mean_cached
     )

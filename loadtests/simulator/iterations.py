@@ -131,6 +131,8 @@ def _begin(pod, now, engine, state):  # type: ignore[no-untyped-def]
     items = 0.0
     for at in range(count):
         items += held[running[pod, at]]["item"]
+    if engine.powers_of_two and count > 0:
+        items *= 2.0 ** np.ceil(np.log2(count)) / count
     seconds = line["slowness"] * (
         engine.fixed_seconds
         + engine.seconds_per_item * items

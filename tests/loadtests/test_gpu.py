@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from loadtests.gpu.curves import BatchTime, Capacity, batch_time, busy_at, capacity, step_time
 from loadtests.gpu.report import markdown
+from loadtests.gpu.simulated import (
+    Simulated,
+    decoder_engine,
+    encoder_engine,
+    simulated_decoder,
+    simulated_encoder,
+)
+from loadtests.gpu.start import STAGES, started
 
-RECORDED = json.loads((Path(__file__).parents[2] / "loadtests/gpu/h100.json").read_text())
+GPUS = {
+    gpu: json.loads((Path(__file__).parents[2] / f"loadtests/gpu/{gpu}.json").read_text())
+    for gpu in ("h100", "h200")
+}
+RECORDED = GPUS["h200"]
+recorded = pytest.mark.parametrize("gpu", GPUS)
 
 
 def test_a_line_is_found_again() -> None:
@@ -72,16 +87,61 @@ def test_the_report_has_what_was_recorded() -> None:
     assert "language model" not in markdown({k: v for k, v in RECORDED.items() if k != "decoder"})
 
 
+@recorded
 @pytest.mark.parametrize("model", ["encoder", "decoder"])
-def test_what_was_recorded_is_linear(model: str) -> None:
+def test_what_was_recorded_is_linear(gpu: str, model: str) -> None:
     """The linear forms of batches and decoding steps are off by less than a sixth on a real GPU."""
-    assert RECORDED[model]["fit"]["error"] < 1 / 6
+    assert GPUS[gpu][model]["fit"]["error"] < 1 / 6
 
 
-def test_recorded_utilization_cannot_size() -> None:
+@recorded
+def test_recorded_utilization_cannot_size(gpu: str) -> None:
     """A GPU that decodes calls itself nine tenths busy at a fifth of what it can do."""
-    (fifth,) = [one for one in RECORDED["decoder"]["served"] if one["load"] == 0.2]
+    fifth = at_load(GPUS[gpu]["decoder"], 0.2)
     assert fifth["utilization"] > 0.9
+
+
+def at_load(model: dict[str, Any], load: float, what: str = "served") -> dict[str, Any]:
+    """What was recorded at one load."""
+    (found,) = [one for one in model[what] if one["load"] == load]
+    return dict(found)
+
+
+@recorded
+@pytest.mark.parametrize("load", [0.2, 0.4])
+def test_simulated_batches_are_as_late_as_a_gpus(gpu: str, load: float) -> None:
+    """Where a hundredth of a GPU's answers is late, from a half of that to twice as many of the simulator's pod are."""
+    encoder = GPUS[gpu]["encoder"]
+    served = at_load(encoder, load)
+    found = simulated_encoder(encoder, encoder_engine(encoder), served)
+
+    assert found.running == pytest.approx(served["running"], rel=0.04)
+    assert found.batch == pytest.approx(served["batch"], rel=0.04)
+    assert 0.005 < (found.above_p99 or 0) < 0.02
+    assert asdict(found) == pytest.approx(at_load(encoder, load, "simulated")), "the report says the same"
+
+
+@recorded
+@pytest.mark.parametrize("load", [0.2, 0.8])
+def test_simulated_decoding_is_as_busy_as_a_gpu(gpu: str, load: float) -> None:
+    """A language model's iterations hold as many answers, within a twentieth, and run for the same share of time."""
+    decoder = GPUS[gpu]["decoder"]
+    served = at_load(decoder, load)
+    found = simulated_decoder(decoder, decoder_engine(decoder), served)
+
+    assert found.running == pytest.approx(served["running"], rel=0.01)
+    assert found.batch == pytest.approx(served["batch"], rel=0.05)
+    assert found == Simulated(**at_load(decoder, load, "simulated")), "the report says the same"
+
+
+def test_stages_of_a_start_are_what_lies_between_their_ends() -> None:
+    """Medians of each stage and of the whole; the slowest is told too."""
+    fast = {stage: float(at + 1) for at, stage in enumerate(STAGES)}
+    slow = {stage: 2 * over for stage, over in fast.items()}
+    found = started("cold", 1, [fast, slow, fast])
+
+    assert found.stages == dict.fromkeys(STAGES, 1.0)
+    assert (found.total, found.slowest, found.starts) == (5.0, 10.0, 3)
 
 
 def test_every_key_of_the_summary_is_documented() -> None:
@@ -89,5 +149,8 @@ def test_every_key_of_the_summary_is_documented() -> None:
     told = (Path(__file__).parents[2] / "loadtests/README.md").read_text()
     section = told.split("## `PYTHON -m loadtests.gpu`")[1].split("\n## ")[0]
     models = RECORDED["encoder"] | RECORDED["decoder"]
-    for key in (*RECORDED, *models, *models["served"][0], *models["fit"], *RECORDED["encoder"]["fit"]):
+    for key in (
+        *RECORDED, *models, *models["served"][0], *models["simulated"][0], *models["fit"],
+        *RECORDED["encoder"]["fit"], *RECORDED["start"], *RECORDED["start"]["started"][0],
+    ):  # fmt: skip
         assert f"{key}`" in section, key

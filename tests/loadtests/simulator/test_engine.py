@@ -36,6 +36,9 @@ def test_a_batch_takes_less_for_each_the_larger_it_is() -> None:
     assert service_seconds(engine, 4) == pytest.approx(0.015)
     assert service_seconds(engine._replace(cpu_share=0.5), 4) == pytest.approx(0.03)
     assert service_seconds(engine, 4, item=2.0) == pytest.approx(0.025)
+    padded = engine._replace(powers_of_two=True)
+    assert iteration_seconds(padded, 5) == pytest.approx(iteration_seconds(engine, 8))
+    assert iteration_seconds(padded, 4) == pytest.approx(iteration_seconds(engine, 4))
 
 
 def test_a_longer_answer_costs_iterations_and_cache() -> None:
