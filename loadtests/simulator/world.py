@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,8 +18,8 @@ from autoscaler.state import LoopState
 from autoscaler.targets import ApiObjects, timestamp_of
 from autoscaler.tick import Result, ask, tick
 from autoscaler.writes import Scale, WriteStatus
-from loadtests.simulator.evaluate import Evaluator
 from loadtests.simulator.govern import Governor, Scraped
+from loadtests.simulator.prometheus import Prometheus
 from loadtests.simulator.scrapes import NAMESPACE, SeriesLabels, Values
 from loadtests.simulator.service import Service
 from loadtests.simulator.store import Labels, Targets
@@ -49,6 +49,8 @@ class World:
     state: LoopState = field(default_factory=LoopState)
     recording: Recording | None = None
     """Gets every tick of the autoscaler."""
+    monitoring: Callable[[Sequence[Targets]], Prometheus] = Prometheus
+    """Makes the Prometheus that scrapes all of them."""
 
     def __post_init__(self) -> None:
         self._due: list[list[int]] = [[] for _ in range(int(self.scrape_seconds))]
@@ -65,14 +67,12 @@ class World:
             _placed(kinds, [service.pod_labels(slot) for slot in range(service.slots)])
             for service in self.services
         ]
-        self.kinds = [_targets(labels) for labels in kinds.values()]
-        """All that is scraped, by the metrics that it exposes: gateways, and pods of each model server."""
+        self.prometheus = self.monitoring([_targets(labels) for labels in kinds.values()])
         order = {metrics: kind for kind, metrics in enumerate(kinds)}
         self._doors, self._slots = (
             [(order[kind], rows) for kind, rows in placed] for placed in (doors, slots)
         )
         """Which kind and which of its targets are each service's replicas of the gateway, and its pods."""
-        self._evaluator = Evaluator(self.kinds)
         self._autoscalers = [_autoscaler(service, number) for number, service in enumerate(self.services)]
         self._deployments = [_deployment(service) for service in self.services]
         self.decisions: dict[str, int] = defaultdict(int)
@@ -89,20 +89,19 @@ class World:
             for period, numbers in self._periods.items():
                 if self.now % period == 0:
                     for number in numbers:
-                        self._govern(number, self.governors[number])
+                        self.govern(number, self.governors[number])
 
-    def _govern(self, number: int, governor: Governor) -> None:
-        service = self.services[number]
+    def govern(self, number: int, governor: Governor) -> None:
+        """Let somebody else than the autoscaler set a service's replicas now."""
+        service, scraped = self.services[number], self.prometheus.kinds
         pods = service.pods
         (door, doors), (kind, slots) = self._doors[number], self._slots[number]
         at = EPOCH + self.now
-        signals = Scraped(
-            self.kinds[door], doors, self.kinds[kind], slots, at, pods.ready, self.scrape_seconds
-        )
+        signals = Scraped(scraped[door], doors, scraped[kind], slots, at, pods.ready, self.scrape_seconds)
         replicas = Replicas(pods.wanted, pods.ready, max(pods.wanted - pods.ready, 0))
         wanted = min(max(governor.replicas(signals, replicas, self.now), 1), service.max_replicas)
         if wanted != pods.wanted:
-            self._scale(number, wanted)
+            self.scale(number, wanted)
 
     def tick(self) -> Result:
         """Ask, decide and do as the autoscaler's loop does."""
@@ -120,7 +119,7 @@ class World:
 
     def answers(self, questions: dict[str, str]) -> Answers:
         """What Prometheus answers to each question now."""
-        return {name: self._evaluator.answer(text, EPOCH + self.now) for name, text in questions.items()}
+        return {name: self.prometheus.answer(text, EPOCH + self.now) for name, text in questions.items()}
 
     def objects(self) -> ApiObjects:
         """What a LIST returns."""
@@ -146,7 +145,8 @@ class World:
                 read[kind].append((ready + rows.start, service.pod_values(ready)))
         for kind, of_kind in read.items():
             values = {metric: np.concatenate([one[metric] for _, one in of_kind]) for metric in of_kind[0][1]}
-            self.kinds[kind].scrape(np.concatenate([rows for rows, _ in of_kind]), EPOCH + self.now, values)
+            scraped = np.concatenate([rows for rows, _ in of_kind])
+            self.prometheus.scrape(kind, scraped, EPOCH + self.now, values)
 
     def bring_up_to_date(self, number: int) -> None:
         """Let all happen to a service that is due by now."""
@@ -161,18 +161,19 @@ class World:
             {"manager": AUTOSCALER, "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
         ]
         if not write.hand_over:
-            self._scale(number, write.replicas)
+            self.scale(number, write.replicas)
 
-    def _scale(self, number: int, wanted: int) -> None:
+    def scale(self, number: int, wanted: int) -> None:
+        """Set a service's replicas."""
         service, (kind, rows) = self.services[number], self._slots[number]
-        pods, targets, first = service.pods, self.kinds[kind], rows.start
+        pods, first = service.pods, rows.start
         self.bring_up_to_date(number)
         before = pods.there()
         pods.scale(wanted, self.now)
         if len(fresh := np.flatnonzero(pods.there() & ~before)):
-            targets.clear(fresh + first)
+            self.prometheus.clear(kind, fresh + first)
         if len(stopped := np.flatnonzero(pods.draining)):
-            targets.end(stopped + first)
+            self.prometheus.end(kind, stopped + first)
         self.decisions[service.name] += 1
 
 

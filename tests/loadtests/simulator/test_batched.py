@@ -123,7 +123,9 @@ def test_dynamic_batches_take_as_long_as_theory_says(load: float) -> None:
     assert 0.9 <= mean / min(one, other) <= 1.03
 
 
-@pytest.mark.parametrize(("count", "seconds"), [(1, 0.03), (2, 0.04), (5, 0.1), (8, 0.1), (9, 0.18), (16, 0.18)])
+@pytest.mark.parametrize(
+    ("count", "seconds"), [(1, 0.03), (2, 0.04), (5, 0.1), (8, 0.1), (9, 0.18), (16, 0.18)]
+)
 def test_sizes_that_were_made_beforehand_are_powers_of_two(count: int, seconds: float) -> None:
     """A batch takes the time of the next larger one that there is."""
     requests = at_once(ENCODER._replace(powers_of_two=True), alike(count))
