@@ -15,7 +15,7 @@ FAILOVER ?=
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit contract system flake campaign mutation bench scale upgrade high-availability judge-study crds dashboards docs manifests lock downloader cluster-up cluster-down clean
+.PHONY: help demo test check lint types unit contract system flake campaign mutation bench faults scale upgrade high-availability judge-study crds dashboards docs manifests lock downloader cluster-up cluster-down clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,8 +68,11 @@ $(VENV)/bench: $(VENV)/installed requirements/bench.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
 	@touch $@
 
-bench: $(VENV)/bench ## the autoscaler beside its peers in simulation (BENCH="--cells 6 --seeds 1"; out/bench/report.md)
-	@$(BIN)/python -m loadtests.bench $(BENCH)
+bench: $(VENV)/bench ## the autoscaler beside its peers in simulation (FULL=1, TRACES=DIR, BENCH="--cells 6 --seeds 1"; out/bench/report.md)
+	@$(BIN)/python -m loadtests.bench $(if $(FULL),--full) $(if $(TRACES),--traces $(TRACES)) $(BENCH)
+
+faults: $(VENV)/bench ## faults and changes under load, in simulation (FAULTS="--only outage --seeds 1"; out/faults/report.md)
+	@$(BIN)/python -m loadtests.faults $(FAULTS)
 
 docs: $(VENV)/installed ## the documents as a site (out/docs/index.html)
 	@$(BIN)/mkdocs build

@@ -7,68 +7,28 @@ configuration.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import multiprocessing
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields as fields_of
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
-from loadtests.bench.cells import MATRIX, Matrix, Simulated, pairs, read_matrix
+from loadtests.bench.cells import MATRIX, Matrix, Simulated, fitting, pairs, read_matrix
 from loadtests.bench.models import MODELS, read_models
+from loadtests.bench.plots import cost_over_bound, pareto
 from loadtests.bench.report import markdown
-from loadtests.bench.run import (
-    IN_FLIGHT,
-    ORACLE,
-    OURS,
-    SIMULATED_PEERS,
-    Job,
-    Row,
-    Setting,
-    configuration,
-    fields,
-    row_of,
-    run_job,
-)
+from loadtests.bench.rows import RUNS, append, file_of, known, with_bounds, write
+from loadtests.bench.run import SIMULATED_PEERS, Job, Row, Setting, configuration, run_job
 from loadtests.bench.score import summary
+from loadtests.bench.settings import refined, settings
+from loadtests.bench.timeline import timeline
+from loadtests.traces.table import TraceError
 from localcluster.paths import this_python
 
 BATCH = 15
 """Services in one simulated world: so many share the cost of a tick, and a lost batch is not much."""
-HOLDS_SECONDS = (60.0, 300.0)
-TARGETS = {
-    "static": (1, 2, 3, 4, 6, 8, 12, 16, 24, 32),
-    "keda-queue": (0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 3, 4, 5),
-    **dict.fromkeys(IN_FLIGHT, (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.5, 2.0)),
-}
-SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.8, 0.9)
-"""Targets of all other peers."""
-
-
-def settings(peers: Iterable[str], only: Sequence[float] | None = None) -> list[Setting]:
-    """Every setting that is run; of each peer's targets `only` these, where they are given."""
-    return [
-        Setting(ORACLE),
-        Setting(OURS),
-        *(
-            Setting(peer, float(target), hold)
-            for peer in peers
-            for target in TARGETS.get(peer, SHARES)
-            if only is None or target in only
-            for hold in (HOLDS_SECONDS if peer != "static" else (0.0,))
-        ),
-    ]
-
-
-def known(path: Path, of: str) -> list[Row]:
-    """The rows of this configuration so far; a line that was cut off is none."""
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as lines:
-        complete = [line for line in csv.DictReader(lines) if all(line.values())]
-    return [row_of(line) for line in complete if line["configuration"] == of]
 
 
 def jobs(
@@ -88,15 +48,106 @@ def jobs(
             yield setting, left[start : start + BATCH], days, configured
 
 
-def main() -> int:
-    """Run what is left, then write summary and report."""
+def run_all(left: Sequence[Job], rows: list[Row], path: Path, processes: int) -> None:
+    """Run the jobs, and add their rows here and to the file as they come."""
+    began = time.monotonic()
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        for number, found in enumerate(pool.imap_unordered(run_job, left), 1):
+            rows += found
+            append(path, found)
+            rest = (time.monotonic() - began) / number * (len(left) - number)
+            print(f"\r{number} of {len(left)} batches, about {rest / 60:.0f} min left ", end="", flush=True)
+    print()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is left, then write summary, report and pictures."""
+    parser = _arguments()
+    options = parser.parse_args(arguments)
+    try:
+        import numba  # noqa: F401
+    except ImportError:
+        parser.error("numba is missing, and without it this takes days: make bench installs it")
+    matrix = _matrix(options, parser)
+    wanted_names = options.only or [""]
+    count = len(matrix.cells) if options.full else options.cells
+    cells = [cell for cell in matrix.subset(count) if any(text in cell.name for text in wanted_names)]
+    if not cells:
+        parser.error(f"no cell has {' or '.join(wanted_names)} in its name")
+    of = pairs(cells, options.seeds or matrix.seeds)
+    days = matrix.history_days if options.history_days is None else options.history_days
+    configured = f"{configuration(MODELS if options.models else MATRIX)}-{days}d"
+    out: Path = options.out or Path("out/bench-models" if options.models else "out/bench")
+    out.mkdir(parents=True, exist_ok=True)
+    shard: tuple[int, int] | None = options.shard
+    path = out / file_of(shard)
+    rows = known(out, configured)
+    tried = settings(options.peer or SIMULATED_PEERS, options.target, options.full)
+    # Rows that are known are kept in the one file before any is added: who interrupts loses none.
+    write(path, rows if shard is None else [])
+    refines = not (options.full or shard or options.target)
+    for second in (False, True) if refines else (False,):
+        following = refined(rows, tried) if second else tried
+        first, step = (shard[0] - 1, shard[1]) if shard else (0, 1)
+        left = list(islice(jobs(following, of, rows, days, configured), first, None, step))
+        print(
+            f"{len(cells)} cells, {len(of) // len(cells)} seeds, {days} days of history, {len(following)} settings; "
+            f"{len(rows)} runs are known, {len(left)} batches left"
+        )
+        if left:
+            run_all(left, rows, path, options.jobs)
+    if shard is not None:
+        print(f"rows: {path}; put the files of all shards into one folder and run without --shard")
+        return 0
+    drawn = cells[: options.timelines]
+    if drawn:
+        print(f"drawing {len(drawn)} of the cells' days")
+        with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
+            pages = pool.starmap(timeline, [(cell, 0, days) for cell in drawn])
+        for number, page in enumerate(pages, 1):
+            (out / f"timeline-{number}.html").write_text(page, encoding="utf-8")
+    return _conclude(rows, out)
+
+
+def _conclude(rows: Sequence[Row], out: Path) -> int:
+    rows = with_bounds(rows)
+    write(out / RUNS, rows)
+    whole = summary(rows)
+    (out / "summary.json").write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+    (out / "report.md").write_text(markdown(rows, whole), encoding="utf-8")
+    (out / "pareto.svg").write_text(pareto(rows), encoding="utf-8")
+    (out / "cost-over-bound.svg").write_text(cost_over_bound(rows), encoding="utf-8")
+    print(json.dumps(whole, indent=2))
+    print(f"report: {out / 'report.md'}")
+    return 0
+
+
+def _matrix(options: argparse.Namespace, parser: argparse.ArgumentParser) -> Matrix[Simulated]:
+    if options.models:
+        return read_models(largest_work=options.largest_work)
+    recorded: Sequence[tuple[str, str]] = ()
+    if options.traces is not None:
+        days = read_matrix().history_days if options.history_days is None else options.history_days
+        try:
+            recorded, left_out = fitting(options.traces, days + 1)
+        except TraceError as error:
+            parser.error(str(error))
+        for reason in left_out:
+            print(f"left out: {reason}")
+    return read_matrix(largest_work=options.largest_work, recorded=recorded)
+
+
+def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"{this_python()} -m loadtests.bench", description=__doc__)
     parser.add_argument(
         "--models", action="store_true", help="the cells of other service models instead of the matrix"
     )
+    parser.add_argument("--traces", type=Path, metavar="DIR", help="recorded traces beside the embedded ones, eight at most")  # fmt: skip
     parser.add_argument(
         "--cells", type=int, default=24, help="of the matrix or of the models, evenly (default: %(default)s)"
     )
+    parser.add_argument("--full", action="store_true", help="all cells, and peers on the whole grid: days")
+    parser.add_argument("--shard", type=_shard, metavar="K/N", help="the K-th of N parts, for as many machines")  # fmt: skip
     parser.add_argument("--only", action="append", help="of these cells those with this in their name")
     parser.add_argument("--seeds", type=int, help="for each cell (default: the matrix')")
     parser.add_argument("--history-days", type=int, help="before the scored day (default: the matrix')")
@@ -105,58 +156,21 @@ def main() -> int:
     parser.add_argument(
         "--target", action="append", type=float, help="of each peer's targets; all without it"
     )
+    parser.add_argument("--timelines", type=int, default=2, metavar="N", help="draw a day of so many cells (default: %(default)s)")  # fmt: skip
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="(default: out/bench, of models out/bench-models)")
-    options = parser.parse_args()
+    return parser
+
+
+def _shard(text: str) -> tuple[int, int]:
+    part, _, parts = text.partition("/")
     try:
-        import numba  # noqa: F401
-    except ImportError:
-        parser.error("numba is missing, and without it this takes days: make bench installs it")
-    most = options.largest_work
-    matrix: Matrix[Simulated] = (
-        read_models(largest_work=most) if options.models else read_matrix(largest_work=most)
-    )
-    wanted_names = options.only or [""]
-    cells = [cell for cell in matrix.subset(options.cells) if any(text in cell.name for text in wanted_names)]
-    if not cells:
-        parser.error(f"no cell has {' or '.join(wanted_names)} in its name")
-    of = pairs(cells, options.seeds or matrix.seeds)
-    days = matrix.history_days if options.history_days is None else options.history_days
-    configured = f"{configuration(MODELS if options.models else MATRIX)}-{days}d"
-    out: Path = options.out or Path("out/bench-models" if options.models else "out/bench")
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / "runs.csv"
-    rows = known(path, configured)
-    wanted = settings(options.peer or SIMULATED_PEERS, options.target)
-    left = list(jobs(wanted, of, rows, days, configured))
-    print(
-        f"{len(cells)} cells, {len(of) // len(cells)} seeds, {days} days of history; "
-        f"{len(rows)} runs are known, {len(left)} batches left"
-    )
-    names = [field.name for field in fields_of(Row)]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(fields(row) for row in rows)
-        file.flush()  # or who interrupts the first batch loses them
-        began = time.monotonic()
-        with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
-            for number, found in enumerate(pool.imap_unordered(run_job, left), 1):
-                rows += found
-                writer.writerows(fields(row) for row in found)
-                file.flush()
-                spent = time.monotonic() - began
-                rest = spent / number * (len(left) - number)
-                print(
-                    f"\r{number} of {len(left)} batches, about {rest / 60:.0f} min left ", end="", flush=True
-                )
-    print()
-    whole = summary(rows)
-    (out / "summary.json").write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
-    (out / "report.md").write_text(markdown(rows, whole), encoding="utf-8")
-    print(json.dumps(whole, indent=2))
-    print(f"report: {out / 'report.md'}")
-    return 0
+        number, of = int(part), int(parts)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not like 2/4") from None
+    if not 1 <= number <= of:
+        raise argparse.ArgumentTypeError(f"{text}: there are parts 1 to {of}")
+    return number, of
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from math import gcd
 from pathlib import Path
@@ -18,12 +19,16 @@ from loadtests.simulator.gateway import Gateway
 from loadtests.simulator.requests import Routing
 from loadtests.simulator.service import Load, Service
 from loadtests.simulator.starts import fixed_start
+from loadtests.traces.load import load
 from loadtests.traces.synthetic import GENERATORS
+from loadtests.traces.trace import Trace
 
 MATRIX = Path(__file__).parents[1] / "matrix.toml"
 PERCENT = 99.0
 STEP_SECONDS = 15.0
 """Of the oracle's schedule: as often as anybody else decides."""
+MOST_RECORDED = 8
+"""Recorded traces beside the embedded ones."""
 ROUTINGS = {
     "least-request": Routing.LEAST_REQUEST,
     "round-robin": Routing.ROUND_ROBIN,
@@ -77,6 +82,8 @@ class Cell:
     start_seconds: float
     variation: float
     routing: str
+    directory: str = ""
+    """Of the recorded trace; empty for one of the embedded."""
 
     @property
     def concurrency(self) -> int:
@@ -109,7 +116,11 @@ class Cell:
 
     def load(self, seed: int, days: int) -> Load:
         """Its load for so many days from the trace's first."""
-        rates, step_seconds = rates_of(self.trace, seed, self.mean_work / self.work_seconds, days)
+        rate = self.mean_work / self.work_seconds
+        if self.directory:
+            rates, step_seconds = recorded_rates(self.directory, self.trace, rate, days)
+        else:
+            rates, step_seconds = rates_of(self.trace, seed, rate, days)
         return Load(rates, step_seconds, self.work_seconds, self.variation**2)
 
     def schedule(self, load: Load) -> Schedule:
@@ -151,13 +162,19 @@ class Matrix(Generic[AnyCell]):
         return tuple(self.cells[number * step % len(self.cells)] for number in range(count))
 
 
-def read_matrix(path: Path = MATRIX, largest_work: float = float("inf")) -> Matrix[Cell]:
-    """The matrix of a file, without the cells of more work. Raises KeyError for an entry that is missing."""
+def read_matrix(
+    path: Path = MATRIX, largest_work: float = float("inf"), recorded: Sequence[tuple[str, str]] = ()
+) -> Matrix[Cell]:
+    """The matrix of a file, without the cells of more work, and with these traces more, each of a directory.
+
+    Raises KeyError for an entry that is missing.
+    """
     found = tomllib.loads(path.read_text(encoding="utf-8"))
+    traces = [*((name, "") for name in found["traces"]), *recorded]
     cells = tuple(
-        Cell(trace, work, found["work_seconds"], service["objective"], service["start_seconds"], variation, routing)
-        for trace, work, service, variation, routing in product(
-            found["traces"], found["mean_work"], found["service"], found["variation"], found["routing"]
+        Cell(trace, work, found["work_seconds"], service["objective"], service["start_seconds"], variation, routing, directory)
+        for (trace, directory), work, service, variation, routing in product(
+            traces, found["mean_work"], found["service"], found["variation"], found["routing"]
         )
         if work <= largest_work
     )  # fmt: skip
@@ -177,6 +194,42 @@ def rates_of(trace: str, seed: int, mean_rate: float, days: int) -> tuple[Floats
     """Requests per second of so many days from the trace's first, and the seconds of each step."""
     found = GENERATORS[trace](seed).scaled_to(mean_rate)
     return np.asarray(found.rates[: int(days * 86400 / found.seconds_per_step)]), found.seconds_per_step
+
+
+def recorded_rates(directory: str, trace: str, mean_rate: float, days: int) -> tuple[Floats, float]:
+    """The last so many whole days of a recorded trace, scaled to this mean, and the seconds of each step."""
+    whole = _traces(directory)[trace].days()[-days:]
+    rates = np.concatenate([day.rates for day in whole])
+    return rates * (mean_rate / rates.mean()), whole[0].seconds_per_step
+
+
+def fitting(directory: Path, days: int, most: int = MOST_RECORDED) -> tuple[list[tuple[str, str]], list[str]]:
+    """Traces of a directory with so many whole days, each with its directory, and why others are left out.
+
+    Raises TraceError for what cannot be read.
+    """
+    found: list[tuple[str, str]] = []
+    left_out: list[str] = []
+    for name, trace in _traces(str(directory)).items():
+        try:
+            whole = trace.days()
+        except ValueError as error:
+            left_out.append(str(error))
+            continue
+        if len(whole) < days:
+            left_out.append(f"{name} has {len(whole)} whole days; {days} are run")
+        elif not all(day.rates.any() for day in whole[-days:]):
+            left_out.append(f"{name} has a day without a request")
+        elif len(found) == most:
+            left_out.append(f"{name}: there are {most} already")
+        else:
+            found.append((name, str(directory)))
+    return found, left_out
+
+
+@lru_cache
+def _traces(directory: str) -> dict[str, Trace]:
+    return {trace.name: trace for trace in load(Path(directory))}
 
 
 def room_for(schedule: Schedule) -> tuple[int, int]:

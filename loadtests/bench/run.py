@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -32,13 +32,14 @@ class Setting:
     policy: str
     target: float = 0.0
     hold_seconds: float = 0.0
+    min_replicas: int = 1
 
     @property
     def knob(self) -> str:
         """The whole setting, readable."""
         if self.policy in (OURS, ORACLE):
             return NO_KNOB
-        return f"target={self.target:g},hold={self.hold_seconds:g},min=1"
+        return f"target={self.target:g},hold={self.hold_seconds:g},min={self.min_replicas}"
 
     def governor(self, cell: Simulated, schedule: Schedule, max_replicas: int) -> Governor | None:
         """Who governs a service of the cell; nobody but the production autoscaler for ours."""
@@ -47,7 +48,9 @@ class Setting:
         if self.policy == ORACLE:
             return Scheduled(schedule.asked, STEP_SECONDS)
         target = self.target * (cell.concurrency if self.policy in IN_FLIGHT else 1)
-        policy = PEERS[self.policy](target, self.hold_seconds, 1, max_replicas, cell.work_seconds)
+        policy = PEERS[self.policy](
+            target, self.hold_seconds, self.min_replicas, max_replicas, cell.work_seconds
+        )
         return Peer(policy, scrape_seconds=15.0)
 
 
@@ -65,11 +68,13 @@ class Row:
     """Replica-seconds in it, from a pod's creation to its exit."""
     work: float
     """Service seconds of the requests offered in it."""
+    bound: float | None
+    """The known-rate oracle's cost; None where the cell is infeasible, and while that is not known."""
+    configuration: str
     worst_hour: float
     hours_above: float
     """Share of its hours with more than 1% late."""
     scalings: int
-    configuration: str
 
 
 def run(
@@ -107,6 +112,7 @@ def run(
                 late=sum(late) / max(sum(offered), 1),
                 cost=counts[-1][2] - counts[0][2],
                 work=sum(offered) * cell.work_seconds,
+                bound=None,
                 worst_hour=max(of_hour),
                 hours_above=sum(share > 0.01 for share in of_hour) / len(of_hour),
                 scalings=world.decisions[f"s{number}"] - before.get(f"s{number}", 0),
@@ -133,27 +139,6 @@ def configuration(matrix: Path = MATRIX) -> str:
             digest.update(path.read_bytes())
     digest.update(matrix.read_bytes())
     return digest.hexdigest()[:12]
-
-
-def fields(row: Row) -> dict[str, str]:
-    """A row as text; numbers so that they read back as they are."""
-    return {
-        name: repr(value) if isinstance(value, float) else str(value) for name, value in asdict(row).items()
-    }
-
-
-def row_of(text: Mapping[str, str]) -> Row:
-    """A row read back."""
-    numbers = {name: float(text[name]) for name in ("late", "cost", "work", "worst_hour", "hours_above")}
-    return Row(
-        cell=text["cell"],
-        seed=int(text["seed"]),
-        policy=text["policy"],
-        knob=text["knob"],
-        scalings=int(text["scalings"]),
-        configuration=text["configuration"],
-        **numbers,
-    )
 
 
 def _seen(world: World) -> list[tuple[int, int, float]]:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any
 
-from autoscaler.replay.report.page import STYLE
-from autoscaler.replay.report.plot import WIDTH, Axis, Plot, Series, Threshold, elements
+from autoscaler.replay.report.plot import Axis, Plot, Series, Threshold
+from loadtests.pictures import stacked
 from loadtests.scale.targets import MOST_CORES, MOST_MEBIBYTES, MOST_RESTART_SECONDS, MOST_STORM_SECONDS
-
-_HEADING = 30
 
 Figures = dict[str, Any]
 
@@ -19,19 +16,7 @@ def picture(growth: Sequence[Figures]) -> str:
     """Return plots over the number of services as one SVG file; `growth` as in `summary.json`."""
     sizes = sorted(one["services"] for one in growth)
     axis = Axis(0, sizes[-1], marks=sizes)
-    parts, top = [], 0
-    for plot in _plots(growth):
-        parts.append(
-            f'<text class="title" x="16" y="{top + 20}">{escape(plot.title)}'
-            f'<tspan class="unit" dx="8">{escape(plot.unit)}</tspan></text>'
-            f'<g transform="translate(0 {top + _HEADING})">{elements(plot, axis)}</g>'
-        )
-        top += _HEADING + plot.height
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top}" role="img" '
-        f'aria-label="growth with the number of services"><style>{STYLE}{_ALONE}</style>'
-        f'<rect width="{WIDTH}" height="{top}" class="page"/>{"".join(parts)}</svg>\n'
-    )
+    return stacked([(plot, axis) for plot in _plots(growth)], "growth with the number of services")
 
 
 def _plots(growth: Sequence[Figures]) -> list[Plot]:
@@ -76,11 +61,3 @@ def _plots(growth: Sequence[Figures]) -> list[Plot]:
             [Threshold("target", MOST_MEBIBYTES)],
         ),
     ]
-
-
-_ALONE = """
-text{font:11.5px system-ui,"Segoe UI",Roboto,sans-serif}
-text.title{font-size:15px;font-weight:600;fill:var(--ink)}
-.unit{font-size:13px;font-weight:400;fill:var(--soft)}
-.page{fill:var(--card)}
-"""

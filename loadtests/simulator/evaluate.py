@@ -141,9 +141,9 @@ class Evaluator:
         destination, replacement, source, pattern = (
             argument.value for argument in node.arguments[1:] if isinstance(argument, Text)
         )
-        template = re.sub(r"\$(\d+)", r"\\g<\1>", replacement)
 
         def replaced(labels: Labels) -> Labels:
+            template = re.sub(r"\$(\d+)", r"\\g<\1>", replacement)
             found = re.fullmatch(pattern, labels.get(source, ""))
             if found is None:
                 return labels

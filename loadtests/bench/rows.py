@@ -1,0 +1,85 @@
+"""The rows of all runs as files: `runs.csv`, or one file a shard beside it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+
+from loadtests.bench.run import NO_KNOB, ORACLE, Row
+from loadtests.bench.score import by_cell, feasible
+
+RUNS = "runs.csv"
+COLUMNS = tuple(field.name for field in fields(Row))
+_FLOATS = ("late", "cost", "work", "worst_hour", "hours_above")
+
+
+def as_text(row: Row) -> dict[str, str]:
+    """A row as text; numbers so that they read back as they are, nothing for a bound that there is not."""
+    return {
+        name: "" if value is None else repr(value) if isinstance(value, float) else str(value)
+        for name, value in asdict(row).items()
+    }
+
+
+def row_of(text: Mapping[str, str]) -> Row:
+    """A row read back."""
+    return Row(
+        cell=text["cell"],
+        seed=int(text["seed"]),
+        policy=text["policy"],
+        knob=text["knob"],
+        bound=float(text["bound"]) if text["bound"] else None,
+        configuration=text["configuration"],
+        scalings=int(text["scalings"]),
+        **{name: float(text[name]) for name in _FLOATS},
+    )
+
+
+def known(folder: Path, configuration: str) -> list[Row]:
+    """The rows of this configuration in all files so far, each once; a line that was cut off is none."""
+    found: dict[tuple[str, str, str, int], Row] = {}
+    for path in sorted(folder.glob("runs*.csv")):
+        with path.open(newline="", encoding="utf-8") as lines:
+            for line in csv.DictReader(lines):
+                if _complete(line) and line["configuration"] == configuration:
+                    row = row_of(line)
+                    found[row.policy, row.knob, row.cell, row.seed] = row
+    return list(found.values())
+
+
+def file_of(shard: tuple[int, int] | None) -> str:
+    """The name of the file that a run writes."""
+    return RUNS if shard is None else f"runs-{shard[0]}-of-{shard[1]}.csv"
+
+
+def write(path: Path, rows: Iterable[Row]) -> None:
+    """Write a whole file anew."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(map(as_text, rows))
+
+
+def append(path: Path, rows: Iterable[Row]) -> None:
+    """Write further rows."""
+    with path.open("a", newline="", encoding="utf-8") as file:
+        csv.DictWriter(file, COLUMNS).writerows(map(as_text, rows))
+
+
+def with_bounds(rows: Sequence[Row]) -> list[Row]:
+    """Every row with the known-rate oracle's cost of its cell and seed; without one where the cell is infeasible."""
+    grouped = by_cell(rows)
+    possible = feasible(grouped)
+    costs = {
+        (cell, row.seed): row.cost
+        for cell, of_cell in grouped.get((ORACLE, NO_KNOB), {}).items()
+        if cell in possible
+        for row in of_cell
+    }
+    return [replace(row, bound=costs.get((row.cell, row.seed))) for row in rows]
+
+
+def _complete(line: Mapping[str, str | None]) -> bool:
+    return all(line.get(name) for name in COLUMNS if name != "bound")

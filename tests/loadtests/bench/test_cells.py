@@ -1,0 +1,95 @@
+"""Recorded traces among the cells, and shards."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from pathlib import Path
+
+import pytest
+
+from loadtests.bench.__main__ import _shard, jobs
+from loadtests.bench.cells import fitting, read_matrix, recorded_rates
+from loadtests.bench.run import Setting
+from loadtests.bench.timeline import timeline
+from loadtests.traces.table import TraceError
+
+HOUR = 3600
+
+
+def counts(path: Path, hours: list[int]) -> None:
+    """A file with so many requests in the first second of each hour."""
+    numbers = [n if second == 0 else 0 for n in hours for second in range(HOUR)]
+    path.write_text(" ".join(map(str, numbers)))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three traces: two whole days, one and a half, and two of which one is empty."""
+    counts(tmp_path / "long.counts", [1] * 24 + [3] * 24)
+    counts(tmp_path / "short.counts", [1] * 36)
+    counts(tmp_path / "idle.counts", [1] * 24 + [0] * 24)
+    return tmp_path
+
+
+def test_traces_that_are_too_short_or_idle_are_left_out_and_named(folder: Path) -> None:
+    """Days of history and the scored one have to be there."""
+    found, left_out = fitting(folder, 2)
+    assert [name for name, _ in found] == ["long"]
+    assert sorted(reason.split()[0] for reason in left_out) == ["idle", "short"]
+    assert [name for name, _ in fitting(folder, 1)[0]] == ["long", "short"], (
+        "its last day is the idle one's empty one"
+    )
+
+
+def test_a_recorded_trace_keeps_its_shape(folder: Path) -> None:
+    """The last whole days at the mean that is asked for."""
+    rates, step = recorded_rates(str(folder), "long", 2.0, 2)
+    assert (len(rates) * step, rates.mean()) == (2 * 86400, pytest.approx(2.0))
+    day = int(86400 / step)
+    assert rates[day:].mean() == pytest.approx(3 * rates[:day].mean())
+    assert recorded_rates(str(folder), "long", 2.0, 1)[0].mean() == pytest.approx(2.0)
+
+
+def test_a_recorded_trace_makes_cells(folder: Path) -> None:
+    """As many as an embedded one, whose load is its own."""
+    embedded = read_matrix(largest_work=0.5)
+    more = read_matrix(largest_work=0.5, recorded=[("long", str(folder))])
+    assert len(more.cells) * 6 == len(embedded.cells) * 7
+    cell = more.cells[-1]
+    assert cell.trace == "long"
+    assert cell.load(1, 2).rates.mean() == pytest.approx(cell.mean_work / cell.work_seconds)
+
+
+def test_a_folder_without_traces_is_refused(tmp_path: Path) -> None:
+    """With what would be one."""
+    with pytest.raises(TraceError, match="known are"):
+        fitting(tmp_path, 2)
+
+
+@pytest.mark.parametrize("text", ["", "3", "0/2", "3/2", "a/b"])
+def test_a_shard_is_one_of_its_number(text: str) -> None:
+    """Anything else is refused."""
+    with pytest.raises(ArgumentTypeError):
+        _shard(text)
+
+
+def test_batches_are_what_is_left() -> None:
+    """Fifteen services at a time, setting by setting."""
+    cells = read_matrix(largest_work=0.5).cells[:20]
+    left = list(jobs([Setting("ours"), Setting("oracle")], [(cell, 0) for cell in cells], [], 0, "c"))
+    assert [(job[0].policy, len(job[1])) for job in left] == [
+        ("ours", 15),
+        ("ours", 5),
+        ("oracle", 15),
+        ("oracle", 5),
+    ]
+    assert _shard("2/2") == (2, 2)
+
+
+def test_a_day_is_drawn() -> None:
+    """A small service's: load, replicas beside the oracle's, and who was late."""
+    cell = min(read_matrix(largest_work=0.2).cells, key=lambda one: one.start_seconds)
+    page = timeline(cell, 0, 0, hours=0.25)
+    assert page.count("<figure>") == 3
+    assert "known-rate oracle" in page
+    assert page.count("late") >= 2
