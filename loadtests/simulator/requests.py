@@ -115,6 +115,7 @@ class Requests:
             self.objective_seconds,
             self.tail_seconds,
             self.timeout_seconds,
+            np.flatnonzero(self.accepts | (self._head < self._tail)),
             self.accepts,
             self.free_at,
             self.slowness,
@@ -204,8 +205,11 @@ def choose(routing, accepts, free_at, head, tail, cursor):  # type: ignore[no-un
                         break
                     left -= 1
         return best
+    first = cursor[0] % pods
     for step in range(pods):
-        pod = (cursor[0] + step) % pods
+        pod = first + step
+        if pod >= pods:
+            pod -= pods
         if not accepts[pod]:
             continue
         if routing == 1:
@@ -224,14 +228,13 @@ def choose(routing, accepts, free_at, head, tail, cursor):  # type: ignore[no-un
 
 @compiled
 def _advance(  # type: ignore[no-untyped-def]
-    times, work, until, routing, objective, bound, timeout, accepts, free_at, slowness, head, tail, held, deadlines,
-    cursor, counts, answers, done, worked, short,
+    times, work, until, routing, objective, bound, timeout, working, accepts, free_at, slowness, head, tail, held,
+    deadlines, cursor, counts, answers, done, worked, short,
 ):  # fmt: skip
-    pods = accepts.shape[0]
     for index in range(times.shape[0] + 1):
         last = index == times.shape[0]
         now = until if last else times[index]
-        for pod in range(pods):
+        for pod in working:  # no other gets a request here
             if head[pod] < tail[pod]:
                 _retire(
                     pod,
