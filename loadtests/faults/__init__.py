@@ -1,0 +1,1 @@
+"""What the autoscaler does about faults and changes, in simulation, request by request."""

@@ -1,0 +1,118 @@
+"""A Prometheus that fails as real ones do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autoscaler.signals.views import AnswerLike, Failure
+from loadtests.simulator.evaluate import Answer
+from loadtests.simulator.prometheus import Prometheus
+from loadtests.simulator.requests import Ints
+from loadtests.simulator.scrapes import Values
+
+UNREACHABLE = Failure("Unreachable", "connection refused")
+GAUGES = ("up", "envoy_cluster_upstream_rq_active")
+Chosen = Callable[[int, Ints], NDArray[np.bool_]]
+"""By kind of targets and their rows: which of them."""
+
+
+@dataclass
+class FaultyPrometheus(Prometheus):
+    """One Prometheus; or two behind one address, each with gaps of its own."""
+
+    failure: Failure | None = None
+    """What every question is answered with."""
+    not_finite: bool = False
+    """Whether no value is a number."""
+    scraped: Chosen | None = None
+    """Which targets are scraped; all unless stated."""
+    gap_share: float = 0.0
+    """Of its scrapes that each of the two misses."""
+    altered: Callable[[int, Ints, Values], Values] | None = None
+    """What is exposed, by kind and rows, in place of what is so."""
+    _second: Prometheus | None = field(init=False, default=None)
+    _random: np.random.Generator = field(init=False)
+    _asked: int = field(init=False, default=0)
+    _bases: dict[int, dict[str, NDArray[np.float64]]] = field(init=False, default_factory=dict)
+    _restarting: set[int] = field(init=False, default_factory=set)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._random = np.random.default_rng(1)
+
+    def in_two(self, gap_share: float) -> None:
+        """From now on there are two with the same past, of which each misses this share of its scrapes."""
+        self.gap_share = gap_share
+        self._second = Prometheus(deepcopy(list(self.kinds)))
+
+    def in_one(self) -> None:
+        """The second is gone, and the first misses nothing any more."""
+        self.gap_share, self._second = 0.0, None
+
+    def restart(self, kind: int) -> None:
+        """The targets of a kind begin to count anew, with what happens after their next scrape."""
+        self._restarting.add(kind)
+
+    def scrape(self, kind: int, rows: Ints, now: float, values: Values) -> None:
+        """Add what is exposed of those that are scraped, wherever there is no gap."""
+        if self.altered is not None:
+            values = self.altered(kind, rows, values)
+        values = self._counted_anew(kind, rows, values)
+        if self.scraped is not None:
+            chosen = self.scraped(kind, rows)
+            each = self.kinds[kind].each
+            values = {metric: held[np.repeat(chosen, each[metric])] for metric, held in values.items()}
+            rows = rows[chosen]
+        if not len(rows):
+            return
+        if self._second is None or self._random.random() >= self.gap_share:
+            super().scrape(kind, rows, now, values)
+        if self._second is not None and self._random.random() >= self.gap_share:
+            self._second.scrape(kind, rows, now, values)
+
+    def clear(self, kind: int, rows: Ints) -> None:
+        """Forget what these targets were, in both."""
+        super().clear(kind, rows)
+        if self._second is not None:
+            self._second.clear(kind, rows)
+
+    def end(self, kind: int, rows: Ints) -> None:
+        """These targets are gone, for both."""
+        super().end(kind, rows)
+        if self._second is not None:
+            self._second.end(kind, rows)
+
+    def answer(self, question: str, now: float) -> AnswerLike | Failure:
+        """What is answered: of two, each answers every other question."""
+        if self.failure is not None:
+            return self.failure
+        self._asked += 1
+        source = self._second if self._second is not None and self._asked % 2 else None
+        found = super().answer(question, now) if source is None else source.answer(question, now)
+        if self.not_finite and not isinstance(found, Failure):
+            return Answer((), len(found.samples))
+        return found
+
+    def _counted_anew(self, kind: int, rows: Ints, values: Values) -> Values:
+        each = self.kinds[kind].each
+        places = {
+            metric: (rows[:, None] * each[metric] + np.arange(each[metric])).ravel()
+            for metric in values
+            if metric not in GAUGES
+        }
+        if kind in self._restarting:
+            self._restarting.discard(kind)
+            bases = self._bases[kind] = {}
+            for metric, at in places.items():
+                bases[metric] = np.zeros(len(self.kinds[kind].values[metric]))
+                bases[metric][at] = values[metric]
+        bases = self._bases.get(kind, {})
+        return {
+            metric: held - bases[metric][places[metric]] if metric in bases else held
+            for metric, held in values.items()
+        }
