@@ -1,6 +1,6 @@
 """How many replicas hold an objective: Erlang-C waiting, scaled for variability, behind a given routing.
 
-Columnar: every argument is an array over services (length 1 is one service), every result too.
+Columnar: every argument is an array over services (length 1 is one service), every result too, unless it says otherwise.
 
 Sources. Waiting: Erlang C, with the Allen-Cunneen factor (ca² + cs²) / 2 on the mean wait, exponential in
 its tail: P(W > x) = C · exp(-x (n - a) / (S k)). A request that takes s itself is late when it waits for
@@ -9,6 +9,7 @@ longer than threshold - s; the sum over the distribution of s is the late fracti
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final
@@ -36,7 +37,8 @@ _EDGES = np.concatenate(
     [np.linspace(0, 0.9, 19), np.linspace(0.9, 0.99, 10)[1:], np.linspace(0.99, 0.999, 10)[1:], [1.0]]
 )
 _WEIGHTS = np.diff(_EDGES)
-_DEVIATES = np.array([NormalDist().inv_cdf(float(p)) for p in (_EDGES[1:] + _EDGES[:-1]) / 2])
+_NORMAL = NormalDist()
+_DEVIATES = np.array([_NORMAL.inv_cdf(float(p)) for p in (_EDGES[1:] + _EDGES[:-1]) / 2])
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,11 @@ class Demand:
         )
 
 
-def service_time_tail(seconds: Floats, mean_seconds: Floats, variability: Floats) -> Floats:
-    """Fraction of requests whose work alone takes longer than `seconds`: log-normal of that mean and cv²."""
-    spread = np.sqrt(np.log1p(np.maximum(variability, 1e-9)))
-    standard = (np.log(np.maximum(seconds, 1e-12) / mean_seconds) + spread**2 / 2) / spread
-    return np.array([1 - NormalDist().cdf(float(z)) for z in standard], dtype=np.float64)
+def service_time_tail(seconds: float, mean_seconds: float, variability: float) -> float:
+    """Fraction of one service's requests whose work alone takes longer than `seconds`: log-normal of that mean and cv²."""
+    spread = math.sqrt(math.log1p(max(variability, 1e-9)))
+    standard = (math.log(max(seconds, 1e-12) / mean_seconds) + spread**2 / 2) / spread
+    return 1 - _NORMAL.cdf(standard)
 
 
 def floor_late(demand: Demand) -> Floats:
