@@ -82,15 +82,15 @@ class Target:
     weight_percent: int = 100
     """Percent of the summed demand that arrives here."""
 
-    @property
+    @cached_property
     def uid(self) -> str:
         return self.autoscaler.uid
 
-    @property
+    @cached_property
     def spec(self) -> InferenceAutoscalerSpec:
         return self.autoscaler.spec
 
-    @property
+    @cached_property
     def key(self) -> TargetKey:
         """Namespace and name of the workload."""
         return self.autoscaler.namespace, self.spec.scale_target_ref.name
