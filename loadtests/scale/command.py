@@ -24,7 +24,7 @@ from loadtests.scale.measures import (
     NotReachedError,
     neighbours,
 )
-from loadtests.scale.program import OperatorError
+from loadtests.scale.program import ProgramError
 from loadtests.scale.report import GROWTH_FILE, markdown
 from loadtests.scale.targets import outcomes
 from localcluster import running
@@ -37,7 +37,7 @@ from localcluster.progress import Progress
 NAMES = ("storm", "arrivals", "neighbours", "growth")
 PARTS = (8, 4, 2)
 """Growth is measured at these parts of the services, beside all of them."""
-_FAILED = (*EXPECTED, NotReachedError, OperatorError, ApiError)
+_FAILED = (*EXPECTED, NotReachedError, ProgramError, ApiError)
 
 
 @dataclass(frozen=True)
