@@ -11,10 +11,11 @@ BENCH ?=
 MUTATION ?=
 SERVICES ?= 1000
 SCALE ?=
+AUTOSCALERS ?= 10000
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit contract system flake campaign mutation bench scale judge-study crds dashboards docs manifests lock downloader cluster-up cluster-down clean
+.PHONY: help demo test check lint types unit contract system flake campaign mutation bench scale scale-autoscaler judge-study crds dashboards docs manifests lock downloader cluster-up cluster-down clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +76,9 @@ docs: $(VENV)/installed ## the documents as a site (out/docs/index.html)
 
 scale: $(VENV)/installed ## a thousand services on a real API server (SERVICES=1000 SCALE="--only storm"; out/scale/report.md)
 	@$(BIN)/python -m loadtests.scale --services $(SERVICES) $(SCALE)
+
+scale-autoscaler: $(VENV)/installed ## ten thousand InferenceAutoscalers on a real Prometheus (AUTOSCALERS=1000; out/scale-autoscaler/report.md)
+	@$(BIN)/python -m loadtests.scale.autoscalers --autoscalers $(AUTOSCALERS) $(SCALE)
 
 judge-study: $(VENV)/installed ## how often judges of canaries are wrong, by simulation: ours and others in use (RUNS=4000)
 	@$(BIN)/python -m loadtests.judge_study $(if $(RUNS),--runs $(RUNS))

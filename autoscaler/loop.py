@@ -135,6 +135,7 @@ class Loop:
         self._metrics.show_conditions(objects.autoscalers)
         if self._history is not None:
             self._state = await self._history.read(objects, self._state, now)
+        self._metrics.remember(self._state.targets)
         watch.spent("history")
         self._metrics.spent(watch)
         log.debug(

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metr
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from autoscaler.state import TargetState, history_bytes
 from autoscaler.stopwatch import Stopwatch
 from autoscaler.tick import Report
 from serving_api.names import AUTOSCALER, SERVICE_LABEL
@@ -73,6 +74,10 @@ class Metrics:
         for part, (cpu_seconds, _) in watch.parts.items():
             self._cpu.labels(part).inc(cpu_seconds)
 
+    def remember(self, targets: Mapping[str, TargetState]) -> None:
+        """What is remembered of targets from now on."""
+        self._told.remembered = targets
+
     def show_conditions(self, autoscalers: Sequence[Mapping[str, Any]]) -> None:
         """Show the conditions that these objects' status tells; all others end."""
         self._told.autoscalers = autoscalers
@@ -87,6 +92,7 @@ class _Told(Collector):
 
     def __init__(self) -> None:
         self.autoscalers: Sequence[Mapping[str, Any]] = ()
+        self.remembered: Mapping[str, TargetState] = {}
         self._reports: Sequence[Report] = ()
         self._decisions: dict[Labels, dict[str, int]] = {}
 
@@ -120,6 +126,11 @@ class _Told(Collector):
                 decisions.add_metric((*labels, reason), count)
         yield decisions
         yield self._conditions()
+        yield GaugeMetricFamily(
+            "serving_autoscaler_history_bytes",
+            "Bytes of what is remembered of the past, of all targets.",
+            value=sum(map(history_bytes, self.remembered.values())),
+        )
 
     def _conditions(self) -> Metric:
         conditions = GaugeMetricFamily(

@@ -99,3 +99,18 @@ def known_bounds(state: LoopState, profile: Profile) -> dict[float, str]:
         unit = profile.buckets.seconds
         state._known[profile.id] = {float(le) * unit: le for le in state.bounds.get(profile.id, ())}
     return state._known[profile.id]
+
+
+def history_bytes(state: TargetState) -> int:
+    """Bytes of what is remembered of a target's past: arrays as they are, and eight for each time and number.
+
+    Objects of Python take more; a process' memory tells how much.
+    """
+    pairs = (
+        *(history.points for history in (state.history, state.asked)),
+        *(held.steps for held in (state.expected, state.level, state.gpu_replicas, state.urgent)),
+    )
+    arrays = [array for season in state.seasons for array in (season.peaks, season.heights)]
+    arrays += [surprises.steps for surprises in state.surprises.values()]
+    numbers = 2 * sum(map(len, pairs)) + len(state.start.samples_seconds)
+    return 8 * numbers + sum(array.nbytes for array in arrays if array is not None)

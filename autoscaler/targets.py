@@ -44,7 +44,7 @@ class ApiObjects:
     deployments: Sequence[Manifest]
     horizontal_pod_autoscalers: Sequence[Manifest] = ()
     scaled_objects: Sequence[Manifest] = ()
-    known: Known = field(default_factory=Known, compare=False, repr=False)
+    known: Known = field(default_factory=Known, compare=False, repr=False, kw_only=True)
     """Of the ticks before, where the same is handed on."""
 
     @cached_property

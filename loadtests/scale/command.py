@@ -120,16 +120,17 @@ def _measured(name: str, options: Options, progress: Progress, summary: Figures)
     try:
         work[name]()
     except* _FAILED as failed:
-        reasons = [str(error) for error in _leaves(failed)]
+        reasons = [str(error) for error in leaves(failed)]
         progress.say(f"error: {'; '.join(reasons)}")
         summary["failures"] += [f"{name}: {reason}" for reason in reasons]
 
 
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """Return the errors of a group, and of the groups in it."""
     return [
         leaf
         for error in group.exceptions
-        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+        for leaf in (leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
     ]
 
 

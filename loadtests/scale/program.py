@@ -113,10 +113,13 @@ def is_at_rest(page: str, services: int) -> bool:
     )
 
 
-def total(page: str, metric: str) -> float:
-    """Return the sum of a metric's series on a page; 0 without any. No parser: a page has series of every service."""
+def total(page: str, metric: str, label: str = "") -> float:
+    """Return the sum of a metric's series on a page, of those with a label; 0 without any.
+
+    No parser: a page has series of every service.
+    """
     return sum(
         float(line.rpartition(" ")[2])
         for line in page.splitlines()
-        if line.startswith((f"{metric}{{", f"{metric} "))
+        if line.startswith((f"{metric}{{", f"{metric} ")) and label in line
     )
