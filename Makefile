@@ -12,13 +12,14 @@ MUTATION ?=
 SERVICES ?= 1000
 SCALE ?=
 AUTOSCALERS ?= 10000
+FAILOVER ?=
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit contract system flake campaign mutation bench scale scale-autoscaler judge-study crds dashboards docs manifests lock downloader cluster-up cluster-down clean
+.PHONY: help demo test check lint types unit contract system flake campaign mutation bench scale scale-autoscaler upgrade high-availability judge-study crds dashboards docs manifests lock downloader cluster-up cluster-down clean
 
 help: ## show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/installed: requirements/dev.lock pyproject.toml
 	@echo "installing the locked dependencies into $(VENV)"
@@ -79,6 +80,12 @@ scale: $(VENV)/installed ## a thousand services on a real API server (SERVICES=1
 
 scale-autoscaler: $(VENV)/installed ## ten thousand InferenceAutoscalers on a real Prometheus (AUTOSCALERS=1000; out/scale-autoscaler/report.md)
 	@$(BIN)/python -m loadtests.scale.autoscalers --autoscalers $(AUTOSCALERS) $(SCALE)
+
+upgrade: $(VENV)/installed ## another release under a canary at half the traffic, and back (FROM=v0.1.0; out/upgrade/report.md)
+	@$(BIN)/python -m loadtests.upgrade $(if $(FROM),--from $(FROM))
+
+high-availability: $(VENV)/installed ## leaders killed, frozen and cut off in rollouts and surges (FAILOVER="--only committed"; out/failover/report.md)
+	@$(BIN)/python -m loadtests.failover $(FAILOVER)
 
 judge-study: $(VENV)/installed ## how often judges of canaries are wrong, by simulation: ours and others in use (RUNS=4000)
 	@$(BIN)/python -m loadtests.judge_study $(if $(RUNS),--runs $(RUNS))

@@ -210,11 +210,13 @@ class Loop:
 
     async def _write_status(self, write: WriteStatus) -> None:
         metadata = write.target.manifest["metadata"]
+        # A status is refused only by the resourceVersion: a late one must not replace that of a successor.
+        decided_on = ("name", "namespace", "uid", "resourceVersion")
         await self._cluster.apply_status(
             {
                 "apiVersion": INFERENCE_AUTOSCALER.api_version,
                 "kind": INFERENCE_AUTOSCALER.name,
-                "metadata": {key: metadata[key] for key in ("name", "namespace", "uid")},
+                "metadata": {key: metadata[key] for key in decided_on},
                 "status": write.status,
             }
         )

@@ -50,10 +50,10 @@ def findings(
     observation: Observation | None,
     decision: Decision | None,
     *,
-    measurable: str | None,
+    unmeasurable: Finding | None,
     idle_but_late: bool,
 ) -> list[Finding]:
-    """All conditions that hold. `measurable`: why the objective cannot be measured, if it cannot."""
+    """All conditions that hold; with `unmeasurable`, why lateness cannot be counted at the threshold."""
     found = [_active(target)]
     if observation is not None:
         found.append(_signals(observation))
@@ -80,8 +80,8 @@ def findings(
                     "make the model faster; until then only waiting is kept short",
                 )
             )
-    if measurable is not None:
-        found.append(Finding("ObjectiveNotMeasurable", "True", "NoBucket", measurable))
+    if unmeasurable is not None:
+        found.append(unmeasurable)
     if idle_but_late:
         found.append(
             Finding(

@@ -86,7 +86,7 @@ def conclude(
         target,
         observation,
         decision,
-        measurable=_unmeasurable(target, state, loop, now),
+        unmeasurable=_unmeasurable(target, state, loop, now),
         idle_but_late=not_capacity_bound(case),
     )
     wanted = statuses.status_of(target, decision, found, numbers, now)
@@ -98,7 +98,7 @@ def conclude(
 
 
 def without_decision(target: Target, now: float) -> list[Write]:
-    found = statuses.findings(target, None, None, measurable=None, idle_but_late=False)
+    found = statuses.findings(target, None, None, unmeasurable=None, idle_but_late=False)
     wanted = statuses.status_of(target, None, found, None, now)
     if not statuses.worth_writing(target, wanted):
         return []
@@ -116,8 +116,8 @@ def _events(target: Target, found: list[statuses.Finding]) -> list[Event]:
     ]
 
 
-def _unmeasurable(target: Target, state: TargetState, loop: LoopState, now: float) -> str | None:
-    """Why lateness cannot be counted at the threshold, with the nearest bounds; None where it can."""
+def _unmeasurable(target: Target, state: TargetState, loop: LoopState, now: float) -> statuses.Finding | None:
+    """Why lateness cannot be counted at the threshold; None where it can, or where that is not known yet."""
     threshold = target.spec.objective.threshold_milliseconds / 1000
     sources: list[Profile] = []
     if target.profile.id == GATEWAY or (
@@ -134,15 +134,22 @@ def _unmeasurable(target: Target, state: TargetState, loop: LoopState, now: floa
         if source.buckets and (bounds := known[source.id]):
             below, above = bounds_around(bounds, threshold)
             shown = [f"{1000 * b:g} ms" for b in (below, above) if b is not None]
-            return (
+            return _not_measurable(
+                "NoBucket",
                 f"{source.buckets.name} has no bucket at {1000 * threshold:g} ms; the nearest are "
-                f"{' and '.join(shown) or 'none'}: set the objective to one of them, or add the bucket{sized}"
+                f"{' and '.join(shown) or 'none'}: set the objective to one of them, or add the bucket{sized}",
             )
     if sources:
         return None  # its histogram has not been seen yet
-    if target.profile.id in BUILT_IN:
-        return (
+    # A gateway knows no backend that it never sent a request to.
+    if target.profile.id in BUILT_IN and state.service.learned:
+        return _not_measurable(
+            "WaitsNotSeen",
             f"{target.profile.id} does not see requests wait, and no gateway reports this backend: scrape the "
-            f"gateway's statistics{sized}"
+            f"gateway's statistics{sized}",
         )
     return None
+
+
+def _not_measurable(reason: str, message: str) -> statuses.Finding:
+    return statuses.Finding("ObjectiveNotMeasurable", "True", reason, message)

@@ -14,6 +14,7 @@ from localcluster.progress import Progress
 from localcluster.versions import Version, version_of
 
 MODEL_SERVER_LOCK = REQUIREMENTS / "model-server.lock"
+MODEL_DOWNLOADER_LOCK = REQUIREMENTS / "model-downloader.lock"
 MODEL_SERVER_PYTHONS = ((3, 11), (3, 12))
 """Interpreters that the model server's packages support."""
 _UV_PYTHON = "3.12"
@@ -110,3 +111,13 @@ def ensure_model_server(cache: Path, base: Path | None, progress: Progress) -> N
     """Build the model server's environment with `base`, as `model_server_base` found it."""
     if base is not None:
         ensure_environment(cache, "model-server", MODEL_SERVER_LOCK, base, progress)
+
+
+def model_downloader_python(cache: Path) -> Path:
+    """The interpreter of the model downloader's environment, built or not."""
+    return environment_dir(cache, "model-downloader", MODEL_DOWNLOADER_LOCK) / "bin" / "python"
+
+
+def ensure_model_downloader(cache: Path, progress: Progress) -> None:
+    """Build the model downloader's environment. Raises EnvironmentBuildError."""
+    ensure_environment(cache, "model-downloader", MODEL_DOWNLOADER_LOCK, Path(sys.executable), progress)

@@ -38,7 +38,8 @@ def _kubernetes(name: str) -> Source:
     major, minor, _ = KUBERNETES.removeprefix("v").split(".")
     values = {"gitVersion": KUBERNETES, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
     stamps = tuple((f"k8s.io/component-base/version.{key}", value) for key, value in values.items())
-    return Source(GO_MODULE, f"k8s.io/kubernetes/cmd/{name}", stamps=stamps)
+    older = GO_MODULE / f"kubernetes-{major}.{minor}"
+    return Source(older if older.is_dir() else GO_MODULE, f"k8s.io/kubernetes/cmd/{name}", stamps=stamps)
 
 
 def _prometheus(name: str) -> Source:

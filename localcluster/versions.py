@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import subprocess
@@ -9,7 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-KUBERNETES = "v1.37.2"
+RELEASES = {"1.37": "v1.37.2", "1.34": "v1.34.4"}
+"""Of Kubernetes: the newest, which is run unless told otherwise, and the oldest that is supported."""
+ASKED = os.environ.get("KUBERNETES")
+"""The minor that whoever starts a cluster asks for (`KUBERNETES=1.34 make contract`)."""
+
+
+def release_of(minor: str | None) -> str:
+    """The release of a minor, of the newest if none is asked for. Raises SystemExit with those that there are."""
+    if minor and minor not in RELEASES:
+        raise SystemExit(f"KUBERNETES={minor}: expected {' or '.join(RELEASES)}")
+    return RELEASES[minor or next(iter(RELEASES))]
+
+
+KUBERNETES = release_of(ASKED)
 ETCD = "v3.7.3"
 GATEWAY_API = "v1.7.0"
 GATEWAY_API_SUM = "h1:duVnm7nO6oXfMMUWfcDoBph47CYR/ME3NGxccOVglaY="
@@ -19,8 +33,8 @@ KUBECONFORM = "v0.8.0"
 KSTATUS = "v1.3.0"
 """Of the module that Flux takes it from."""
 
-ACCEPTED_MINORS = (35, 36, 37)
-"""The three newest minors of Kubernetes 1."""
+ACCEPTED_MINORS = (int(ASKED.partition(".")[2]),) if ASKED else (35, 36, 37)
+"""Of a control plane that is found: the three newest minors of Kubernetes 1, or the one that is asked for."""
 OLDEST_ETCD = (3, 5)
 OLDEST_PROMETHEUS = (2, 41)
 """The first that knows `keepequal`, which the scrape configuration uses."""

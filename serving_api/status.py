@@ -115,7 +115,7 @@ class CanaryStatus(Model):
     phase_started_at: str | None = None
     """When the clock of the present deadline began: at the start of the attempt, of each step's preparation, and of each step."""
     uncounted: Annotated[list[Span], Field(max_length=10)] | None = None
-    """Times in the present step in which the canary lacked replicas, so that its lateness says nothing about it."""
+    """Times in the present step in which the canary lacked replicas, or pods were taken from it: what went wrong then is not its own."""
     evidence: EvidenceStatus | None = None
     """What the latest verdict rests on."""
     promotion: Promotion | None = None

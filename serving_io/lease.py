@@ -58,7 +58,7 @@ class Lease:
         self._on_change = on_change
         self._renewed_at: float | None = None
         self._held: Manifest | None = None  # the Lease as this process wrote it last
-        self._seen: tuple[Any, float] | None = None  # the holder's record, and when it was first seen so
+        self._seen: tuple[Any, float] | None = None  # the holder's record, and until when it may stay so
 
     @property
     def is_held(self) -> bool:
@@ -82,7 +82,7 @@ class Lease:
         Yields a task that ends when leadership is lost; end the process then.
         """
         while not await self._attempt(self._acquire):  # noqa: ASYNC110  (polling is what a Lease offers)
-            await asyncio.sleep(self._retry_seconds)
+            await asyncio.sleep(self._pause_seconds())
         log.info("%s leads by the Lease %s/%s", self.identity, self.namespace, self.name)
         self._tell(True)
         lost = asyncio.create_task(self._keep(), name=f"lease {self.name}")
@@ -131,14 +131,19 @@ class Lease:
         transitions = int(spec.get("leaseTransitions") or 0)
         if holder in ("", self.identity):
             return await self._cluster.replace(self._record(lease, transitions + (holder == "")))
-        if self._seen is None or self._seen[0] != spec:
-            self._seen = (spec, _now())
-            return None
         patience = max(self._duration_seconds, float(spec.get("leaseDurationSeconds") or 0))
-        if _now() - self._seen[1] < patience:
+        if self._seen is None or self._seen[0] != spec:
+            self._seen = (spec, _now() + patience)
+            return None
+        if _now() < self._seen[1]:
             return None
         log.info("Lease %s/%s: %s has not renewed for %s s", self.namespace, self.name, holder, patience)
         return await self._cluster.replace(self._record(lease, transitions + 1))
+
+    def _pause_seconds(self) -> float:
+        """How long to wait before the next attempt: a retry, or less where the holder's time is up before that."""
+        left = 0.0 if self._seen is None else self._seen[1] - _now()
+        return min(self._retry_seconds, left) if left > 0 else self._retry_seconds
 
     async def _renew(self) -> Manifest | None:
         lease = self._held or await self._cluster.get(LEASE, self.name, self.namespace)

@@ -14,8 +14,8 @@ from kubernetes.aio.client import ApiClient
 from serving_io.errors import ApiError, Unavailable, error_from
 
 CONNECT_TIMEOUT_SECONDS = 3.0
-"""Less than what a Lease leaves between the end of leadership and its take-over (5 s): a write that was
-checked leaves in time or not at all."""
+"""From the wish for a connection to one that can be used, a proxy's consent and TLS included. Less than what a Lease
+leaves between the end of leadership and its take-over (5 s): a write that was checked leaves in time or not at all."""
 REQUEST_TIMEOUT_SECONDS = 30.0
 STREAM_SILENCE_SECONDS = 90.0
 """The server sends a bookmark about once a minute: a longer silence is a dead connection."""
@@ -66,9 +66,7 @@ class Transport:
         accept: str = JSON,
     ) -> dict[str, Any]:
         """One request; answers the object in the body. Raises `ApiError`."""
-        timeout = aiohttp.ClientTimeout(
-            total=self.request_timeout_seconds, sock_connect=CONNECT_TIMEOUT_SECONDS
-        )
+        timeout = aiohttp.ClientTimeout(total=self.request_timeout_seconds, connect=CONNECT_TIMEOUT_SECONDS)
         response = await self._request(method, path, query, body, content_type, timeout, accept)
         try:
             answer = json.loads(await response.read())
@@ -81,7 +79,7 @@ class Transport:
     async def lines(self, path: str, query: Mapping[str, str]) -> AsyncGenerator[bytes, None]:
         """The lines of a streamed answer until the server ends it. Raises `ApiError`."""
         timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=CONNECT_TIMEOUT_SECONDS, sock_read=STREAM_SILENCE_SECONDS
+            total=None, connect=CONNECT_TIMEOUT_SECONDS, sock_read=STREAM_SILENCE_SECONDS
         )
         response = await self._request("GET", path, query, None, JSON, timeout)
         # Not `readline`: it refuses lines beyond its buffer, and an object may be larger than any buffer.

@@ -13,8 +13,9 @@ from typing import NamedTuple, TypeVar
 
 from serving_api.configuration import RouteConfiguration
 from serving_api.names import CLUSTER_RUNTIME_KIND, RUNTIME_KIND, SERVICE_KIND, SERVICE_LABEL, ServiceKey
-from serving_io.kinds import CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, GATEWAY, POD
+from serving_io.kinds import CONTROLLER_REVISION, ENDPOINT_SLICE, GATEWAY, POD
 from serving_operator.children.revision import attempt_is_ours
+from serving_operator.memory import Memory
 from serving_operator.ownership import Ownership, classify, controller_of
 from serving_operator.routes import with_defaults
 from serving_operator.runtimes.catalogue import Catalogue
@@ -22,8 +23,6 @@ from serving_operator.watched import CHILD_KINDS, kept
 from serving_operator.world import Manifest, ObjectId, World
 
 RUNTIME_KINDS = (RUNTIME_KIND, CLUSTER_RUNTIME_KIND)
-DEFAULT_REPLICAS = 1
-REMEMBERED_REVISIONS = 20
 NO_DEFAULTS = RouteConfiguration()
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -47,9 +46,7 @@ class Cache:
         self._places_of_service: dict[ServiceKey, set[Place]] = defaultdict(set)
         self._services_of_gateway: dict[tuple[str, str], set[ServiceKey]] = defaultdict(set)
         self._gone: dict[Place, int] = {}
-        self._strangers: dict[ServiceKey, dict[ObjectId, Manifest]] = defaultdict(dict)
-        self._last_replicas: dict[ServiceKey, dict[str, int]] = defaultdict(dict)
-        self._last_revisions: dict[ServiceKey, dict[str, Manifest]] = defaultdict(dict)
+        self.memory = Memory()
 
     def put(self, manifest: Manifest) -> set[ServiceKey]:
         """Remember the object unless a newer state of it is known. Returns the services that it concerns."""
@@ -77,7 +74,8 @@ class Cache:
         if known is not None and version_of(known) > version:
             return set()
         self._gone[place] = max(version, self._gone.get(place, 0))
-        return self._remove(place)
+        # A pod's last words may come with its deletion only.
+        return self._remove(place, kept(manifest) if place.kind == POD.name else None)
 
     def missing(self, place: Place, uid: str | None = None) -> set[ServiceKey]:
         """Forget an object that a live read did not find; with `uid`, only if it is that one."""
@@ -130,23 +128,6 @@ class Cache:
         """Return the keys of all InferenceServices."""
         return [ServiceKey(place.namespace, place.name) for place in self._places_of_kind[SERVICE_KIND]]
 
-    def remember_stranger(self, key: ServiceKey, manifest: Manifest) -> None:
-        """Remember an object that has a child's name but that no watch shows, for it lacks our labels."""
-        self._strangers[key][ObjectId(manifest["kind"], manifest["metadata"]["name"])] = kept(manifest)
-
-    def unseen_strangers(self, key: ServiceKey) -> Mapping[ObjectId, Manifest]:
-        """Return what `remember_stranger` was told of the service."""
-        return dict(self._strangers.get(key, {}))
-
-    def forget_stranger(self, key: ServiceKey, identity: ObjectId) -> None:
-        """Forget a stranger: it is gone, or watched by now."""
-        self._strangers.get(key, {}).pop(identity, None)
-
-    def forget_service(self, key: ServiceKey) -> None:
-        """Forget what was remembered on behalf of a service that is gone."""
-        for memory in (self._strangers, self._last_replicas, self._last_revisions):
-            memory.pop(key, None)
-
     def world(
         self,
         key: ServiceKey,
@@ -162,7 +143,7 @@ class Cache:
             return None
         uid = service["metadata"]["uid"]
         ours: dict[ObjectId, Manifest] = {}
-        strangers: dict[ObjectId, Manifest] = dict(self._strangers.get(key, {}))
+        strangers = self.memory.strangers(key)
         pods, slices = [], []
         for place in self._places_of_service.get(key, ()):
             manifest = self._objects[place]
@@ -193,8 +174,9 @@ class Cache:
                 tuple(self._runtimes(CLUSTER_RUNTIME_KIND, "")),
             ),
             autoscaler_renewed=autoscaler_renewed,
-            last_replicas=dict(self._last_replicas.get(key, {})),
-            last_revisions=dict(self._last_revisions.get(key, {})),
+            last_replicas=self.memory.replicas(key),
+            last_revisions=self.memory.revisions(key),
+            disrupted_pods=self.memory.disrupted_pods(key),
             refused=dict(refused or {}),
         )
 
@@ -225,7 +207,7 @@ class Cache:
         for key in concerned:
             self._places_of_service[key].add(place)
             if place.kind in CHILD_KINDS:
-                self.forget_stranger(key, ObjectId(place.kind, place.name))
+                self.memory.forget_stranger(key, ObjectId(place.kind, place.name))
         return concerned
 
     def _unlink(self, place: Place, manifest: Manifest) -> set[ServiceKey]:
@@ -251,33 +233,22 @@ class Cache:
         )
         return {(p.get("namespace") or metadata["namespace"], p["name"]) for p in parents if p.get("name")}
 
-    def _remove(self, place: Place) -> set[ServiceKey]:
+    def _remove(self, place: Place, last: Manifest | None = None) -> set[ServiceKey]:
         manifest = self._objects.pop(place, None)
         if manifest is None:
             return set()
         self._places_of_kind[place.kind].discard(place)
         concerned = self._unlink(place, manifest)
         for key in concerned:
-            if self.service(key) is None:
-                continue
-            if place.kind == DEPLOYMENT.name:
-                replicas = (manifest.get("spec") or {}).get("replicas", DEFAULT_REPLICAS)
-                self._last_replicas[key][place.name] = replicas
-            elif place.kind == CONTROLLER_REVISION.name:
-                self._remember_revision(key, manifest)
+            if self.service(key) is not None:
+                self.memory.remember_gone(key, last or manifest)
         return concerned
 
     def _remember_attempt(self, keys: Iterable[ServiceKey], before: Manifest, after: Manifest) -> None:
         """Remember what we had written of an attempt when somebody else writes over it."""
         if attempt_is_ours(before) and not attempt_is_ours(after):
             for key in keys:
-                self._remember_revision(key, before)
-
-    def _remember_revision(self, key: ServiceKey, manifest: Manifest) -> None:
-        remembered = self._last_revisions[key]
-        remembered[manifest["metadata"]["name"]] = manifest
-        if len(remembered) > REMEMBERED_REVISIONS:
-            del remembered[next(iter(remembered))]
+                self.memory.remember_revision(key, before)
 
 
 def place_of(manifest: Manifest) -> Place:

@@ -198,7 +198,7 @@ class Executor:
             live = await self._cluster.get(kind_of(manifest), place.name, place.namespace)
         except NotFound:
             self._cache.missing(place)
-            self._cache.forget_stranger(key, ObjectId(place.kind, place.name))
+            self._cache.memory.forget_stranger(key, ObjectId(place.kind, place.name))
             return
         service = self._cache.service(key)
         uid = service["metadata"]["uid"] if service else ""
@@ -206,7 +206,7 @@ class Executor:
             self._cache.put(live)
         else:
             self._cache.missing(place)
-            self._cache.remember_stranger(key, live)
+            self._cache.memory.remember_stranger(key, live)
 
     async def _post(self, key: ServiceKey, note: EventNote) -> None:
         service = self._cache.service(key)

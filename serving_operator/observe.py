@@ -227,6 +227,7 @@ async def connection() -> kopf.ConnectionInfo:
             certificate_path=found.cert_file,
             private_key_path=found.key_file,
             token=bearer.removeprefix("Bearer ") or None,
+            proxy_url=found.proxy,
         )
     finally:
         await client.close()  # type: ignore[no-untyped-call]

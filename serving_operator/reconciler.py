@@ -148,13 +148,13 @@ class Reconciler:
 
     async def _look_at_strangers(self, key: ServiceKey) -> None:
         """Read again what is in the way of a child and that no watch shows."""
-        for identity, manifest in self._cache.unseen_strangers(key).items():
+        for identity, manifest in self._cache.memory.strangers(key).items():
             try:
                 live = await self._cluster.get(kind_of(manifest), identity.name, key.namespace)
             except NotFound:
-                self._cache.forget_stranger(key, identity)
+                self._cache.memory.forget_stranger(key, identity)
             else:
-                self._cache.remember_stranger(key, live)
+                self._cache.memory.remember_stranger(key, live)
 
     def _show(self, key: ServiceKey) -> None:
         service = self._cache.service(key)
@@ -173,7 +173,7 @@ class Reconciler:
         self._outdated.pop(key, None)
         self._queue.forget(key)
         if self._cache.service(key) is None:
-            self._cache.forget_service(key)
+            self._cache.memory.forget_service(key)
         self._metrics.service_gone(key)
 
 

@@ -71,6 +71,8 @@ class World:
     last_replicas: Mapping[str, int] = field(default_factory=dict)
     # ControllerRevisions last observed that are gone, by name.
     last_revisions: Mapping[str, Manifest] = field(default_factory=dict)
+    # Pods last observed that are gone because they were taken from the service, as their last words say.
+    disrupted_pods: tuple[Manifest, ...] = ()
     # What was counted of the step under way, if its rollout has an analysis.
     evidence: Evidence | None = None
     # What the API server said to the last write of an object if it refused it: quota, admission, schema.

@@ -229,7 +229,9 @@ class Signals:
         failures = rate("now", profile.failures) or 0.0
         total, count = value(("now", name, "work_sum")), value(("now", name, "work_count"))
         in_flight = value(("gauges", name, "in_flight"))
-        numbers = [n for n in (now, base, failures, total, count, in_flight) if n is not None]
+        # Sources tell durations in milliseconds or less: a million of these in a second are a thousand at work.
+        working = None if total is None else total * profile.work.seconds
+        numbers = [n for n in (now, base, failures, working, count, in_flight) if n is not None]
         if any(number < -1e-6 or number > CREDIBLE_RATE_PER_SECOND for number in numbers):
             return View(
                 Gate.IMPLAUSIBLE,

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from itertools import product
 from math import gcd
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
 from autoscaler.capacity import Demand, Floats, Ints, smallest_replicas
-from loadtests.bounds.oracle import Schedule, known_rate
-from loadtests.simulator.pods import fixed_start
+from loadtests.bounds.oracle import Schedule, Smallest, known_rate
+from loadtests.simulator.gateway import Gateway
 from loadtests.simulator.requests import Routing
 from loadtests.simulator.service import Load, Service
+from loadtests.simulator.starts import fixed_start
 from loadtests.traces.synthetic import GENERATORS
 
 MATRIX = Path(__file__).parents[1] / "matrix.toml"
@@ -29,9 +31,43 @@ ROUTINGS = {
 }
 
 
+class Simulated(Protocol):
+    """One kind of service under one load, as far as a run is concerned."""
+
+    @property
+    def name(self) -> str:
+        """Its place among all, readable."""
+        ...
+
+    @property
+    def work_seconds(self) -> float:
+        """Time of a pod that a request takes, in the mean, at the most efficient feasible batch."""
+        ...
+
+    @property
+    def concurrency(self) -> int:
+        """That batch."""
+        ...
+
+    def load(self, seed: int, days: int) -> Load:
+        """Its load for so many days from the trace's first."""
+        ...
+
+    def schedule(self, load: Load) -> Schedule:
+        """What its known-rate oracle does."""
+        ...
+
+    def service(self, name: str, seed: int, load: Load, schedule: Schedule) -> Service:
+        """The service, with as many replicas as its oracle begins with."""
+        ...
+
+
+AnyCell = TypeVar("AnyCell", bound=Simulated, covariant=True)
+
+
 @dataclass(frozen=True)
 class Cell:
-    """One kind of service under one load."""
+    """A cell of the headline's matrix: pods work on one request after another."""
 
     trace: str
     mean_work: float
@@ -41,6 +77,11 @@ class Cell:
     start_seconds: float
     variation: float
     routing: str
+
+    @property
+    def concurrency(self) -> int:
+        """Requests that a pod works on at a time."""
+        return 1
 
     @property
     def name(self) -> str:
@@ -66,16 +107,41 @@ class Cell:
         )
         return np.maximum(smallest_replicas(rates, demand), 1)
 
+    def load(self, seed: int, days: int) -> Load:
+        """Its load for so many days from the trace's first."""
+        rates, step_seconds = rates_of(self.trace, seed, self.mean_work / self.work_seconds, days)
+        return Load(rates, step_seconds, self.work_seconds, self.variation**2)
+
+    def schedule(self, load: Load) -> Schedule:
+        """What its known-rate oracle does."""
+        return known_rate_schedule(load, self.start_seconds, self.smallest)
+
+    def service(self, name: str, seed: int, load: Load, schedule: Schedule) -> Service:
+        """The service, with as many replicas as its oracle begins with."""
+        largest, slots = room_for(schedule)
+        return Service(
+            name,
+            load,
+            self.objective_seconds,
+            fixed_start(self.start_seconds),
+            slots=slots,
+            gateway=Gateway(ROUTINGS[self.routing]),
+            initial_replicas=int(schedule.asked[0]),
+            max_replicas=largest,
+            percent=PERCENT,
+            seed=seed,
+        )
+
 
 @dataclass(frozen=True)
-class Matrix:
+class Matrix(Generic[AnyCell]):
     """All cells, and how they are run."""
 
-    cells: tuple[Cell, ...]
+    cells: tuple[AnyCell, ...]
     seeds: int
     history_days: int
 
-    def subset(self, count: int) -> tuple[Cell, ...]:
+    def subset(self, count: int) -> tuple[AnyCell, ...]:
         """So many cells, evenly over the matrix, every trace and amount of work about as often."""
         if count >= len(self.cells):
             return self.cells
@@ -85,7 +151,7 @@ class Matrix:
         return tuple(self.cells[number * step % len(self.cells)] for number in range(count))
 
 
-def read_matrix(path: Path = MATRIX, largest_work: float = float("inf")) -> Matrix:
+def read_matrix(path: Path = MATRIX, largest_work: float = float("inf")) -> Matrix[Cell]:
     """The matrix of a file, without the cells of more work. Raises KeyError for an entry that is missing."""
     found = tomllib.loads(path.read_text(encoding="utf-8"))
     cells = tuple(
@@ -98,40 +164,27 @@ def read_matrix(path: Path = MATRIX, largest_work: float = float("inf")) -> Matr
     return Matrix(cells, found["seeds"], found["history_days"])
 
 
-def load_of(cell: Cell, seed: int, days: int) -> Load:
-    """The cell's load for so many days from the trace's first."""
-    trace = GENERATORS[cell.trace](seed).scaled_to(cell.mean_work / cell.work_seconds)
-    steps = int(days * 86400 / trace.seconds_per_step)
-    return Load(np.asarray(trace.rates[:steps]), trace.seconds_per_step, cell.work_seconds, cell.variation**2)
-
-
-def oracle(cell: Cell, load: Load) -> Schedule:
+def known_rate_schedule(load: Load, start_seconds: float, smallest: Smallest) -> Schedule:
     """The schedule of who knows the rates and the time to start."""
     per_step = STEP_SECONDS / load.step_seconds
     edges = (np.arange(int(len(load.rates) / per_step)) * per_step).astype(int)
     until = np.append(edges[1:], len(load.rates))
     highest = np.array([load.rates[a:b].max() for a, b in zip(edges, until, strict=True)])
-    return known_rate(highest, STEP_SECONDS, cell.start_seconds, cell.smallest)
+    return known_rate(highest, STEP_SECONDS, start_seconds, smallest)
 
 
-def service_of(name: str, cell: Cell, seed: int, load: Load, schedule: Schedule) -> Service:
-    """The cell's service, with as many replicas as its oracle begins with, and room for three times its most."""
-    most = int(schedule.asked.max())
-    largest = 3 * most + 5
-    return Service(
-        name,
-        load,
-        cell.objective_seconds,
-        fixed_start(cell.start_seconds),
-        slots=2 * largest + 5,
-        routing=ROUTINGS[cell.routing],
-        initial_replicas=int(schedule.asked[0]),
-        max_replicas=largest,
-        percent=PERCENT,
-        seed=seed,
-    )
+def rates_of(trace: str, seed: int, mean_rate: float, days: int) -> tuple[Floats, float]:
+    """Requests per second of so many days from the trace's first, and the seconds of each step."""
+    found = GENERATORS[trace](seed).scaled_to(mean_rate)
+    return np.asarray(found.rates[: int(days * 86400 / found.seconds_per_step)]), found.seconds_per_step
 
 
-def pairs(cells: Sequence[Cell], seeds: int) -> list[tuple[Cell, int]]:
+def room_for(schedule: Schedule) -> tuple[int, int]:
+    """(maxReplicas, slots) of a service: three times the most that its oracle asks for, and those that drain."""
+    largest = 3 * int(schedule.asked.max()) + 5
+    return largest, 2 * largest + 5
+
+
+def pairs(cells: Sequence[Simulated], seeds: int) -> list[tuple[Simulated, int]]:
     """Every cell with every seed, one seed after the other."""
     return [(cell, seed) for seed in range(seeds) for cell in cells]

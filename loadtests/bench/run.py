@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from autoscaler.peers import PEERS
-from loadtests.bench.cells import STEP_SECONDS, Cell, load_of, oracle, service_of
+from loadtests.bench.cells import MATRIX, STEP_SECONDS, Simulated
 from loadtests.bounds.oracle import Schedule
 from loadtests.simulator.govern import Governor, Peer, Scheduled
 from loadtests.simulator.requests import Count
@@ -20,6 +20,8 @@ OURS, ORACLE = "ours", "oracle"
 NO_KNOB = "none"
 SIMULATED_PEERS = tuple(name for name in PEERS if name not in ("keda-latency", "dynamo-load", "faro"))
 """All but those that read quantiles of latency, of which the simulated gateway tells none."""
+IN_FLIGHT = ("hpa-concurrency", "kpa", "ray-serve", "aibrix-kpa", "aibrix-apa")
+"""Whose targets are requests in flight for each replica: here for each that a replica's most efficient batch holds."""
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -38,13 +40,14 @@ class Setting:
             return NO_KNOB
         return f"target={self.target:g},hold={self.hold_seconds:g},min=1"
 
-    def governor(self, cell: Cell, schedule: Schedule, max_replicas: int) -> Governor | None:
+    def governor(self, cell: Simulated, schedule: Schedule, max_replicas: int) -> Governor | None:
         """Who governs a service of the cell; nobody but the production autoscaler for ours."""
         if self.policy == OURS:
             return None
         if self.policy == ORACLE:
             return Scheduled(schedule.asked, STEP_SECONDS)
-        policy = PEERS[self.policy](self.target, self.hold_seconds, 1, max_replicas, cell.work_seconds)
+        target = self.target * (cell.concurrency if self.policy in IN_FLIGHT else 1)
+        policy = PEERS[self.policy](target, self.hold_seconds, 1, max_replicas, cell.work_seconds)
         return Peer(policy, scrape_seconds=15.0)
 
 
@@ -70,14 +73,14 @@ class Row:
 
 
 def run(
-    setting: Setting, pairs: Sequence[tuple[Cell, int]], history_days: int, configuration: str
+    setting: Setting, pairs: Sequence[tuple[Simulated, int]], history_days: int, configuration: str
 ) -> list[Row]:
     """Run one setting on cells with seeds, side by side in one simulated world."""
     services, governors = [], {}
     for number, (cell, seed) in enumerate(pairs):
-        load = load_of(cell, seed, history_days + 1)
-        schedule = oracle(cell, load)
-        service = service_of(f"s{number}", cell, seed, load, schedule)
+        load = cell.load(seed, history_days + 1)
+        schedule = cell.schedule(load)
+        service = cell.service(f"s{number}", seed, load, schedule)
         services.append(service)
         if (governor := setting.governor(cell, schedule, service.max_replicas)) is not None:
             governors[number] = governor
@@ -93,6 +96,7 @@ def run(
         counts = [hour[number] for hour in hours]
         offered = [b[0] - a[0] for a, b in pairwise(counts)]
         late = [b[1] - a[1] for a, b in pairwise(counts)]
+        late[-1] += world.services[number].requests.undecided
         of_hour = [bad / max(all_, 1) for bad, all_ in zip(late, offered, strict=True)]
         rows.append(
             Row(
@@ -112,7 +116,7 @@ def run(
     return rows
 
 
-Job = tuple[Setting, Sequence[tuple[Cell, int]], int, str]
+Job = tuple[Setting, Sequence[tuple[Simulated, int]], int, str]
 """The arguments of `run`, to be sent to another process."""
 
 
@@ -121,13 +125,13 @@ def run_job(job: Job) -> list[Row]:
     return run(*job)
 
 
-def configuration() -> str:
-    """A hash of the policy, the simulator and the matrix: rows of another one are not compared."""
+def configuration(matrix: Path = MATRIX) -> str:
+    """A hash of the policy, the simulator and the cells' file: rows of another one are not compared."""
     digest = hashlib.sha256()
     for folder in ("autoscaler", "loadtests/simulator", "loadtests/bench", "loadtests/traces"):
         for path in sorted((REPOSITORY / folder).rglob("*.py")):
             digest.update(path.read_bytes())
-    digest.update((REPOSITORY / "loadtests/matrix.toml").read_bytes())
+    digest.update(matrix.read_bytes())
     return digest.hexdigest()[:12]
 
 

@@ -8,10 +8,9 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import yaml
 
@@ -37,8 +36,6 @@ from serving_api.service import InferenceServiceSpec
 from serving_io.cluster import Cluster
 from serving_operator.judge.verdict import limits_of
 from serving_operator.judge.windows import Limits
-
-_TIMEOUT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -98,8 +95,8 @@ async def _demo(options: Options, display: Display) -> int:
         commands = Commands(
             display.say, kubectl_program(options.run_dir), {"KUBECONFIG": str(local.kubeconfig)}
         )
-        request = _request(local)
-        await _both(
+        request = setup.request_to(local)
+        await setup.side_by_side(
             setup.train(commands, display.say),
             setup.install(commands, local.prometheus_url, options.overlay, options.out),
         )
@@ -114,17 +111,6 @@ async def _demo(options: Options, display: Display) -> int:
     except (setup.SetupError, CommandError) as error:
         display.say(f"error: {error}")
         return 1
-
-
-async def _both(*steps: Coroutine[Any, Any, None]) -> None:
-    """Do the steps side by side; the first failure cancels the rest and is raised as it is."""
-    tasks = [asyncio.create_task(step) for step in steps]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _play(
@@ -164,7 +150,7 @@ async def _play(
             dashboards = await preview(prometheus_url, variables, Range(now - load.now_seconds, now))
         except UnansweredError as error:
             failure, dashboards = failure or str(error), ""
-        await load.stop(grace_seconds=_TIMEOUT_SECONDS + 1)
+        await load.stop(grace_seconds=setup.TIMEOUT_SECONDS + 1)
         run = Run(
             by=options.by,
             records=load.records,
@@ -194,12 +180,6 @@ async def _play(
     missing = shortcomings(summary, options.by)
     display.say("Not shown: " + "; ".join(missing) if missing else "Everything was shown.")
     return 1 if failure or missing else 0
-
-
-def _request(local: LocalCluster) -> Request:
-    body = (REPOSITORY / "manifests/demo/request.json").read_bytes()
-    headers = {"host": setup.HOST, "content-type": "application/json"}
-    return Request(f"{local.gateway_url}/v2/models/digits/infer", "POST", headers, body, _TIMEOUT_SECONDS)
 
 
 def _objective() -> tuple[float, Limits]:

@@ -17,6 +17,8 @@ class RevisionReplicas:
 
     desired: int
     ready: int
+    pods: int = 0
+    """Pods that there are, ready or not."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,9 @@ def read(
     return Snapshot(
         replicas={
             _labels(one)[REVISION_LABEL]: RevisionReplicas(
-                one["spec"].get("replicas", 1), _status(one).get("readyReplicas", 0)
+                one["spec"].get("replicas", 1),
+                _status(one).get("readyReplicas", 0),
+                _status(one).get("replicas", 0),
             )
             for one in deployments
             if _labels(one).get(SERVICE_LABEL) == service_name and REVISION_LABEL in _labels(one)

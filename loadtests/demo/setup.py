@@ -8,15 +8,16 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import aiohttp
 
 from loadtests.demo.commands import REPOSITORY, CommandError, Commands, run_visibly
 from loadtests.generator import Request
 from localcluster import foreign
+from localcluster.cluster import Cluster as LocalCluster
 from serving_api.names import AUTOSCALER, OPERATOR, SYSTEM_NAMESPACE
 
 Overlay = Literal["base", "high-availability", "network-policies", "prometheus-operator", "single-namespace"]
@@ -26,11 +27,33 @@ SERVICE, NAMESPACE = "digits", "demo"
 HOST = "digits.demo.localhost"
 PROPAGATION_DELAY_SECONDS = 2
 """The local gateway acknowledges only what its Envoy has in force, so little is left to wait for."""
+THIS_MACHINE = "127.0.0.1/32"
+"""Models may come from a store that runs beside the local cluster."""
+TIMEOUT_SECONDS = 10.0
+"""How long a request may take."""
 _FIRST_ANSWER_SECONDS = 300.0
 
 
 class SetupError(Exception):
     """The set-up did not reach its end; the message says where, and what to look at."""
+
+
+def request_to(local: LocalCluster) -> Request:
+    """Return the request that the demo's model answers, through the local cluster's gateway."""
+    body = (REPOSITORY / "manifests/demo/request.json").read_bytes()
+    headers = {"host": HOST, "content-type": "application/json"}
+    return Request(f"{local.gateway_url}/v2/models/digits/infer", "POST", headers, body, TIMEOUT_SECONDS)
+
+
+async def side_by_side(*steps: Coroutine[Any, Any, None]) -> None:
+    """Do the steps side by side; the first failure cancels the rest and is raised as it is."""
+    tasks = [asyncio.create_task(step) for step in steps]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def start_cluster(run_dir: Path) -> None:
@@ -52,6 +75,7 @@ def configuration(prometheus_url: str) -> str:
         {
             "prometheus": {"url": prometheus_url},
             "operator": {"propagationDelaySeconds": PROPAGATION_DELAY_SECONDS},
+            "models": {"downloadNetworks": [THIS_MACHINE]},
         }
     )
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 READS = ("get", "list", "watch")
+_POD = "authentication.kubernetes.io/pod-name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,12 @@ class Request:
     ended_seconds: float
     holds: frozenset[str] = frozenset()
     """Types of the conditions that the content, where it was recorded, says are True."""
+    pod: str = ""
+    """The pod whose token was shown; empty for tokens of no pod, and for certificates."""
+    holder: str | None = None
+    """Who holds the Lease by the content, empty for nobody; None of anything else."""
+    selects: bool = False
+    """Whether the content states which pods a Service selects."""
 
     @property
     def is_read(self) -> bool:
@@ -36,7 +43,10 @@ class Request:
 
 
 def read(path: Path, since: int = 0) -> tuple[list[Request], int]:
-    """Return the requests recorded from a byte of the log on, and the byte to go on from; a line under way is left."""
+    """Return the requests recorded from a byte of the log on, and the byte to go on from.
+
+    A line under way is left, and so is one that was under way at `since`: it began before.
+    """
     return events(path, since, request_of)
 
 
@@ -46,7 +56,12 @@ def events(path: Path, since: int, of: Callable[[Mapping[str, Any]], T]) -> tupl
     if not path.exists():
         return found, since
     with path.open("rb") as log:
-        log.seek(since)
+        log.seek(max(0, since - 1))
+        if since and log.read(1) != b"\n":
+            rest = log.readline()
+            if not rest.endswith(b"\n"):
+                return found, since
+            since += len(rest)
         for line in log:
             if not line.endswith(b"\n"):
                 break
@@ -60,13 +75,16 @@ def events(path: Path, since: int, of: Callable[[Mapping[str, Any]], T]) -> tupl
 def request_of(event: Mapping[str, Any]) -> Request:
     """Return what an event says of its request."""
     reference = event.get("objectRef") or {}
-    content = event.get("requestObject")
-    status = content.get("status") if isinstance(content, dict) else None  # a JSON patch is a list
+    found = event.get("requestObject")
+    content = found if isinstance(found, dict) else {}  # a JSON patch is a list
+    status, spec = content.get("status"), content.get("spec")
     conditions = status.get("conditions") if isinstance(status, dict) else None
+    stated = spec if isinstance(spec, dict) else {}
+    resource = reference.get("resource", "")
     return Request(
         user=event["user"]["username"],
         verb=event["verb"],
-        resource=reference.get("resource", ""),
+        resource=resource,
         subresource=reference.get("subresource", ""),
         namespace=reference.get("namespace", ""),
         name=reference.get("name", ""),
@@ -74,6 +92,9 @@ def request_of(event: Mapping[str, Any]) -> Request:
         received_seconds=_seconds(event["requestReceivedTimestamp"]),
         ended_seconds=_seconds(event["stageTimestamp"]),
         holds=frozenset(one["type"] for one in conditions or () if one.get("status") == "True"),
+        pod=next(iter((event["user"].get("extra") or {}).get(_POD) or ()), ""),
+        holder=(stated.get("holderIdentity") or "") if stated and resource == "leases" else None,
+        selects=resource == "services" and "selector" in stated,
     )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from autoscaler.peers import Policy
 from autoscaler.peers.signals import PodLoad, Replicas, Signals
+from loadtests.simulator.scrapes import GPU_BUSY
 from loadtests.simulator.store import Floats, Targets, Window, averages, rates
 
 ARRIVED = (
@@ -20,6 +21,8 @@ ARRIVED = (
 )
 ACTIVE = "envoy_cluster_upstream_rq_active"
 WORKED = "model_infer_request_duration_sum"
+WAITING = ("vllm:num_requests_waiting", "nv_inference_pending_request_count")
+CACHE_USED = "vllm:kv_cache_usage_perc"
 
 
 class Governor(Protocol):
@@ -67,7 +70,8 @@ class Scraped:
     """What was scraped of one service, as a metrics pipeline tells it: satisfies the peers' `Signals`."""
 
     gateway: Targets
-    row: int
+    replicas: slice
+    """The gateway's targets that are its."""
     pods: Targets
     slots: slice
     now: float
@@ -77,18 +81,22 @@ class Scraped:
     def arrivals_per_second(self, window_seconds: float) -> float:
         """By the gateway's counters, refused requests among them."""
         window = self._of_gateway(window_seconds)
-        found = [rates(self.gateway.values[name][[self.row]], window, 1)[0] for name in ARRIVED]
+        found = [rates(self.gateway.values[name][self.replicas], window, 1) for name in ARRIVED]
         return float(np.nansum(found))
 
     def in_flight(self, window_seconds: float) -> float:
         """Mean of the gateway's gauge at the scrapes."""
-        found = averages(self.gateway.values[ACTIVE][[self.row]], self._of_gateway(window_seconds), 1)
-        return float(np.nan_to_num(found[0]))
+        found = averages(self.gateway.values[ACTIVE][self.replicas], self._of_gateway(window_seconds), 1)
+        return float(np.nansum(found))
 
     def queued(self, window_seconds: float) -> float:
-        """Highest excess of the gauge over the ready pods, which each work on one."""
-        inside = self._of_gateway(window_seconds).inside[0]
-        return float(max(self.gateway.values[ACTIVE][self.row][inside].max(initial=0.0) - self.ready, 0.0))
+        """Highest number that waits inside the pods; of pods that do not tell, the gateway's excess over one for each."""
+        for name in WAITING:
+            if name in self.pods.values:
+                return float(self._in_window(name, window_seconds).sum(axis=0).max(initial=0.0))
+        inside = self._of_gateway(window_seconds).inside
+        active = np.where(inside, self.gateway.values[ACTIVE][self.replicas], 0.0).sum(axis=0)
+        return float(max(active.max(initial=0.0) - self.ready, 0.0))
 
     def busy_ratio(self, window_seconds: float) -> float:
         """Mean of the pods' busy shares, as far back as two scrapes: of one nothing can be told."""
@@ -100,18 +108,39 @@ class Scraped:
         raise NotImplementedError("policies that read quantiles of latency are not simulated")
 
     def per_pod(self, window_seconds: float) -> Sequence[PodLoad]:
-        """The busy share stands for the KV cache, and what waits is spread evenly."""
-        busy = self._busy(window_seconds)
-        waiting = self.queued(window_seconds) / max(len(busy), 1)
-        return [PodLoad(float(share), waiting) for share in busy]
+        """Of pods that do not tell, the busy share stands for the cache, and what waits is spread evenly."""
+        waits = next((name for name in WAITING if name in self.pods.values), None)
+        if waits is None:
+            busy = self._busy(window_seconds)
+            waiting = self.queued(window_seconds) / max(len(busy), 1)
+            return [PodLoad(float(share), waiting) for share in busy]
+        used = CACHE_USED if CACHE_USED in self.pods.values else GPU_BUSY
+        seen = self._seen(window_seconds)
+        columns = (self._in_window(name, window_seconds).max(axis=1)[seen] for name in (used, waits))
+        return [PodLoad(float(share), float(queue)) for share, queue in zip(*columns, strict=True)]
 
     def _of_gateway(self, seconds: float) -> Window:
-        return _rows(self.gateway.window(self.now, seconds), slice(self.row, self.row + 1))
+        return _rows(self.gateway.window(self.now, seconds), self.replicas)
+
+    def _of_pods(self, seconds: float) -> Window:
+        return _rows(self.pods.window(self.now, seconds), self.slots)
+
+    def _seen(self, seconds: float) -> NDArray[np.bool_]:
+        """Pods that are there and have been scraped."""
+        return (self._of_pods(seconds).count > 0) & ~self.pods.ended[self.slots]
+
+    def _in_window(self, name: str, seconds: float) -> Floats:
+        """A gauge of each pod at the scrapes of the window; 0 outside and of those that are gone."""
+        inside = self._of_pods(seconds).inside & ~self.pods.ended[self.slots, None]
+        return np.where(inside, self.pods.values[name][self.slots], 0.0)
 
     def _busy(self, seconds: float) -> Floats:
         seconds = max(seconds, 2 * self.scrape_seconds + 1)
-        window = _rows(self.pods.window(self.now, seconds), self.slots)
-        found = rates(self.pods.values[WORKED][self.slots], window, 1)
+        window = self._of_pods(seconds)
+        if GPU_BUSY in self.pods.values:
+            found = averages(self.pods.values[GPU_BUSY][self.slots], window, 1)
+        else:
+            found = rates(self.pods.values[WORKED][self.slots], window, 1)
         found = found[~self.pods.ended[self.slots]]
         return np.minimum(found[~np.isnan(found)], 1.0)
 

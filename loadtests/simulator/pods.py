@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
-from loadtests.simulator.requests import Floats, Requests
+from loadtests.simulator.requests import Floats
+from loadtests.simulator.starts import Starts
 
-Starts = Callable[[np.random.Generator, int], float]
-"""Seconds from a pod's creation to its readiness, by how many start at the same time."""
-
-
-def fixed_start(seconds: float) -> Starts:
-    """Every pod takes so long."""
-    return lambda random, starting: seconds
+Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
-def lognormal_start(seconds: float, variation: float = 0.5) -> Starts:
-    """Mean `seconds` with this coefficient of variation."""
-    spread = float(np.sqrt(np.log1p(variation**2)))
-    return lambda random, starting: float(random.lognormal(np.log(seconds) - spread**2 / 2, spread))
+class Holding(Protocol):
+    """The requests that the pods of a service hold, one slot a pod."""
+
+    slots: int
+
+    @property
+    def accepts(self) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+        """Whether a pod gets requests."""
+        ...
+
+    @property
+    def free_at(self) -> Floats:
+        """When all that a pod holds is worked off, or later while that is not known."""
+        ...
+
+    def start(self, slot: int, now: float) -> None:
+        """A pod becomes ready."""
+        ...
+
+    def stop(self, slot: int) -> None:
+        """A pod gets no further request."""
+        ...
 
 
 @dataclass
 class Pods:
     """One slot for each pod that there can be at a time, also while old ones drain."""
 
-    requests: Requests
+    requests: Holding
     starts: Starts
     random: np.random.Generator
     wanted: int = 0
@@ -40,7 +53,7 @@ class Pods:
     """Infinite while the pod is there; when it ended, of an empty slot."""
     stopped_at: Floats = field(init=False)
     """When a draining pod got its last request at the latest."""
-    draining: np.ndarray[tuple[int], np.dtype[np.bool_]] = field(init=False)
+    draining: Flags = field(init=False)
 
     def __post_init__(self) -> None:
         slots = self.requests.slots
@@ -110,6 +123,6 @@ class Pods:
         self.gone_at[slot] = at
         self.draining[slot] = False
 
-    def there(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def there(self) -> Flags:
         """The slots with a pod, ready or not, draining too."""
         return np.isinf(self.gone_at) & (self.gone_at > 0)

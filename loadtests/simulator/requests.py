@@ -59,6 +59,8 @@ class Count(IntEnum):
     OFFERED = 6
     LATE = 7
     """Of the offered: failed, refused, timed out or slower than the objective, as the client will see it."""
+    RETRIED = 8
+    """Tries after the first, which are among the dispatched or refused."""
 
 
 @dataclass
@@ -74,7 +76,7 @@ class Requests:
     seed: int = 0
     counts: Ints = field(init=False)
     answer_seconds: Floats = field(init=False)
-    """[sum of the response times so far]."""
+    """By replica of the gateway: sum of the response times so far."""
     done: Ints = field(init=False)
     """By pod: requests worked off."""
     worked_seconds: Floats = field(init=False)
@@ -129,6 +131,21 @@ class Requests:
         )
 
     @property
+    def undecided(self) -> int:
+        """Requests offered of which it is not counted yet whether they are late: here that is known beforehand."""
+        return 0
+
+    @property
+    def counts_by_replica(self) -> Ints:
+        """The counters of each replica of the gateway; here it has one."""
+        return self.counts[None]
+
+    @property
+    def in_flight_by_replica(self) -> Ints:
+        """Requests that each replica of the gateway waits for."""
+        return np.array([self.in_flight])
+
+    @property
     def in_flight(self) -> int:
         """Requests that the gateway waits for."""
         counts = self.counts
@@ -167,7 +184,7 @@ def _retire(pod, now, objective, bound, timeout, head, tail, held, counts, answe
 
 
 @compiled
-def _choose(routing, accepts, free_at, head, tail, cursor):  # type: ignore[no-untyped-def]
+def choose(routing, accepts, free_at, head, tail, cursor):  # type: ignore[no-untyped-def]
     pods = accepts.shape[0]
     best = -1
     if routing == 3:
@@ -237,7 +254,7 @@ def _advance(  # type: ignore[no-untyped-def]
         if last:
             return
         counts[6] += 1
-        chosen = _choose(routing, accepts, free_at, head, tail, cursor)
+        chosen = choose(routing, accepts, free_at, head, tail, cursor)
         if chosen < 0:
             counts[3] += 1
             counts[7] += 1

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from loadtests.simulator.pods import Pods, Starts
-from loadtests.simulator.requests import Count, Floats, Ints, Requests, Routing
-
-CHUNK_SECONDS = 3600.0
-"""Of arrivals drawn at a time."""
-NAMESPACE = "sim"
+from loadtests.simulator.batched import BatchedRequests, Sizes
+from loadtests.simulator.engine import Engine, Tokens
+from loadtests.simulator.gateway import Gateway
+from loadtests.simulator.pods import Pods
+from loadtests.simulator.requests import Floats, Ints, Requests
+from loadtests.simulator.scrapes import (
+    Received,
+    SeriesLabels,
+    Values,
+    gateway_labels,
+    gateway_values,
+    pod_labels,
+    pod_values,
+)
+from loadtests.simulator.starts import Starts
 
 
 @dataclass(frozen=True)
@@ -26,10 +34,33 @@ class Load:
     """Mean work of a request."""
     variability: float = 0.25
     """Squared coefficient of variation of the work: log-normal."""
+    tokens: Tokens | None = None
+    """What requests to a language model bring; their work is then a factor on the cost of having them run, usually 1."""
+    chunk_seconds: float = 3600.0
+    """Of arrivals drawn at a time: whole steps."""
+
+    def sizes(self, random: np.random.Generator, count: int) -> Sizes:
+        """What so many requests bring."""
+        spread = float(np.sqrt(np.log1p(self.variability)))
+        work = random.lognormal(np.log(self.work_seconds) - spread**2 / 2, spread, count)
+        if self.tokens is None:
+            return work, np.zeros(count), np.ones(count)
+        return work, *self.tokens.draw(random, count)
 
     def rate(self, now: float) -> float:
         """Requests per second at a time; after the last step that of the last."""
         return float(self.rates[min(int(now / self.step_seconds), len(self.rates) - 1)])
+
+
+def received(
+    slots: int, objective_seconds: float, gateway: Gateway, engine: Engine | None = None, seed: int = 0
+) -> Received:
+    """The request state of a service: the quick one where pods work on one after another and nothing is tried again."""
+    if engine is None and gateway.retries == 0 and gateway.replicas == 1:
+        return Requests(
+            slots, objective_seconds, objective_seconds, gateway.timeout_seconds, gateway.routing, seed
+        )
+    return BatchedRequests(slots, objective_seconds, objective_seconds, engine or Engine(), gateway, seed)
 
 
 @dataclass
@@ -41,27 +72,30 @@ class Service:
     objective_seconds: float
     starts: Starts
     slots: int
-    routing: Routing = Routing.LEAST_REQUEST
+    gateway: Gateway = field(default_factory=Gateway)
+    engine: Engine | None = None
+    """How its pods work; without one on one request after another."""
+    profile: str = "mlserver"
+    """Of its metrics."""
     initial_replicas: int = 1
     min_replicas: int = 1
     max_replicas: int = 100
     percent: float = 99.0
     seed: int = 0
-    requests: Requests = field(init=False)
+    requests: Received = field(init=False)
     pods: Pods = field(init=False)
     now: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
-        self.requests = Requests(
-            self.slots, self.objective_seconds, self.objective_seconds, routing=self.routing, seed=self.seed
-        )
+        self.requests = received(self.slots, self.objective_seconds, self.gateway, self.engine, self.seed)
         seeds = np.random.SeedSequence(self.seed).spawn(2)
         self._arrivals, starts = (np.random.default_rng(seed) for seed in seeds)
         self.pods = Pods(self.requests, self.starts, starts)
         self.pods.scale(self.initial_replicas, 0.0)
         self.pods.ready_at[self.pods.ready_at < np.inf] = 0.0
         self.pods.become_ready(0.0)
-        self._times, self._work, self._drawn_until = np.zeros(0), np.zeros(0), 0.0
+        self._times, self._drawn_until = np.zeros(0), 0.0
+        self._sizes: Sizes = (np.zeros(0), np.zeros(0), np.zeros(0))
 
     def advance(self, until: float) -> None:
         """Let all happen up to a time."""
@@ -72,68 +106,41 @@ class Service:
         self.now = until
         self.pods.end_drained(until)
 
-    def gateway_values(self) -> dict[str, Floats]:
-        """What a scrape of the gateway reads now, by metric, as Envoy has it."""
-        counts = self.requests.counts
-        read = {
-            "envoy_cluster_upstream_rq_total": [counts[Count.DISPATCHED]],
-            "envoy_cluster_upstream_cx_none_healthy": [counts[Count.UNROUTED]],
-            "envoy_cluster_upstream_rq_pending_overflow": [counts[Count.OVERFLOWN]],
-            "envoy_cluster_upstream_rq_timeout": [counts[Count.TIMED_OUT]],
-            "envoy_cluster_upstream_rq_time_sum": [1000 * self.requests.answer_seconds[0]],
-            "envoy_cluster_upstream_rq_time_count": [counts[Count.RESPONDED]],
-            "envoy_cluster_upstream_rq_time_bucket": [counts[Count.ON_TIME], counts[Count.RESPONDED]],
-            "envoy_cluster_upstream_rq_active": [self.requests.in_flight],
-        }
-        return {metric: np.array(values, dtype=np.float64) for metric, values in read.items()}
+    def gateway_values(self) -> Values:
+        """What a scrape of the gateway's replicas reads now, by metric."""
+        return gateway_values(self.requests)
 
-    def pod_values(self, slots: Ints) -> dict[str, Floats]:
-        """What scrapes of these pods read now, by metric, as MLServer has it; a pod's series follow one another."""
-        requests = self.requests
-        done = requests.done[slots].astype(np.float64)
-        return {
-            "up": np.ones(len(slots)),
-            "model_infer_request_success_total": done,
-            "model_infer_request_failure_total": np.zeros(len(slots)),
-            "model_infer_request_duration_sum": requests.worked_seconds[slots],
-            "model_infer_request_duration_count": done,
-            "rest_server_request_duration_seconds_bucket": np.column_stack(
-                [requests.short[slots], done]
-            ).ravel(),
-        }
+    def gateway_labels(self) -> list[SeriesLabels]:
+        """The labels of the series of each replica of the gateway."""
+        return [
+            gateway_labels(self.name, self.objective_seconds, replica, self.requests)
+            for replica in range(self.gateway.replicas)
+        ]
 
-    def gateway_labels(self) -> Mapping[str, list[dict[str, str]]]:
-        """The labels of the gateway's series."""
-        cluster = {
-            "job": "gateway",
-            "envoy_cluster_name": f"httproute/{NAMESPACE}/{self.name}/rule/0/backend/{self.name}",
-        }
-        bounds = [cluster | {"le": f"{1000 * self.objective_seconds:g}"}, cluster | {"le": "+Inf"}]
-        return {
-            metric: bounds if metric.endswith("_bucket") else [cluster] for metric in self.gateway_values()
-        }
+    def pod_values(self, slots: Ints) -> Values:
+        """What scrapes of these pods read now, by metric; a pod's series follow one another."""
+        return pod_values(self.profile, self.requests, slots, self.now)
 
-    def pod_labels(self, slot: int) -> Mapping[str, list[dict[str, str]]]:
+    def pod_labels(self, slot: int) -> SeriesLabels:
         """The labels of a pod's series."""
-        pod = {"job": "pods", "namespace": NAMESPACE, "pod": f"{self.name}-5d8c9-{slot:05d}"}
-        infer = pod | {"path": "/v2/models/m/infer"}
-        bounds = [infer | {"le": f"{self.objective_seconds:g}"}, infer | {"le": "+Inf"}]
-        return {
-            metric: bounds if metric.endswith("_bucket") else [pod]
-            for metric in self.pod_values(np.array([slot]))
-        }
+        pod = f"{self.name}-5d8c9-{slot:05d}"
+        return pod_labels(self.profile, self.requests, pod, self.objective_seconds)
 
     def _offer(self, until: float) -> None:
         while self._drawn_until < until:
             self._draw()
         place = int(np.searchsorted(self._times, until))
-        self.requests.advance(self._times[:place], self._work[:place], until)
-        self._times, self._work = self._times[place:], self._work[place:]
+        now, later = _split(self._sizes, place)
+        if isinstance(self.requests, Requests):
+            self.requests.advance(self._times[:place], now[0], until)
+        else:
+            self.requests.advance(self._times[:place], now, until)
+        self._times, self._sizes = self._times[place:], later
 
     def _draw(self) -> None:
         """The arrivals of the next stretch: Poisson within each step."""
         begin, random, load = self._drawn_until, self._arrivals, self.load
-        end = begin + CHUNK_SECONDS
+        end = begin + load.chunk_seconds
         edges = np.arange(begin, end, load.step_seconds)
         counts = [random.poisson(load.rate(edge) * min(load.step_seconds, end - edge)) for edge in edges]
         times = np.concatenate(
@@ -142,8 +149,16 @@ class Service:
                 for edge, count in zip(edges, counts, strict=True)
             ]
         )
-        spread = float(np.sqrt(np.log1p(load.variability)))
-        work = random.lognormal(np.log(load.work_seconds) - spread**2 / 2, spread, len(times))
         self._times = np.concatenate([self._times, times])
-        self._work = np.concatenate([self._work, work])
+        self._sizes = _joined(self._sizes, load.sizes(random, len(times)))
         self._drawn_until = end
+
+
+def _split(sizes: Sizes, place: int) -> tuple[Sizes, Sizes]:
+    work, inputs, outputs = sizes
+    return (work[:place], inputs[:place], outputs[:place]), (work[place:], inputs[place:], outputs[place:])
+
+
+def _joined(before: Sizes, after: Sizes) -> Sizes:
+    work, inputs, outputs = (np.concatenate(pair) for pair in zip(before, after, strict=True))
+    return work, inputs, outputs

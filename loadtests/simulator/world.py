@@ -20,8 +20,9 @@ from autoscaler.tick import Result, ask, tick
 from autoscaler.writes import Scale, WriteStatus
 from loadtests.simulator.evaluate import Evaluator
 from loadtests.simulator.govern import Governor, Scraped
-from loadtests.simulator.service import NAMESPACE, Service
-from loadtests.simulator.store import Floats, Labels, Targets
+from loadtests.simulator.scrapes import NAMESPACE, SeriesLabels, Values
+from loadtests.simulator.service import Service
+from loadtests.simulator.store import Labels, Targets
 from serving_api.names import AUTOSCALER, SERVICE_LABEL
 
 EPOCH = 1_750_000_000.0
@@ -58,18 +59,30 @@ class World:
         self._periods: dict[float, list[int]] = defaultdict(list)
         for number, governor in self.governors.items():
             self._periods[governor.period_seconds].append(number)
-        ends = np.cumsum([service.slots for service in self.services])
-        self._first_slot = [
-            int(end) - service.slots for end, service in zip(ends, self.services, strict=True)
-        ]
-        gateway = [service.gateway_labels() for service in self.services]
-        pods = [service.pod_labels(slot) for service in self.services for slot in range(service.slots)]
-        self._gateway, self._pods = (_targets(labels) for labels in (gateway, pods))
-        self._evaluator = Evaluator([self._gateway, self._pods])
+        replicas: list[SeriesLabels] = []
+        pods: dict[str, list[SeriesLabels]] = defaultdict(list)
+        self._doors: list[slice] = []
+        """Which of the gateway's targets are each service's."""
+        self._slots: list[slice] = []
+        """Which of the targets with its profile are its pods."""
+        for service in self.services:
+            of_profile = pods[service.profile]
+            self._doors.append(slice(len(replicas), len(replicas) + service.gateway.replicas))
+            self._slots.append(slice(len(of_profile), len(of_profile) + service.slots))
+            replicas += service.gateway_labels()
+            of_profile += [service.pod_labels(slot) for slot in range(service.slots)]
+        self._gateway = _targets(replicas)
+        self._pods = {profile: _targets(labels) for profile, labels in pods.items()}
+        self._evaluator = Evaluator(self.kinds)
         self._autoscalers = [_autoscaler(service, number) for number, service in enumerate(self.services)]
         self._deployments = [_deployment(service) for service in self.services]
         self.decisions: dict[str, int] = defaultdict(int)
         """Scalings, by service."""
+
+    @property
+    def kinds(self) -> list[Targets]:
+        """All that is scraped: the gateway, and the pods of each profile."""
+        return [self._gateway, *self._pods.values()]
 
     def run(self, seconds: float, tick_seconds: float = 5.0) -> None:
         """Let so much time pass, scraping and ticking."""
@@ -85,11 +98,17 @@ class World:
                         self._govern(number, self.governors[number])
 
     def _govern(self, number: int, governor: Governor) -> None:
-        service, first = self.services[number], self._first_slot[number]
+        service = self.services[number]
         pods = service.pods
-        slots = slice(first, first + service.slots)
-        at = EPOCH + self.now
-        signals = Scraped(self._gateway, number, self._pods, slots, at, pods.ready, self.scrape_seconds)
+        signals = Scraped(
+            self._gateway,
+            self._doors[number],
+            self._pods[service.profile],
+            self._slots[number],
+            EPOCH + self.now,
+            pods.ready,
+            self.scrape_seconds,
+        )
         replicas = Replicas(pods.wanted, pods.ready, max(pods.wanted - pods.ready, 0))
         wanted = min(max(governor.replicas(signals, replicas, self.now), 1), service.max_replicas)
         if wanted != pods.wanted:
@@ -125,22 +144,21 @@ class World:
         )
 
     def _scrape(self) -> None:
-        due = self._due[int(self.now % self.scrape_seconds)]
-        slots: list[NDArray[np.int64]] = []
-        of_gateway, of_pods = [], []
-        for number in due:
-            service = self.services[number]
+        of_gateway: list[tuple[NDArray[np.int64], Values]] = []
+        of_pods: dict[str, list[tuple[NDArray[np.int64], Values]]] = defaultdict(list)
+        for number in self._due[int(self.now % self.scrape_seconds)]:
+            service, doors = self.services[number], self._doors[number]
             self.bring_up_to_date(number)
-            of_gateway.append(service.gateway_values())
+            of_gateway.append((np.arange(doors.start, doors.stop), service.gateway_values()))
             ready = np.flatnonzero(service.requests.accepts)
             if len(ready):
-                slots.append(ready + self._first_slot[number])
-                of_pods.append(service.pod_values(ready))
+                found = (ready + self._slots[number].start, service.pod_values(ready))
+                of_pods[service.profile].append(found)
         at = EPOCH + self.now
-        if due:
-            self._gateway.scrape(np.array(due), at, _joined(of_gateway))
-        if slots:
-            self._pods.scrape(np.concatenate(slots), at, _joined(of_pods))
+        if of_gateway:
+            self._gateway.scrape(*_joined(of_gateway, at))
+        for profile, read in of_pods.items():
+            self._pods[profile].scrape(*_joined(read, at))
 
     def bring_up_to_date(self, number: int) -> None:
         """Let all happen to a service that is due by now."""
@@ -158,22 +176,28 @@ class World:
             self._scale(number, write.replicas)
 
     def _scale(self, number: int, wanted: int) -> None:
-        pods, first = self.services[number].pods, self._first_slot[number]
+        service, first = self.services[number], self._slots[number].start
+        pods, targets = service.pods, self._pods[service.profile]
         self.bring_up_to_date(number)
         before = pods.there()
         pods.scale(wanted, self.now)
         if len(fresh := np.flatnonzero(pods.there() & ~before)):
-            self._pods.clear(fresh + first)
+            targets.clear(fresh + first)
         if len(stopped := np.flatnonzero(pods.draining)):
-            self._pods.end(stopped + first)
-        self.decisions[self.services[number].name] += 1
+            targets.end(stopped + first)
+        self.decisions[service.name] += 1
 
 
-def _joined(read: list[dict[str, Floats]]) -> dict[str, Floats]:
-    return {metric: np.concatenate([one[metric] for one in read]) for metric in read[0]}
+def _joined(
+    read: list[tuple[NDArray[np.int64], Values]], at: float
+) -> tuple[NDArray[np.int64], float, Values]:
+    """What several services' targets read, as the arguments of one scrape."""
+    metrics = read[0][1]
+    values = {metric: np.concatenate([one[metric] for _, one in read]) for metric in metrics}
+    return np.concatenate([slots for slots, _ in read]), at, values
 
 
-def _targets(labels: list[Any]) -> Targets:
+def _targets(labels: list[SeriesLabels]) -> Targets:
     series: dict[str, list[Labels]] = defaultdict(list)
     for one in labels:
         for metric, of_metric in one.items():
@@ -201,7 +225,7 @@ def _autoscaler(service: Service, number: int) -> dict[str, Any]:
                 "thresholdMilliseconds": round(1000 * service.objective_seconds),
                 "percent": service.percent,
             },
-            "signals": {"profile": "mlserver"},
+            "signals": {"profile": service.profile},
         },
         "status": {},
     }

@@ -23,7 +23,7 @@ from localcluster.tether import kill_marked
 from . import cgroups, processes, provisioner, static_pods, throttle
 from .addresses import Addresses
 from .agent import Agent
-from .catalogue import images
+from .catalogue import TREES, images, trees
 from .host import Host
 
 log = logging.getLogger("localcluster.node")
@@ -95,7 +95,9 @@ async def serve(options: argparse.Namespace, cluster: Cluster, group: str) -> No
             api=api,
             run_dir=cluster.run_dir,
             addresses=Addresses(cluster.run_dir, last_address(cluster.run_dir)),
-            catalogue=images(cluster.model_server_python),
+            catalogue=images(
+                cluster.model_server_python, cluster.cache_dir, trees(os.environ.get(TREES, ""))
+            ),
             cpu_limits=limits,
             allocatable=allocatable(options, cluster),
             backoff_base_seconds=options.restart_backoff_seconds,

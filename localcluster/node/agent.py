@@ -108,6 +108,7 @@ class Agent:
             await asyncio.sleep(_REAP_SECONDS)
 
     async def _keep_node(self, name: str) -> None:
+        """Register the node once, as a kubelet does: one that is deleted stays away until the agent starts anew."""
         registered = False
         while True:
             try:
@@ -118,7 +119,6 @@ class Agent:
                 lost = (current["metadata"].get("annotations") or {}).get(LOSS) == "true"
                 await (self._lose(name) if lost else self._beat(name, current))
             except ApiError as error:
-                registered = False
                 log.warning("heartbeat of node %s failed: %s", name, error)
                 await asyncio.sleep(1)
                 continue

@@ -6,11 +6,22 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
+from localcluster.environments import (
+    EnvironmentBuildError,
+    ensure_model_downloader,
+    model_downloader_python,
+)
+from localcluster.progress import Progress
+
 LISTEN = "{listen}"
+TREES = "SERVING_LOCAL_CLUSTER_TREES"
+"""Names other checkouts of this repository, as `TAG=DIRECTORY` with the separator of PATH between them: the programs
+of each are images with that tag."""
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _REPOSITORY_DIR = Path(__file__).resolve().parents[2]
 _REFERENCE = re.compile(
@@ -41,6 +52,8 @@ class Image:
     programs: Mapping[str, Path] = field(default_factory=dict)
     needs: Path | None = None
     """A file that must exist before anything of this image runs."""
+    install: Callable[[], object] | None = None
+    """Makes it exist, at the first use of the image; without it whoever started the cluster has."""
     env: Mapping[str, str] = field(default_factory=dict)
     """Set over the pod's own: what an address of its own takes. `{listen}` is the pod's listen address."""
 
@@ -55,6 +68,16 @@ class Image:
             raise ProgramError(f'exec: "{line[0]}": executable file not found in $PATH')
         return [found, *line[1:]]
 
+    def pull(self) -> None:
+        """Have what it needs. Raises ImageError."""
+        if self.install is not None:
+            try:
+                self.install()
+            except EnvironmentBuildError as error:
+                raise ImageError("ErrImagePull", str(error)) from error
+        if self.needs and not self.needs.exists():
+            raise ImageError("ErrImagePull", f"{self.name} needs {self.needs}, which is not installed (yet)")
+
     @property
     def path(self) -> str:
         """The container's PATH."""
@@ -62,19 +85,27 @@ class Image:
         return ":".join([*own, _SYSTEM_PATH])
 
 
-def images(model_server_python: Path | None) -> tuple[Image, ...]:
-    """The catalogue. MLServer's address is not in its command line, hence its `env`."""
+def trees(stated: str) -> dict[str, Path]:
+    """Checkouts by tag, as the variable TREES states them."""
+    pairs = (pair.partition("=") for pair in stated.split(os.pathsep) if pair)
+    return {tag: Path(directory) for tag, _, directory in pairs}
+
+
+def images(
+    model_server_python: Path | None, cache: Path, others: Mapping[str, Path] | None = None
+) -> tuple[Image, ...]:
+    """The catalogue; `others` are further checkouts by tag. MLServer's address is not in its command line, hence its `env`."""
     python = Path(sys.executable)
     server = model_server_python or Path("/nonexistent/python")
-    ours = {"PYTHONPATH": str(_REPOSITORY_DIR)}
+    downloader = model_downloader_python(cache)
 
-    def program(module: str, name: str) -> Image:
+    def program(module: str, name: str, tag: str = "0.1.0", tree: Path = _REPOSITORY_DIR) -> Image:
         return Image(
             name=f"ghcr.io/serving-operator/{name}",
-            tags=frozenset({"0.1.0"}),
+            tags=frozenset({tag}),
             entrypoint=("python", "-m", module),
             programs={"python": python},
-            env=ours,
+            env={"PYTHONPATH": str(tree)},
         )
 
     return (
@@ -95,6 +126,17 @@ def images(model_server_python: Path | None) -> tuple[Image, ...]:
         Image(name="docker.io/library/busybox", tags=frozenset({"1.37"}), command=("sh",)),
         program("serving_operator", "operator"),
         program("autoscaler", "autoscaler"),
+        *(
+            program(module, name, tag, tree)
+            for tag, tree in (others or {}).items()
+            for module, name in (("serving_operator", "operator"), ("autoscaler", "autoscaler"))
+        ),
+        replace(
+            program("model_downloader", "model-downloader"),
+            programs={"python": downloader},
+            needs=downloader,
+            install=partial(ensure_model_downloader, cache, Progress()),
+        ),
     )
 
 
@@ -115,10 +157,6 @@ def find(catalogue: Sequence[Image], reference: str) -> Image:
     name, tag = canonical(reference)
     for image in catalogue:
         if image.name == name and (tag in image.tags or not tag):
-            if image.needs and not image.needs.exists():
-                raise ImageError(
-                    "ErrImagePull", f"{name}:{tag} needs {image.needs}, which is not installed (yet)"
-                )
             return image
     known = ", ".join(f"{image.name}:{tag}" for image in catalogue for tag in sorted(image.tags))
     raise ImageError(

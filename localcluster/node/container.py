@@ -18,6 +18,7 @@ from .addresses import conflict, listen_address
 from .catalogue import ImageError, ProgramError, find
 from .environment import ConfigError
 from .host import Host
+from .last_words import last_words, path_of
 from .launch import Launch, launch
 from .mounting import Mounting
 from .probes import Probe, Tally, ask, watch
@@ -54,6 +55,7 @@ class Container:
         self._group = f"{pod()['metadata']['uid']}_{spec['name']}"
         self._launched: Launch | None = None
         self._cgroup: Path | None = None
+        self._message = Path()
         self._stopping = False
         self._ending = ""
         self.process: Process | None = None
@@ -119,6 +121,7 @@ class Container:
     async def _prepare(self) -> Launch:
         pod, host, spec = self._pod(), self._host, self.spec
         image = find(host.catalogue, spec["image"])
+        await asyncio.to_thread(image.pull)
         for port in spec.get("ports") or []:
             listen = listen_address(pod["status"]["podIP"])
             if port.get("protocol", "TCP") == "TCP" and (taken := conflict(listen, port["containerPort"])):
@@ -127,6 +130,9 @@ class Container:
         mounts = volumes.mounts(spec, self._mounting.directories)
         home = host.own_dir(pod["metadata"]["uid"]) / self._name
         (home / "tmp").mkdir(parents=True, exist_ok=True)
+        self._message = home / "termination-log"
+        self._message.unlink(missing_ok=True)
+        mounts[path_of(spec)] = str(self._message)
         return launch(spec, pod, image, found, host.allocatable, mounts, home, host.run_dir)
 
     def _start(self, launched: Launch) -> None:
@@ -156,7 +162,9 @@ class Container:
             beside.cancel()
         if not self._ending and 128 < code <= 128 + signal.SIGRTMAX:
             self._ending = f"ended by signal {code - 128}"
-        self.state.exited(code, "Completed" if code == 0 else "Error", self._ending, now())
+        log_file = self._host.log_file(self._pod(), self._name)
+        said = self._ending or last_words(self.spec, self._message, log_file, code)
+        self.state.exited(code, "Completed" if code == 0 else "Error", said, now())
         self.process = None
         self._host.cpu_limits.remove(self._group)
         self._host.save_state()

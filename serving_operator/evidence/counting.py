@@ -143,9 +143,9 @@ def judged(source: Source, grew: Callable[..., int], bound: str | None) -> Count
         good = grew(queries.GOOD, bound) if bound is not None else 0
         return Counts(everything, max(0, everything - good))
     late = max(0, everything - grew(queries.ALL, bound)) if bound is not None else 0
-    aborted = max(0, sum(sign * grew(name) for name, sign in source.aborted.items()))
-    requests = (grew(queries.ANSWERED) if source.answered else everything) + aborted
+    aborted = max(0, sum(sign * grew(metric.name) for metric, sign in source.aborted.items()))
     failed = grew(queries.FAILED) if source.failed else 0
+    requests = (grew(queries.ANSWERED) if source.answered else everything + failed) + aborted
     return Counts(requests, min(requests, late + failed + aborted))
 
 

@@ -30,7 +30,7 @@ def questions(source: Source, bounds: Iterable[str], matcher: str = "") -> dict[
         counters[ANSWERED] = source.answered
     if source.failed:
         counters[FAILED] = source.failed
-    counters |= {name: Metric(name, source.presence.matchers) for name in source.aborted}
+    counters |= {metric.name: metric for metric in source.aborted}
     return asked | {name: _counter(source, metric, matcher) for name, metric in counters.items()}
 
 

@@ -70,9 +70,9 @@ class Source:
     good: str = ""
     """Matchers of the responses in the histogram that have not failed; empty if it cannot tell them."""
     answered: Metric | None = None
-    """Requests that were answered, by whomever; without it those in the histogram."""
+    """Requests that were answered, by whomever; without it those in the histogram and those that failed."""
     failed: Metric | None = None
-    aborted: Mapping[str, int] = field(default_factory=dict)
+    aborted: Mapping[Metric, int] = field(default_factory=dict)
     """Counters by sign whose sum is the requests that ended without an answer."""
     remedy: str = ""
     """What gives the histogram a bucket at an objective."""
@@ -82,6 +82,9 @@ class Source:
         """What has a series as soon as a request was counted."""
         return self.answered or self.buckets
 
+
+ROUTED: Final = 'envoy_cluster_name=~"httproute/.+"'
+COMPLETIONS: Final = 'pod!="", method="POST", handler=~"/v1/(chat/)?completions|/v1/responses"'
 
 POD: Final = Naming(
     "pod",
@@ -99,6 +102,22 @@ MLSERVER: Final = Source(
     remedy="set objective.thresholdMilliseconds to a bound that MLServer has, or analysis.source to envoy-gateway",
 )
 
+# The engine counts a request when it has finished it; one that its client gave up leaves no entry of any kind there
+# (vllm-project/vllm, issue 55634). Its HTTP server (prometheus-fastapi-instrumentator) counts what it has ended: tried
+# on version 8.1, an exception as 5xx, a stream at its end, and a request without a client any more as 2xx.
+VLLM: Final = Source(
+    id=f"{RUNTIME}/vllm",
+    naming=POD,
+    buckets=Metric("vllm:e2e_request_latency_seconds_bucket", 'pod!=""'),
+    milliseconds=1000,
+    failed=Metric("http_requests_total", f'{COMPLETIONS}, status="5xx"'),
+    aborted={
+        Metric("http_requests_total", f'{COMPLETIONS}, status="2xx"'): 1,
+        Metric("vllm:e2e_request_latency_seconds_count", 'pod!=""'): -1,
+    },
+    remedy="set objective.thresholdMilliseconds to a bound that vLLM has, or analysis.source to envoy-gateway",
+)
+
 ENVOY: Final = Source(
     id=ENVOY_GATEWAY,
     naming=Naming(
@@ -110,21 +129,19 @@ ENVOY: Final = Source(
         # backend changes with the weights.
         merged=re.compile(r"httproute/(?P<namespace>[^/]+)/(?P<route>[^/]+)/rule/[0-9]+(?:/backend/[0-9]+)?"),
     ),
-    buckets=Metric("envoy_cluster_upstream_rq_time_bucket", 'envoy_cluster_name=~"httproute/.+"'),
+    buckets=Metric("envoy_cluster_upstream_rq_time_bucket", ROUTED),
     milliseconds=1,
     # Tried on Envoy 1.40: answers that Envoy makes (time-out, reset, no endpoints) are completed and of class 5 and
     # have no entry in the histogram; a client that gives up completes nothing, but breaks the connection of HTTP/1
     # or the stream of HTTP/2 that a time-out breaks too.
-    answered=Metric("envoy_cluster_upstream_rq_completed", 'envoy_cluster_name=~"httproute/.+"'),
-    failed=Metric(
-        "envoy_cluster_upstream_rq_xx", 'envoy_cluster_name=~"httproute/.+", envoy_response_code_class="5"'
-    ),
+    answered=Metric("envoy_cluster_upstream_rq_completed", ROUTED),
+    failed=Metric("envoy_cluster_upstream_rq_xx", f'{ROUTED}, envoy_response_code_class="5"'),
     aborted={
-        "envoy_cluster_upstream_cx_destroy_local_with_active_rq": 1,
-        "envoy_cluster_upstream_rq_tx_reset": 1,
-        "envoy_cluster_upstream_rq_cancelled": 1,
-        "envoy_cluster_upstream_rq_timeout": -1,
-        "envoy_cluster_upstream_rq_per_try_timeout": -1,
+        Metric("envoy_cluster_upstream_cx_destroy_local_with_active_rq", ROUTED): 1,
+        Metric("envoy_cluster_upstream_rq_tx_reset", ROUTED): 1,
+        Metric("envoy_cluster_upstream_rq_cancelled", ROUTED): 1,
+        Metric("envoy_cluster_upstream_rq_timeout", ROUTED): -1,
+        Metric("envoy_cluster_upstream_rq_per_try_timeout", ROUTED): -1,
     },
     remedy="give Envoy's stats_config.histogram_bucket_settings that bound",
 )
@@ -142,7 +159,7 @@ MESH: Final = Source(
     remedy="give the gateway's pods the annotation sidecar.istio.io/statsHistogramBuckets with that bound",
 )
 
-SOURCES: Final = {source.id: source for source in (MLSERVER, ENVOY, MESH)}
+SOURCES: Final = {source.id: source for source in (MLSERVER, VLLM, ENVOY, MESH)}
 
 
 def source_of(name: str, profiles: tuple[str, ...]) -> Source | Missing:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from serving_api.names import REVISION_LABEL
 from serving_api.service import Analysis
 from serving_api.status import CanaryStatus, EvidenceStatus, Span
 from serving_operator.judge.planner import Plan, plan
 from serving_operator.judge.verdict import judge, limits_of
 from serving_operator.judge.windows import GRID_SECONDS, Evidence, Finding, Window
 from serving_operator.rollout import capacity, missed
+from serving_operator.rollout.disrupted import disruption
 from serving_operator.rollout.first_seen import watched
 from serving_operator.rollout.observed import Observed, Revision
 from serving_operator.rollout.state import State, moment_of, text_of
+from serving_operator.world import Manifest
 
 GRID = timedelta(seconds=GRID_SECONDS)
 SPANS = 10
@@ -43,7 +46,7 @@ def finding(observed: Observed, canary: CanaryStatus) -> Finding | None:
         return None
     least = capacity.current_step(observed, canary).minimum_requests or 0
     limits = limits_of(objective.percent, analysis.unacceptable_percent, minimum_requests=least)
-    windows = _with_need(found, canary.uncounted or (), timedelta(seconds=analysis.window_seconds))
+    windows = _fair(found, canary.uncounted or (), timedelta(seconds=analysis.window_seconds))
     return judge(windows, limits)
 
 
@@ -77,8 +80,8 @@ def _arrivals_per_minute(revision: Revision) -> int | None:
     return found
 
 
-def _with_need(found: Evidence, spans: Sequence[Span], length: timedelta) -> list[Window]:
-    """Leave out windows in which the canary lacked its need: lateness for want of replicas says nothing of it."""
+def _fair(found: Evidence, spans: Sequence[Span], length: timedelta) -> list[Window]:
+    """Leave out windows in which the canary lacked its need or lost pods to others: what went wrong says nothing of it."""
     kept = []
     for index, window in enumerate(found.windows):
         begins = found.started_at + index * length
@@ -101,19 +104,23 @@ def blind(observed: Observed, canary: CanaryStatus) -> timedelta:
 
 
 def noted(observed: Observed, state: State) -> State:
-    """Note when the canary begins and ceases to lack replicas for the weight that it has."""
+    """Note when the canary begins and ceases to lack replicas for the weight that it has, and when pods of it were taken."""
     canary = state.canary
     if canary is None or analysis_of(observed, canary) is None or not canary.weight:
         return state
     known = list(canary.uncounted or ())
-    spans = sorted([*known, *_missed(observed, state, known)], key=lambda span: span.since)
-    lasting = bool(spans) and spans[-1].until is None
+    leaving = _taken(observed.world.pods, canary, gone=False)
+    gone = _taken(observed.world.disrupted_pods, canary, gone=True)
+    ended = [*known, *_missed(observed, state, known), *leaving, *gone]
+    lasting = [span for span in known if span.until is None]
     ready = observed.revision(canary.revision).ready
     lacks = capacity.lacks_need(observed, state, canary.revision, canary.weight, ready)
     if lacks and not lasting:
-        spans.append(Span(since=text_of(observed.now)))
+        lasting = [Span(since=text_of(observed.now))]
     elif lasting and not lacks:
-        spans[-1] = spans[-1].model_copy(update={"until": text_of(observed.now)})
+        ended.append(Span(since=lasting.pop().since, until=text_of(observed.now)))
+    # A pod that is gone before the end of its grace loses nothing more.
+    spans = [*_joined(ended, None if leaving else observed.now), *lasting]
     if spans == known:
         return state
     while len(spans) > SPANS:
@@ -137,6 +144,36 @@ def _missed(observed: Observed, state: State, known: Sequence[Span]) -> list[Spa
     ]
 
 
+def _taken(pods: Sequence[Manifest], canary: CanaryStatus, *, gone: bool) -> list[Span]:
+    """Return when requests of the present step may be lost with pods that are taken from the canary."""
+    if canary.step_started_at is None:
+        return []
+    begins = moment_of(canary.step_started_at)
+    ours = [
+        pod for pod in pods if (pod["metadata"].get("labels") or {}).get(REVISION_LABEL) == canary.revision
+    ]
+    times = [found for pod in ours if (found := disruption(pod, gone=gone)) is not None]
+    return [
+        Span(since=text_of(max(since, begins)), until=text_of(until))
+        for since, until in times
+        if until >= begins
+    ]
+
+
+def _joined(spans: Sequence[Span], latest: datetime | None) -> list[Span]:
+    """Return the spans that have ended, oldest first, those that overlap as one, and none that ends after the latest."""
+    found: list[tuple[datetime, datetime]] = []
+    for since, until in sorted(
+        (moment_of(span.since), moment_of(span.until)) for span in spans if span.until
+    ):
+        ends = until if latest is None else min(until, latest)
+        if found and since <= found[-1][1]:
+            found[-1] = found[-1][0], max(ends, found[-1][1])
+        else:
+            found.append((since, ends))
+    return [Span(since=text_of(since), until=text_of(until)) for since, until in found]
+
+
 def lacking_since(canary: CanaryStatus) -> datetime | None:
     """Return since when the canary has lacked replicas; None if it does not."""
     last = canary.uncounted[-1] if canary.uncounted else None
@@ -144,7 +181,7 @@ def lacking_since(canary: CanaryStatus) -> datetime | None:
 
 
 def lacking(canary: CanaryStatus, now: datetime) -> timedelta:
-    """Return for how long of the present step the canary lacked replicas."""
+    """Return for how long of the present step nothing counts: for want of replicas, or because pods were taken."""
     ends = [(span, moment_of(span.until) if span.until else now) for span in canary.uncounted or ()]
     return sum((end - moment_of(span.since) for span, end in ends), timedelta())
 

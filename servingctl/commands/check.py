@@ -15,9 +15,9 @@ from serving_api.names import SYSTEM_NAMESPACE, ServiceKey
 from serving_io.cluster import Cluster
 from serving_io.errors import SignalUnavailable
 from serving_io.prometheus import Prometheus, PrometheusAccess
+from servingctl.configured import configured
 from servingctl.connecting import Where
 from servingctl.exits import FOUND, OK, USAGE, Stop
-from servingctl.installation import configured
 from servingctl.observing import service
 from servingctl.options import cluster_options, output_option, service_argument
 from servingctl.output import show, width

@@ -13,9 +13,9 @@ from serving_io.cluster import Cluster
 from serving_operator.runtimes.catalogue import Unresolved
 from serving_operator.world import Manifest, Settings
 from servingctl.changes import Changes, changes
+from servingctl.configured import configured
 from servingctl.connecting import Where
 from servingctl.exits import FOUND, OK, USAGE, Stop
-from servingctl.installation import configured
 from servingctl.observing import observe, service
 from servingctl.options import cluster_options, output_option, service_argument
 from servingctl.output import show

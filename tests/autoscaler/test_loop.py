@@ -32,6 +32,8 @@ class MemoryCluster:
         self.world = world
         self.calls: list[tuple[Any, ...]] = []
         self.refusal: Exception | None = None
+        self.is_overtaken = False
+        """Whether somebody else writes each InferenceAutoscaler as soon as it has been read."""
 
     async def served(self, kind: Kind) -> bool:
         return False
@@ -51,6 +53,9 @@ class MemoryCluster:
             DEPLOYMENT: objects.deployments,
             HORIZONTAL_POD_AUTOSCALER: objects.horizontal_pod_autoscalers,
         }
+        if self.is_overtaken and kind == INFERENCE_AUTOSCALER:
+            for revision in self.world.revisions.values():
+                revision.version += 1
         typed = {"apiVersion": kind.api_version, "kind": kind.name}
         return Listing([reduced(typed | dict(item)) for item in found[kind]], "1")
 
@@ -80,8 +85,12 @@ class MemoryCluster:
     async def apply_status(self, manifest: dict[str, Any]) -> None:
         if self.refusal is not None:
             raise self.refusal
+        revision = self.world.revisions[manifest["metadata"]["name"]]
+        if manifest["metadata"]["resourceVersion"] != str(revision.version):
+            raise Conflict(409, "Conflict", "the object has been modified")
         self.calls.append(("status", manifest["metadata"]["name"], manifest["metadata"]["uid"]))
-        self.world.revisions[manifest["metadata"]["name"]].status = manifest["status"]
+        revision.status = manifest["status"]
+        revision.version += 1
 
     async def create(self, manifest: dict[str, Any]) -> dict[str, Any]:
         self.calls.append(("event", manifest["reason"], manifest["type"], manifest["note"]))
@@ -185,6 +194,22 @@ def test_refused_writes_are_decided_again(refusal: Exception) -> None:
             cluster.refusal = None
             await asyncio.sleep(40)
             assert world.revisions["digits"].replicas >= 2
+
+    virtual(scenario)
+
+
+def test_a_status_that_was_decided_on_an_older_state_is_not_written() -> None:
+    """What a deposed leader sends late must not replace what its successor has said; the next tick decides again."""
+
+    async def scenario() -> None:
+        world = World(Revision("digits", service_seconds=0.1), rate=lambda _: 3.0)
+        async with running(world) as (cluster, _, _):
+            cluster.is_overtaken = True
+            await asyncio.sleep(30)
+            assert cluster.of("status") == []
+            cluster.is_overtaken = False
+            await asyncio.sleep(10)
+            assert world.revisions["digits"].status["conditions"]
 
     virtual(scenario)
 

@@ -87,6 +87,31 @@ def test_gate(numbers: dict[str, Any], expected: Expectation, gate: Gate, reason
 
 
 @pytest.mark.parametrize(
+    ("profile", "of_second", "seconds"),
+    [("triton", 1e6, 0.08), ("gateway", 1e3, 40.0)],
+)
+def test_a_duration_is_credible_by_what_it_is_in_seconds(
+    profile: str, of_second: float, seconds: float
+) -> None:
+    """Forty requests a second that take a batch's time each in microseconds, or stay for long in milliseconds."""
+    found = answers(
+        up_gauges=UP,
+        **{
+            f"{profile}_gauges": FRESH,
+            f"{profile}_now": {
+                "requests": 40.0,
+                "work_sum": 40.0 * seconds * of_second,
+                "work_count": 40.0,
+            },
+        },
+    )
+    observation = seen(found, profile=profile)
+    view = observation.gateway if profile == "gateway" else observation.pods
+    assert view.gate is Gate.OK
+    assert view.work_seconds == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
     ("failure", "reason"),
     [
         ("Unreachable", "PrometheusUnreachable"),

@@ -261,7 +261,15 @@ def test_without_a_gateway_saturation_still_scales() -> None:
     world = World(service, rate=lambda at: 4.0 if at < 100 else 40.0, gateway=False)
     world.run(600)
     assert 5 <= service.ready <= 12
-    assert conditions(service)["ObjectiveNotMeasurable"] == ("True", "NoBucket")
+    assert conditions(service)["ObjectiveNotMeasurable"] == ("True", "WaitsNotSeen")
+
+
+def test_a_service_without_any_request_is_not_called_unmeasurable() -> None:
+    """A gateway reports a backend from its first request on: that it has not is nothing that a person could mend."""
+    service = Revision("digits", service_seconds=0.1)
+    world = World(service, rate=lambda _: 0.0, gateway=False)
+    world.run(300)
+    assert "ObjectiveNotMeasurable" not in conditions(service)
 
 
 def test_the_gateway_profile_needs_nothing_of_the_pods() -> None:

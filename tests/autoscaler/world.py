@@ -61,6 +61,8 @@ class Revision:
     gpu: float | None = None
     """Accelerators that the load keeps busy, shared by the ready pods."""
     status: dict[str, Any] = field(default_factory=dict)
+    version: int = 1
+    """resourceVersion of its InferenceAutoscaler, where somebody keeps it."""
     queue: float = 0.0
     pending: list[float] = field(default_factory=list)
     counters: dict[str, list[float]] = field(default_factory=dict)
@@ -205,6 +207,7 @@ class World:
                 "name": revision.name,
                 "namespace": "demo",
                 "uid": f"ia-{revision.name}",
+                "resourceVersion": str(revision.version),
                 "generation": revision.generation,
                 "creationTimestamp": timestamp_of(revision.created),
                 "labels": {"serving-operator.dev/service": "digits"},

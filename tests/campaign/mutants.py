@@ -79,7 +79,7 @@ def on_writes(change: Callable[[tuple[Write, ...]], tuple[Write, ...]]) -> Chang
     return on_plan(lambda plan: dataclasses.replace(plan, writes=change(plan.writes)))
 
 
-DECIDE = "serving_operator.__main__:decide"
+DECIDE = "serving_operator.program:decide"
 EXECUTOR = "serving_operator.executor:Executor"
 
 mutant("capacity-gate-dropped", f"{ROLLOUT}.capacity:capacity_gate")(always(OPEN))

@@ -18,7 +18,7 @@ from unittest import mock
 from serving_io.cluster import Cluster
 from serving_io.connection import ConfigurationError
 from serving_io.errors import ApiError
-from serving_operator import __main__ as program
+from serving_operator import program
 from serving_operator.config import Config, parse
 from serving_operator.reconciler import Reconciler
 from tests.campaign import clock

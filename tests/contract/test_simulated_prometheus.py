@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from autoscaler.tick import ask
-from loadtests.simulator.pods import fixed_start
 from loadtests.simulator.service import Load, Service
+from loadtests.simulator.starts import fixed_start
 from loadtests.simulator.store import Floats, Targets
 from loadtests.simulator.world import EPOCH, World
 from serving_io.prometheus import Prometheus, PrometheusAccess
@@ -66,7 +66,7 @@ def simulated() -> tuple[Asked, Samples]:
     for autoscaler in world.objects().autoscalers:
         autoscaler["spec"]["scaleDownHoldSeconds"] = 15
     samples: Samples = defaultdict(list)
-    for kind in (world._gateway, world._pods):
+    for kind in world.kinds:
         recorded(world, kind, samples)
     asked: Asked = []
     while world.now < 600:

@@ -173,7 +173,10 @@ def test_a_built_program_appears_by_rename(tmp_path: Path) -> None:
 def test_every_module_pins_the_releases_in_use() -> None:
     """go.mod and the version table cannot drift apart."""
     control = (gobuild.SOURCES["etcd"].module / "go.mod").read_text()
-    assert f"k8s.io/kubernetes {versions.KUBERNETES}\n" in control
+    newest, oldest = versions.RELEASES.items()
+    assert f"k8s.io/kubernetes {newest[1]}\n" in control
+    older = (gobuild.GO_MODULE / f"kubernetes-{oldest[0]}" / "go.mod").read_text()
+    assert f"k8s.io/kubernetes {oldest[1]}\n" in older
     assert f"go.etcd.io/etcd/server/v3 {versions.ETCD}\n" in control
     release = Version.parse(versions.PROMETHEUS)
     assert release is not None
@@ -185,6 +188,14 @@ def test_every_module_pins_the_releases_in_use() -> None:
         assert f"require {package} {version}\n" in pinned
     pinned = (gobuild.SOURCES["kstatus"].module / "go.mod").read_text()
     assert f"github.com/fluxcd/cli-utils {versions.KSTATUS}\n" in pinned
+
+
+def test_a_release_is_asked_for_by_its_minor() -> None:
+    """Without one it is the newest; of another that is not supported it is said which are."""
+    assert versions.release_of(None) == versions.release_of("1.37") == "v1.37.2"
+    assert versions.release_of("1.34") == "v1.34.4"
+    with pytest.raises(SystemExit, match=r"KUBERNETES=1\.30: expected 1\.37 or 1\.34"):
+        versions.release_of("1.30")
 
 
 def test_versions_compare_as_numbers() -> None:

@@ -162,6 +162,28 @@ async def test_takes_over_from_the_dead() -> None:
     assert shelf.lease is not None
 
 
+@pytest.mark.parametrize("offset", [0.0, 0.4, 0.8, 1.2, 1.6])
+async def test_the_dead_are_not_waited_for_longer_than_they_may_be_silent(offset: float) -> None:
+    """From the last renewal: a look every two seconds to see it, a lease duration, and no look more."""
+    shelf = Shelf()
+    first, second = _lease(shelf.client(), "a"), _lease(shelf.client(), "b")
+    leading = asyncio.create_task(_lead(first))
+    await _wait(lambda: first.is_held)
+    await asyncio.sleep(offset)
+    waiting = asyncio.create_task(_lead(second))
+    await asyncio.sleep(30)
+    version = shelf.version
+    await _wait(lambda: shelf.version > version)
+    dead, renewed_at = asyncio.create_task(_end(leading)), _now()
+    first._renewed_at = None  # it ends without taking leave
+    await dead
+    await _wait(lambda: second.is_held)
+    took = _now() - renewed_at
+    await _end(waiting)
+
+    assert 15.0 < took < 17.3
+
+
 @pytest.mark.parametrize("failure", ["is_cut_off", "hangs"])
 async def test_a_leader_without_answers_stops_in_time(failure: str) -> None:
     """Cut off, a leader gives up before anybody else may take over: there are never two."""

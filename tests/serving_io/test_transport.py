@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from base64 import b64encode
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving_io import (
     AlreadyExists,
     ApiError,
+    Cluster,
     Conflict,
     Expired,
     Forbidden,
@@ -22,11 +27,22 @@ from serving_io import (
     TooManyRequests,
     Unavailable,
     kinds,
+    transport,
 )
 from serving_io.errors import error_from
 from serving_io.transport import canonical
 from tests.fakes.kube import FakeKube
 
+_KUBECONFIG = {
+    "apiVersion": "v1",
+    "kind": "Config",
+    "current-context": "c",
+    "clusters": [
+        {"name": "c", "cluster": {"server": "https://127.0.0.1:1", "insecure-skip-tls-verify": True}}
+    ],
+    "users": [{"name": "u", "user": {"token": "t"}}],
+    "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+}
 _MAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "default"}}
 
 
@@ -85,6 +101,37 @@ async def test_slow_server_is_unavailable(fake: FakeKube) -> None:
             await cluster.get(kinds.CONFIG_MAP, "c", "default")
 
     assert (error.value.status, error.value.reason) == (0, "Timeout")
+
+
+async def test_a_proxy_that_does_not_answer_is_no_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write does not wait for its consent: it would leave long after it was found that it may."""
+    monkeypatch.setattr(transport, "CONNECT_TIMEOUT_SECONDS", 0.1)
+    asked, given_up = "", asyncio.Event()
+
+    async def stay_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked = (await reader.readuntil(b"\r\n\r\n")).decode()
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        given_up.set()
+
+    async with await asyncio.start_server(stay_silent, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        monkeypatch.setenv("https_proxy", f"http://somebody:secret@127.0.0.1:{port}")
+        monkeypatch.setenv("no_proxy", "")
+        path = tmp_path / "config"
+        path.write_text(yaml.safe_dump(_KUBECONFIG))
+        async with await Cluster.connect(field_manager="alpha", kubeconfig=str(path)) as cluster:
+            with pytest.raises(Unavailable, match="POST"):
+                async with asyncio.timeout(10):
+                    await cluster.create(_MAP)
+        await given_up.wait()
+
+    assert asked.startswith("CONNECT 127.0.0.1:1 ")
+    assert f"Basic {b64encode(b'somebody:secret').decode()}" in asked
 
 
 async def test_large_objects_pass_a_watch(fake: FakeKube) -> None:

@@ -174,6 +174,13 @@ class Kube:
         answer = self._client.request("DELETE", kind.path(namespace, name), json=options)
         assert answer.is_success or answer.status_code == 404, answer.text
 
+    def evict(self, namespace: str, name: str) -> bool:
+        """Ask for a pod's eviction, as `kubectl drain` does; False if its budget does not allow it now."""
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
+        answer = self._client.post(kinds.POD.path(namespace, name, "eviction"), json=eviction)
+        assert answer.is_success or answer.status_code in (404, 429), answer.text
+        return answer.status_code != httpx.codes.TOO_MANY_REQUESTS
+
     def service(self, namespace: str, name: str = "digits") -> Manifest:
         """The InferenceService; it must exist."""
         found = self.get(kinds.INFERENCE_SERVICE, namespace, name)

@@ -10,7 +10,7 @@ import httpx
 from loadtests.generator import LoadGenerator, Request
 from loadtests.record import Record
 from localcluster.cluster import Cluster
-from tests.system.kube import Manifest
+from tests.system.kube import Manifest, until
 
 
 class Load:
@@ -77,6 +77,11 @@ class Load:
         """Requests that have ended so far."""
         assert self._generator is not None
         return list(self._generator.records)
+
+    def go_on(self, requests: int = 20) -> None:
+        """Wait until so many more requests have ended."""
+        target = len(self.records) + requests
+        until("the load goes on", lambda: len(self.records) >= target)
 
     def bad(self) -> list[Record]:
         """Responses other than 2xx, time-outs and resets."""

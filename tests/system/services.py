@@ -131,3 +131,9 @@ def committed(kube: Kube, namespace: str, attempt: str, name: str = "digits") ->
         ),
     )
     return kube.status(namespace, name)
+
+
+def pods_of(kube: Kube, namespace: str, revision: str) -> list[Manifest]:
+    """The pods of a revision that are not ending."""
+    found = kube.list(kinds.POD, namespace, f"serving-operator.dev/revision={revision}")
+    return [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]

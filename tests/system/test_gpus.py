@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from serving_io import kinds
-from tests.system.gpu_node import NAME, TOLERATION, gpu_node
 from tests.system.kube import PATIENCE_SECONDS, Kube, Manifest
 from tests.system.recording import Recording
-from tests.system.services import canary_at_step, committed, first_revision, web_service
+from tests.system.second_node import second_node, toleration
+from tests.system.services import canary_at_step, committed, first_revision, pods_of, web_service
+
+NODE = "gpu"
+TAINT = "nvidia.com/gpu"
 
 
 def gpu_service(namespace: str, version: str) -> Manifest:
@@ -21,7 +24,7 @@ def gpu_service(namespace: str, version: str) -> Manifest:
         spec__predictor__container__resources={
             "limits": {"cpu": "200m", "memory": "128Mi", "nvidia.com/gpu": 1}
         },
-        spec__predictor__tolerations=[TOLERATION],
+        spec__predictor__tolerations=[toleration(TAINT)],
         spec__predictor__maxReplicas=1,
     )
 
@@ -29,26 +32,23 @@ def gpu_service(namespace: str, version: str) -> Manifest:
 @pytest.mark.lengthy
 def test_gpus_are_taken_through_a_promotion(kube: Kube, namespace: str, tmp_path: Path) -> None:
     """Two revisions have both GPUs; a pod is replaced without a third, and the canary is promoted."""
-    with gpu_node(kube, namespace, tmp_path, gpus=2), Recording(kube, kinds.POD, namespace) as recording:
+    with (
+        second_node(kube, namespace, tmp_path, name=NODE, taint=TAINT, place=4, gpus=2),
+        Recording(kube, kinds.POD, namespace) as recording,
+    ):
         stable = first_revision(kube, namespace, gpu_service(namespace, "1"))
         attempt = canary_at_step(kube, namespace, gpu_service(namespace, "2"))
-        (before,) = pods(kube, namespace, stable)
+        (before,) = pods_of(kube, namespace, stable)
         kube.kubectl("rollout", "restart", "-n", namespace, f"deployment/digits-{stable}")
         kube.kubectl(
             *("rollout", "status", "-n", namespace, f"deployment/digits-{stable}"),
             f"--timeout={PATIENCE_SECONDS:.0f}s",
         )
-        (after,) = pods(kube, namespace, stable)
+        (after,) = pods_of(kube, namespace, stable)
         kube.label(namespace, "digits", promote=attempt)
         committed(kube, namespace, attempt)
-        (last,) = pods(kube, namespace, attempt.split("-")[0])
+        (last,) = pods_of(kube, namespace, attempt.split("-")[0])
 
     assert before["metadata"]["uid"] != after["metadata"]["uid"]
-    assert last["spec"]["nodeName"] == NAME
-    assert {live["spec"].get("nodeName", NAME) for live in recording.versions()} == {NAME}
-
-
-def pods(kube: Kube, namespace: str, revision: str) -> list[Manifest]:
-    """The pods of a revision that are not ending."""
-    found = kube.list(kinds.POD, namespace, f"serving-operator.dev/revision={revision}")
-    return [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
+    assert last["spec"]["nodeName"] == NODE
+    assert {live["spec"].get("nodeName", NODE) for live in recording.versions()} == {NODE}

@@ -10,18 +10,9 @@ import pytest
 from localcluster.cluster import Cluster
 from serving_io import kinds
 from tests.system.failures import AUTOSCALER, OPERATOR, kill_component, kill_container, program_pod
-from tests.system.kube import Kube, holds, until
+from tests.system.kube import Kube, holds
 from tests.system.load import Load
 from tests.system.services import canary_at_step, committed, first_revision, web_service
-
-REQUESTS_AFTER = 20
-"""Requests that must have ended after a recovery before the next part is killed."""
-
-
-def go_on(load: Load) -> None:
-    """Wait until the load has gone on for a while."""
-    target = len(load.records) + REQUESTS_AFTER
-    until("the load goes on", lambda: len(load.records) >= target)
 
 
 @pytest.mark.disruptive
@@ -36,13 +27,13 @@ def test_the_data_path_needs_no_controller(
     host = f"{namespace}.example.com"
     first_revision(kube, namespace, web_service(host=host))
     with Load(cluster, host, rate=8) as load:
-        go_on(load)
+        load.go_on()
         for program in (OPERATOR, AUTOSCALER):
             kill_container(kube, program_pod(kube, program))
-            go_on(load)
+            load.go_on()
         for component in ("gateway", "kube-apiserver"):
             kill_component(cluster, component)
-            go_on(load)
+            load.go_on()
         attempt = canary_at_step(kube, namespace, web_service(version="2", host=host))
         kube.label(namespace, "digits", promote=attempt)
         status = committed(kube, namespace, attempt)
@@ -60,13 +51,13 @@ def test_a_killed_model_costs_what_it_held(
     first_revision(kube, namespace, web_service(host=host, spec__predictor__minReplicas=2))
     kube.until("two pods serve", lambda: kube.status(namespace).get("replicas") == 2)
     with Load(cluster, host, rate=8) as load:
-        go_on(load)
+        load.go_on()
         before = len(load.records)
         pod = kube.list(kinds.POD, namespace)[0]
         kill_container(kube, pod)
         kube.until("the service is ready again", lambda: holds(kube.status(namespace), "Ready"))
         after = len(load.records)
-        go_on(load)
+        load.go_on()
     kinds_of_bad = Counter(str(record.status) if record.status else record.failure for record in load.bad())
     record_property(
         "saw", f"a model's process killed: {len(load.records)} requests, bad: {dict(kinds_of_bad) or 0}"

@@ -10,9 +10,9 @@ import numpy as np
 from autoscaler.replay.recording.decode import Decoder
 from autoscaler.replay.recording.encode import Encoder
 from autoscaler.replay.recording.moment import Moment
-from loadtests.simulator.pods import fixed_start
 from loadtests.simulator.requests import Count
 from loadtests.simulator.service import Load, Service
+from loadtests.simulator.starts import fixed_start
 from loadtests.simulator.world import World
 
 SECONDS = 1200.0

@@ -55,6 +55,28 @@ def test_a_request_is_read_with_its_times_and_conditions(tmp_path: Path) -> None
     assert third.resource == ""
 
 
+def test_of_a_request_it_is_known_which_pod_sent_it_and_what_it_would_decide(tmp_path: Path) -> None:
+    """Pods of one service account differ by their tokens; a Lease's holder and a Service's selector are content."""
+    extra = {"authentication.kubernetes.io/pod-name": ["operator-0"]}
+    lease, service = {"resource": "leases"}, {"resource": "services"}
+    events = [
+        event(user={"username": "a", "extra": extra}, requestObject={"spec": {"selector": {}}}),
+        event(objectRef=lease, requestObject={"spec": {"holderIdentity": "operator-0_1"}}),
+        event(objectRef=lease, requestObject={"spec": {"leaseDurationSeconds": 1}}),
+        event(objectRef=lease),
+        event(objectRef=service, requestObject={"spec": {"selector": {"a": "b"}}}),
+        event(objectRef=service, requestObject={"metadata": {}}),
+    ]
+    log = tmp_path / "audit.log"
+    log.write_text("".join(json.dumps(one) + "\n" for one in events))
+
+    found, _ = read(log)
+
+    assert [one.pod for one in found] == ["operator-0", "", "", "", "", ""]
+    assert [one.holder for one in found] == [None, "operator-0_1", "", None, None, None]
+    assert [one.selects for one in found] == [False, False, False, False, True, False]
+
+
 def test_a_line_under_way_is_read_when_it_is_whole(tmp_path: Path) -> None:
     """Nothing is read twice, and nothing is missed."""
     log = tmp_path / "audit.log"
@@ -127,3 +149,20 @@ def test_rest_is_all_looked_at_and_nothing_waiting(line: str, instead: str) -> N
     assert is_at_rest(PAGE, 4)
     assert not is_at_rest("", 0)
     assert not is_at_rest(PAGE.replace(line, instead), 4)
+
+
+def test_a_line_that_was_under_way_at_the_beginning_is_left_out(tmp_path: Path) -> None:
+    """Whoever begins at the log's size begins in the middle of a line, if the API server is writing one."""
+    log = tmp_path / "audit.log"
+    first, second = (json.dumps(event(user={"username": user})) + "\n" for user in ("before", "after"))
+    log.write_text(first[:20])
+    since = log.stat().st_size
+
+    log.write_text(first[:30])
+    assert read(log, since) == ([], since)
+
+    log.write_text(first + second)
+    found, end = read(log, since)
+    assert [one.user for one in found] == ["after"]
+    assert end == len(first + second)
+    assert [one.user for one in read(log, len(first))[0]] == ["after"]

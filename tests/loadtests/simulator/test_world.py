@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loadtests.simulator.pods import Pods, fixed_start, lognormal_start
-from loadtests.simulator.requests import Count, Requests
+from autoscaler.peers import PEERS
+from loadtests.simulator.gateway import Gateway
+from loadtests.simulator.govern import Peer
+from loadtests.simulator.pods import Pods
+from loadtests.simulator.requests import Count, Requests, Routing
 from loadtests.simulator.service import Load, Service
+from loadtests.simulator.starts import fixed_start
 from loadtests.simulator.world import World
 
 
@@ -42,12 +46,6 @@ def test_pods_are_paid_from_creation_to_exit() -> None:
     assert pods.cost_seconds(100.0) == 90.0 + 100.0
 
 
-def test_starts_have_their_mean() -> None:
-    """Log-normal ones too."""
-    random = np.random.default_rng(0)
-    assert np.mean([lognormal_start(60.0)(random, 1) for _ in range(4000)]) == pytest.approx(60, rel=0.05)
-
-
 def test_replicas_follow_the_load() -> None:
     """From Prometheus' answers alone: up before many are late, and down again."""
     world = World([service([2, 20, 20, 2, 2, 2])])
@@ -74,6 +72,28 @@ def test_the_same_seed_gives_the_same_run() -> None:
 
     assert run(1) == run(1)
     assert run(1) != run(2)
+
+
+def test_the_quick_loop_gives_the_same_numbers_as_ever() -> None:
+    """Whatever else is simulated beside it: of 720 seconds under ours and a peer, behind three routings."""
+    peer = Peer(PEERS["hpa-utilization"](0.7, 60.0, 1, 9, 0.1), 15.0)
+    services = [
+        service([2, 20, 45], seed=3),
+        service([20, 45, 2], name="t", seed=4, gateway=Gateway(Routing.ROUND_ROBIN), objective_seconds=0.3),
+        service([20, 5, 45], name="u", seed=5, gateway=Gateway(Routing.TWO_CHOICES)),
+    ]
+    world = World(services, {2: peer})
+    world.run(720)
+    assert [one.requests.counts[: Count.LATE + 1].tolist() for one in services] == [
+        [12003, 11996, 0, 0, 0, 11876, 12003, 120],
+        [19884, 18939, 944, 0, 77, 18452, 19961, 1508],
+        [10749, 6502, 3620, 0, 1685, 4442, 12434, 7992],
+    ]
+    assert [one.pods.wanted for one in services] == [10, 8, 5]
+    assert [one.pods.cost_seconds(720.0) for one in services] == pytest.approx(
+        [3725.0, 7005.116992746151, 1815.0179577204676], rel=1e-9
+    )
+    assert world.state.targets["0"].service.mean_seconds == pytest.approx(0.10002395773640999, rel=1e-9)
 
 
 def test_services_do_not_disturb_each_other() -> None:

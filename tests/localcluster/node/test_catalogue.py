@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from localcluster.environments import EnvironmentBuildError, model_downloader_python
 from localcluster.node.catalogue import ImageError, ProgramError, canonical, find, images
 
-CATALOGUE = images(Path(sys.executable))
+CATALOGUE = images(Path(sys.executable), Path("/cache"))
 DIGEST = "sha256:" + "0a" * 32
 
 
@@ -49,7 +51,20 @@ def test_unknown_image_names_the_catalogue(reference: str) -> None:
 def test_image_whose_environment_is_missing(tmp_path: Path) -> None:
     """The model server's image cannot be had before its environment is installed, and says so."""
     with pytest.raises(ImageError, match="not installed"):
-        find(images(tmp_path / "bin" / "python"), "seldonio/mlserver:1.7.1")
+        find(images(tmp_path / "bin" / "python", tmp_path), "seldonio/mlserver:1.7.1").pull()
+
+
+def test_an_environment_that_cannot_be_built_is_an_image_that_cannot_be_pulled(tmp_path: Path) -> None:
+    """The installer's words are the kubelet's."""
+
+    def fails() -> None:
+        raise EnvironmentBuildError("model-downloader: no index can be reached")
+
+    found = find(images(None, tmp_path), "ghcr.io/serving-operator/model-downloader:0.1.0")
+    assert found.needs == model_downloader_python(tmp_path)
+    with pytest.raises(ImageError, match="no index can be reached") as raised:
+        replace(found, install=fails).pull()
+    assert raised.value.reason == "ErrImagePull"
 
 
 def test_mlserver_listens_on_its_own_address() -> None:

@@ -109,7 +109,7 @@ def test_unsupported_volume_is_named(tmp_path: Path) -> None:
 
 
 def launched(spec: dict[str, Any], where: dict[str, str], image: str = "python:3.11-slim") -> Any:
-    catalogue = images(Path(sys.executable))
+    catalogue = images(Path(sys.executable), Path("/cache"))
     return launch(spec, POD, find(catalogue, image), {}, {}, where, Path("/h"), Path("/run-dir"))
 
 

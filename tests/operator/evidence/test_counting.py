@@ -94,6 +94,7 @@ SIGNALS = {
         (MLSERVER, None, (100, 100)),
         (ENVOY, "300", (114, 10 + 7 + 4)),
         (ENVOY, None, (114, 7 + 4)),
+        (replace(ENVOY, answered=None), "300", (100 + 7 + 4, 10 + 7 + 4)),
         (replace(ENVOY, answered=None, failed=None), "300", (104, 10 + 4)),
     ],
 )

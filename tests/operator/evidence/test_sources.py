@@ -15,9 +15,11 @@ from tests.fakes.envoy import ENVOY_TARGET, Backend
 from tests.operator.evidence.worlds import CANARY, STABLE, T0, Desk, after, of_source, pod, recorded
 
 ENVOY_PAGE, MLSERVER_PAGE, ISTIO_PAGE = "envoy-1.40.0.txt", "mlserver-1.7.1.txt", "istio-1.30.txt"
+VLLM_PAGE = "vllm-documented.txt"
 PAGE_OF = {
     "envoy-gateway": ENVOY_PAGE,
     "runtime/mlserver": MLSERVER_PAGE,
+    "runtime/vllm": VLLM_PAGE,
     "istio": ISTIO_PAGE,
 }
 GATEWAY = {"job": "istio", "namespace": "infra", "pod": "gw-istio-7d9f-abcde", "instance": "10.0.0.9:15020"}
@@ -34,7 +36,7 @@ def assert_missing(found: object, reason: str, *said: str) -> None:
 def test_every_metric_is_on_the_page(source: Source) -> None:
     """No source names a metric that its exporter does not have."""
     names = {dict(labels)["__name__"] for labels in recorded(PAGE_OF[source.id])}
-    wanted = {source.buckets.name, source.presence.name, *source.aborted}
+    wanted = {source.buckets.name, source.presence.name, *(metric.name for metric in source.aborted)}
     wanted |= {source.failed.name} if source.failed else set()
 
     assert wanted <= names
@@ -71,6 +73,28 @@ async def test_mlserver_tells_failed_from_late() -> None:
     evidence = await desk.read(after(1), replace(question, threshold_milliseconds=250))
 
     assert evidence.windows == (Window(13, 1, 13, 1),)
+
+
+async def test_vllm_counts_in_the_engine_and_in_its_http_server() -> None:
+    """Late ones are in the engine's histogram, failed and abandoned ones only in what the HTTP server has ended."""
+    desk = Desk()
+    for revision, at in ((STABLE, T0 - 10), (CANARY, T0 - 9)):
+        desk.prometheus.scrape(at, {}, pod(revision))
+    desk.prometheus.scrape(T0 + 31, recorded(VLLM_PAGE), pod(CANARY))
+    quick = {
+        labels: value for labels, value in recorded(VLLM_PAGE).items() if ("status", "5xx") not in labels
+    }
+    desk.prometheus.scrape(T0 + 30, quick, pod(STABLE))
+    question = of_source("runtime", "vllm")
+
+    evidence = await desk.read(after(1), replace(question, threshold_milliseconds=2500))
+
+    late, abandoned, failed, answered = 5, 3, 2, 50
+    assert evidence.windows == (
+        Window(
+            answered + abandoned + failed, late + abandoned + failed, answered + abandoned, late + abandoned
+        ),
+    )
 
 
 async def test_istio_counts_at_the_gateway() -> None:
@@ -183,8 +207,9 @@ async def test_merged_clusters_hide_the_split(prefix: str) -> None:
 
 def test_what_a_runtime_cannot_tell_is_said() -> None:
     """A container's own metrics are not known, and two kinds of metrics are not compared."""
-    assert isinstance(source_of("runtime", ("mlserver", "mlserver")), Source)
-    for profiles in (("gateway", "gateway"), ("mlserver", "gateway")):
+    for profile in ("mlserver", "vllm"):
+        assert isinstance(source_of("runtime", (profile, profile)), Source)
+    for profiles in (("gateway", "gateway"), ("mlserver", "gateway"), ("mlserver", "vllm")):
         assert_missing(source_of("runtime", profiles), "SourceNotMeasurable", "envoy-gateway")
 
 

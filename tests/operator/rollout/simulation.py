@@ -36,6 +36,8 @@ from serving_operator.world import EventNote, Manifest, ObjectId, Plan, SecretSt
 START = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = ServiceKey("demo", "digits")
 SETTINGS = Settings(propagation_delay_seconds=2, stable_broken_seconds=30)
+UNNOTICED_SECONDS = 90
+"""For how long a node may be gone before anything is said of its pods."""
 NEVER_READY = ("broken", "unpullable", "unschedulable", "crashing")
 
 
@@ -129,6 +131,7 @@ class Simulation:
         self.since: dict[str, datetime] = {}
         self.last_replicas: dict[str, int] = {}
         self.last_revisions: dict[str, Manifest] = {}
+        self.disrupted_pods: list[Manifest] = []
         self.quotas: tuple[Manifest, ...] = ()
         self.refused: dict[ObjectId, str] = {}
         self.writes: list[Write] = []
@@ -191,6 +194,7 @@ class Simulation:
             since=self.since,
             last_replicas=dict(self.last_replicas),
             last_revisions=dict(self.last_revisions),
+            disrupted_pods=tuple(self.disrupted_pods),
             refused=dict(self.refused),
             evidence=self._evidence(),
         )
@@ -222,9 +226,17 @@ class Simulation:
         )
 
     def _note_lack(self) -> None:
-        """Remember that the canary has too few replicas now, whether the operator looks or not."""
+        """Remember that the canary has too few replicas now, or one is being taken, whether the operator looks or not."""
         canary = self.status.get("canary")
-        if canary and self.ready(canary["revision"]) < -(-self.demand * canary.get("weight", 0) // 100):
+        if not canary:
+            return
+        lacks = self.ready(canary["revision"]) < -(-self.demand * canary.get("weight", 0) // 100)
+        if lacks or any(
+            entry["type"] == "DisruptionTarget"
+            for pod in self.pods.values()
+            if pod["metadata"]["labels"][REVISION_LABEL] == canary["revision"]
+            for entry in pod["status"]["conditions"]
+        ):
             self._lacking.append(self.now)
 
     def _rollout_of(self, revision: str) -> Manifest:
@@ -259,7 +271,7 @@ class Simulation:
 
     def restart(self) -> None:
         """Forget what only the operator's memory holds."""
-        self.since, self.last_replicas, self.last_revisions = {}, {}, {}
+        self.since, self.last_replicas, self.last_revisions, self.disrupted_pods = {}, {}, {}, []
 
     def _write(self, write: Write) -> None:
         manifest = write.manifest
@@ -454,6 +466,24 @@ class Simulation:
         }
         self.kubelet()
         self.break_pods(revision)
+
+    def take_pod(self, revision: str, reason: str, grace_seconds: float = 0) -> str:
+        """Let somebody take a pod of a revision for a reason that is not its own; returns its name."""
+        name = max(
+            name for name, pod in self.pods.items() if pod["metadata"]["labels"][REVISION_LABEL] == revision
+        )
+        pod = self.pods[name]
+        said = {"type": "DisruptionTarget", "status": "True", "reason": reason}
+        pod["status"]["conditions"].append(said | {"lastTransitionTime": text_of(self.now)})
+        pod["metadata"]["deletionTimestamp"] = text_of(self.now + timedelta(seconds=grace_seconds))
+        pod["killed"] = True  # nothing more is heard of it
+        if reason == "DeletionByPodGC" and revision == (self.status.get("canary") or {}).get("revision"):
+            self._lacking += [self.now - timedelta(seconds=seconds) for seconds in range(UNNOTICED_SECONDS)]
+        return name
+
+    def end_pod(self, name: str) -> None:
+        """Let a pod be gone; the operator remembers its last words, and another pod comes in its place."""
+        self.disrupted_pods.append(self.pods.pop(name))
 
     def gateway(self) -> None:
         """Acknowledge the route as it is."""

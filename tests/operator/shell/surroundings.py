@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from serving_io.kinds import DEPLOYMENT, HTTP_ROUTE, INFERENCE_SERVICE, SERVICE
-from serving_operator.__main__ import Operator
 from serving_operator.config import parse
+from serving_operator.program import Operator
 from serving_operator.world import Manifest
 from tests.fakes.kube import FakeKube
 from tests.operator.children.services import raw

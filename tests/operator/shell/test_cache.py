@@ -172,15 +172,41 @@ def test_what_is_lost_is_remembered(cache: Cache) -> None:
     assert world is not None
     assert world.last_replicas == {"d": 5}
     assert world.last_revisions["r"]["data"] == {"x": 1}
-    cache.forget_service(KEY)
+    cache.memory.forget_service(KEY)
     again = cache.world(KEY, routes_served=True)
     assert again is not None
     assert again.last_replicas == {}
 
 
+@pytest.mark.parametrize("told", ["by the deletion", "before it"])
+def test_pods_that_were_taken_are_remembered(cache: Cache, told: str) -> None:
+    """Their last words say why they are gone; a watch may tell them with the deletion only. Others leave nothing."""
+    condition = {"type": "DisruptionTarget", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    taken = {"status": {"conditions": [condition]}}
+    for number in range(25):
+        cache.put(made("Pod", f"p{number}", 2, spec={"nodeName": "n"}))
+        if told == "before it":
+            cache.put(made("Pod", f"p{number}", 3, **taken))
+            cache.missing(Place("Pod", "team", f"p{number}"))
+        else:
+            cache.drop(made("Pod", f"p{number}", 3, **taken))
+    cache.put(made("Pod", "ended", 4))
+    cache.drop(made("Pod", "ended", 5))
+
+    world = cache.world(KEY, routes_served=True)
+
+    assert world is not None
+    assert world.pods == ()
+    assert [pod["metadata"]["name"] for pod in world.disrupted_pods] == [f"p{n}" for n in range(5, 25)]
+    cache.memory.forget_service(KEY)
+    again = cache.world(KEY, routes_served=True)
+    assert again is not None
+    assert again.disrupted_pods == ()
+
+
 def test_unseen_strangers_give_way_to_what_the_watch_shows(cache: Cache) -> None:
     """A stranger that a live read found is known until the watch shows an object in its place."""
-    cache.remember_stranger(KEY, made("Service", "a", 2, metadata={"labels": {}}))
+    cache.memory.remember_stranger(KEY, made("Service", "a", 2, metadata={"labels": {}}))
     world = cache.world(KEY, routes_served=True)
     assert world is not None
     assert set(world.strangers) == {ObjectId("Service", "a")}
@@ -190,7 +216,7 @@ def test_unseen_strangers_give_way_to_what_the_watch_shows(cache: Cache) -> None
     world = cache.world(KEY, routes_served=True)
     assert world is not None
     assert not world.strangers
-    assert not cache.unseen_strangers(KEY)
+    assert not cache.memory.strangers(KEY)
 
 
 def test_our_own_deletion_is_known_at_once(cache: Cache) -> None:

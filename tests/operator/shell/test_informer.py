@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from serving_operator.observe import settings
+from pathlib import Path
+
+import pytest
+
+from serving_operator.observe import connection, settings
 from serving_operator.watched import WATCHED
+from tests.fakes.kube import FakeKube
 
 
 def test_no_object_is_copied_for_a_comparison() -> None:
@@ -13,3 +18,15 @@ def test_no_object_is_copied_for_a_comparison() -> None:
 
     assert storage.build(body=nothing_can_be_read) == {}
     assert storage.fetch(body=nothing_can_be_read) is None
+
+
+async def test_watches_take_the_way_of_all_other_requests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy that the environment names is theirs, too: behind one the operator would see nothing without it."""
+    with FakeKube(crds=None) as fake:
+        monkeypatch.setenv("KUBECONFIG", str(fake.kubeconfig(tmp_path / "config", "somebody")))
+    monkeypatch.setenv("no_proxy", "")
+    for proxy in ("http://somebody:secret@proxy:3128", ""):
+        monkeypatch.setenv("http_proxy", proxy)
+        assert (await connection()).proxy_url == (proxy or None)

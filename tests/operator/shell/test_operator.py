@@ -323,7 +323,7 @@ async def test_without_gateway_api_the_missing_crd_is_named(
 
 async def test_crds_may_come_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An operator that is installed before its CRDs waits for them, says so, and stops when it is told to."""
-    monkeypatch.setattr("serving_operator.__main__.CRD_SECONDS", 0.2)
+    monkeypatch.setattr("serving_operator.program.CRD_SECONDS", 0.2)
     with FakeKube(crds=None) as fake:
         fake.namespace(NAMESPACE)
         async with operator(fake, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ import yaml
 
 from serving_api.names import OPERATOR, SYSTEM_NAMESPACE
 from serving_io.cluster import Cluster
-from servingctl.installation import Configured, configured
+from servingctl.configured import Configured, configured
 from tests.fakes.kube import FakeKube
 from tests.servingctl.run import run
 

@@ -1,0 +1,75 @@
+"""What was last known of objects that no watch shows: strangers without our labels, and children that are gone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from serving_api.names import ServiceKey
+from serving_io.kinds import CONTROLLER_REVISION, DEPLOYMENT, POD
+from serving_operator.rollout.disrupted import disruption
+from serving_operator.watched import kept
+from serving_operator.world import Manifest, ObjectId
+
+DEFAULT_REPLICAS = 1
+REMEMBERED = 20
+"""Of what is gone, so many objects of a kind are remembered for each service."""
+
+
+class Memory:
+    """Of each service, until it is gone itself."""
+
+    def __init__(self) -> None:
+        self._strangers: dict[ServiceKey, dict[ObjectId, Manifest]] = defaultdict(dict)
+        self._replicas: dict[ServiceKey, dict[str, int]] = defaultdict(dict)
+        self._revisions: dict[ServiceKey, dict[str, Manifest]] = defaultdict(dict)
+        self._disrupted_pods: dict[ServiceKey, dict[str, Manifest]] = defaultdict(dict)
+
+    def remember_stranger(self, key: ServiceKey, manifest: Manifest) -> None:
+        """Remember an object that has a child's name but that no watch shows, for it lacks our labels."""
+        self._strangers[key][ObjectId(manifest["kind"], manifest["metadata"]["name"])] = kept(manifest)
+
+    def strangers(self, key: ServiceKey) -> dict[ObjectId, Manifest]:
+        """Return what `remember_stranger` was told of the service."""
+        return dict(self._strangers.get(key, {}))
+
+    def forget_stranger(self, key: ServiceKey, identity: ObjectId) -> None:
+        """Forget a stranger: it is gone, or watched by now."""
+        self._strangers.get(key, {}).pop(identity, None)
+
+    def remember_gone(self, key: ServiceKey, manifest: Manifest) -> None:
+        """Remember of a child that was deleted what a restored one starts from, and a pod that was taken from the service."""
+        if manifest["kind"] == DEPLOYMENT.name:
+            replicas = (manifest.get("spec") or {}).get("replicas", DEFAULT_REPLICAS)
+            self._replicas[key][manifest["metadata"]["name"]] = replicas
+        elif manifest["kind"] == CONTROLLER_REVISION.name:
+            self.remember_revision(key, manifest)
+        elif manifest["kind"] == POD.name and disruption(manifest) is not None:
+            _remember(self._disrupted_pods[key], manifest)
+
+    def remember_revision(self, key: ServiceKey, manifest: Manifest) -> None:
+        """Remember a ControllerRevision as we had written it."""
+        _remember(self._revisions[key], manifest)
+
+    def replicas(self, key: ServiceKey) -> dict[str, int]:
+        """Return the last wanted replicas of Deployments that were deleted, by name."""
+        return dict(self._replicas.get(key, {}))
+
+    def revisions(self, key: ServiceKey) -> dict[str, Manifest]:
+        """Return the ControllerRevisions that were deleted or written over, by name."""
+        return dict(self._revisions.get(key, {}))
+
+    def disrupted_pods(self, key: ServiceKey) -> tuple[Manifest, ...]:
+        """Return the last words of pods that were taken from the service and are gone."""
+        return tuple(self._disrupted_pods.get(key, {}).values())
+
+    def forget_service(self, key: ServiceKey) -> None:
+        """Forget what was remembered on behalf of a service that is gone."""
+        for memory in self._strangers, self._replicas, self._revisions, self._disrupted_pods:
+            memory.pop(key, None)
+
+
+def _remember(memory: dict[str, Manifest], manifest: Manifest) -> None:
+    """Remember an object; the oldest of too many is forgotten."""
+    memory[manifest["metadata"]["name"]] = manifest
+    if len(memory) > REMEMBERED:
+        del memory[next(iter(memory))]
