@@ -82,18 +82,16 @@ class Target:
     weight_percent: int = 100
     """Percent of the summed demand that arrives here."""
 
-    @cached_property
-    def uid(self) -> str:
-        return self.autoscaler.uid
+    uid: str = field(init=False)
+    spec: InferenceAutoscalerSpec = field(init=False)
+    key: TargetKey = field(init=False)
+    """Namespace and name of the workload."""
 
-    @cached_property
-    def spec(self) -> InferenceAutoscalerSpec:
-        return self.autoscaler.spec
-
-    @cached_property
-    def key(self) -> TargetKey:
-        """Namespace and name of the workload."""
-        return self.autoscaler.namespace, self.spec.scale_target_ref.name
+    def __post_init__(self) -> None:
+        # Not properties: a tick asks each target for them a dozen times.
+        spec = self.autoscaler.spec
+        own = {"uid": self.autoscaler.uid, "spec": spec}
+        self.__dict__.update(own, key=(self.autoscaler.namespace, spec.scale_target_ref.name))
 
     @property
     def service(self) -> str:
@@ -123,18 +121,20 @@ def _join(objects: ApiObjects) -> tuple[list[Target], list[str]]:
             parsed.append((manifest, autoscaler))
     parsed.sort(key=lambda pair: (pair[1].created, pair[1].uid))
     foreign = _foreign_claims(objects)
+    keys = [(autoscaler.namespace, autoscaler.spec.scale_target_ref.name) for _, autoscaler in parsed]
     oldest: dict[TargetKey, InferenceAutoscaler] = {}
-    for _, autoscaler in parsed:
-        oldest.setdefault((autoscaler.namespace, autoscaler.spec.scale_target_ref.name), autoscaler)
+    for key, (_, autoscaler) in zip(keys, parsed, strict=True):
+        oldest.setdefault(key, autoscaler)
     age = {autoscaler.uid: rank for rank, (_, autoscaler) in enumerate(parsed)}
     by_name = {(autoscaler.namespace, autoscaler.name): autoscaler.uid for _, autoscaler in parsed}
     by_uid = {autoscaler.uid: autoscaler for _, autoscaler in parsed}
     targets = []
-    for manifest, autoscaler in parsed:
-        key = (autoscaler.namespace, autoscaler.spec.scale_target_ref.name)
+    for key, (manifest, autoscaler) in zip(keys, parsed, strict=True):
         share = autoscaler.spec.share
-        named = {by_name.get((autoscaler.namespace, name)) for name in share.of} if share else set()
-        members = sorted({autoscaler.uid, *(uid for uid in named if uid)}, key=age.__getitem__)
+        members = [autoscaler.uid]
+        if share and share.of != [autoscaler.name]:
+            named = {by_name.get((autoscaler.namespace, name)) for name in share.of}
+            members = sorted({autoscaler.uid, *(uid for uid in named if uid)}, key=age.__getitem__)
         conflict = foreign.get(key)
         if oldest[key].uid != autoscaler.uid:
             conflict = (

@@ -195,7 +195,7 @@ def _answer(result: list[Any], warnings: tuple[str, ...], names: Mapping[str, st
         if "value" not in series and "histogram" in series:
             not_finite += 1
             continue
-        timestamp, value = float(series["value"][0]), float(series["value"][1])
+        timestamp, value = map(float, series["value"])
         if math.isfinite(value):
             labels = ours(series["metric"], names) if names else series["metric"]
             samples.append(Sample(labels, timestamp, value))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from operator import itemgetter
 from typing import Final, Protocol
 
 from autoscaler.signals.profiles import Profile
@@ -15,6 +16,10 @@ TargetKey = tuple[str, str]
 
 CREDIBLE_RATE_PER_SECOND: Final = 1e6
 """No single service of ours gets more; a larger number is a fault of the data."""
+
+
+_NAMES: Final = ("namespace", "deployment", "profile", "signal")
+_named = itemgetter(*_NAMES)
 
 
 class SampleLike(Protocol):
@@ -133,20 +138,25 @@ class Signals:
 
     def _put(self, question: str, samples: Sequence[SampleLike]) -> None:
         """In one loop: at ten thousand targets there are hundreds of thousands of samples in a tick."""
-        of_target = self._values
+        of_target, isfinite = self._values, math.isfinite
         for sample in samples:
-            label, value = sample.labels.get, sample.value
-            key = (label("namespace", ""), label("deployment", ""))
-            profile, bound = label("profile", ""), label("le")
-            if not math.isfinite(value):
+            labels, value = sample.labels, sample.value
+            if not isfinite(value):
                 self._not_finite += 1
-            elif bound is not None:
-                self._within.setdefault((key, profile), {})[float(bound)] = value
-                self._bounds.setdefault(profile, set()).add(float(bound))
+                continue
+            try:
+                namespace, deployment, profile, signal = _named(labels)
+            except KeyError:
+                namespace, deployment, profile, signal = (labels.get(name, "") for name in _NAMES)
+            key = (namespace, deployment)
+            if "le" in labels:
+                bound = float(labels["le"])
+                self._within.setdefault((key, profile), {})[bound] = value
+                self._bounds.setdefault(profile, set()).add(bound)
             elif (values := of_target.get(key)) is not None:
-                values[question, profile, label("signal", "")] = value
+                values[question, profile, signal] = value
             else:
-                of_target[key] = {(question, profile, label("signal", "")): value}
+                of_target[key] = {(question, profile, signal): value}
 
     def value(self, key: TargetKey, question: str, profile: str, signal: str) -> float | None:
         """One number, if it was answered."""
