@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
+from zlib import crc32
 
 from autoscaler.decide import Decision
 from autoscaler.signals.observe import Observation
@@ -14,6 +16,8 @@ from serving_api.autoscaler import LastDecision
 
 NUMBERS_REFRESH_SECONDS: Final = 600.0
 """A status in which only numbers have moved is written at most so often."""
+REFRESH_ROUND_SECONDS: Final = 660.0
+"""Each target has its turn in a round: after a start all are written together, and would be ever after."""
 CARRIES_STEP_PERCENT: Final = 5
 """During a rollout, the change of carriesPercent that is worth a write."""
 
@@ -179,6 +183,13 @@ def worth_writing(target: Target, status: Mapping[str, Any]) -> bool:
 def previous(target: Target) -> Mapping[str, Any]:
     """The status that is stored."""
     return target.manifest.get("status") or {}
+
+
+def fresh_until(uid: str, written_at: float) -> float:
+    """When the numbers of a status that was written then may be written again: at the target's next turn."""
+    turn = crc32(uid.encode()) / 2**32 * REFRESH_ROUND_SECONDS
+    rounds = math.ceil((written_at + NUMBERS_REFRESH_SECONDS - turn) / REFRESH_ROUND_SECONDS)
+    return turn + rounds * REFRESH_ROUND_SECONDS
 
 
 def transitions(target: Target, found: list[Finding]) -> list[Finding]:

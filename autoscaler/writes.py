@@ -90,7 +90,7 @@ def conclude(
         idle_but_late=not_capacity_bound(case),
     )
     wanted = statuses.status_of(target, decision, found, numbers, now)
-    fresh_until = (state.numbers_written_at or state.first_seen) + statuses.NUMBERS_REFRESH_SECONDS
+    fresh_until = statuses.fresh_until(target.uid, state.numbers_written_at or state.first_seen)
     if statuses.worth_writing(target, wanted) or (now >= fresh_until and wanted != statuses.previous(target)):
         writes.append(WriteStatus(target, wanted, _events(target, found)))
         state = changed(state, numbers_written_at=now)

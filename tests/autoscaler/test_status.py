@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from autoscaler.status import fresh_until
 from autoscaler.writes import WriteStatus
 from serving_api.autoscaler import InferenceAutoscalerStatus
 from tests.autoscaler.world import Revision, World
@@ -57,3 +58,16 @@ def test_what_a_newer_version_told_of_a_decision_is_not_kept() -> None:
 
     assert revision.status["lastDecision"]["message"]
     assert "newer" not in revision.status["lastDecision"]
+
+
+def test_numbers_are_written_by_turns() -> None:
+    """Never within ten minutes, from the second time on every eleven, and all that were written together apart."""
+    uids = [f"uid-{number}" for number in range(1000)]
+    first = [fresh_until(uid, 1_000_000.0) for uid in uids]
+    second = [fresh_until(uid, due + 30.0) for uid, due in zip(uids, first, strict=True)]
+
+    assert all(1_000_600 <= due < 1_001_260 for due in first)
+    assert [after - before for before, after in zip(first, second, strict=True)] == pytest.approx(
+        [660.0] * 1000
+    )
+    assert max(sum(at <= due < at + 60 for due in first) for at in range(1_000_600, 1_001_200, 60)) < 130
