@@ -125,5 +125,5 @@ def test_the_audit_log_is_read_on(tmp_path: Path) -> None:
 def test_history_is_read_in_chunks_of_bounded_size() -> None:
     """Of many, one step of a minute at a time: two days of them."""
     assert chunks_of_history(10_000) == 2880
-    assert chunks_of_history(1000) == 720
+    assert chunks_of_history(1000) == 288
     assert chunks_of_history(1) == 12
