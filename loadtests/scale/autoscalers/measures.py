@@ -23,7 +23,7 @@ from localcluster.progress import Progress
 from serving_io import kinds
 
 Figures = dict[str, Any]
-SETTLING_SECONDS: Final = 300.0
+SETTLING_SECONDS: Final = 420.0
 """From the first tick until the windows of the rates are full and what follows from that is written."""
 TICKS: Final = 20
 CHANGING_SHARE: Final = 0.01
