@@ -167,6 +167,22 @@ def test_the_base_is_pinned_and_what_is_installed_is_locked() -> None:
     assert all("--require-hashes" in install or install == ours for install in installs)
 
 
+def test_the_downloader_is_made_of_its_lock_and_its_package() -> None:
+    """On the same base, as a user that is not root; its lock holds what the package imports, and its tests run with the same."""
+    lines = (ROOT / "Containerfile.model-downloader").read_text().replace("\\\n", "").splitlines()
+    (default,) = [line for line in lines if line.startswith("ARG BASE=")]
+    assert default in LINES
+    assert {line.split()[1] for line in lines if line.startswith("FROM ")} == {"${BASE}"}
+    copies = [line.split()[1] for line in lines if line.startswith("COPY ")]
+    assert copies == ["requirements/model-downloader.lock", "--from=build", "model_downloader"]
+    assert "USER 65532:65532" in lines
+    assert lines[-1] == 'ENTRYPOINT ["python", "-m", "model_downloader"]'
+    assert any("--require-hashes --no-deps -r model-downloader.lock" in line for line in lines)
+    held = {pin.partition("==")[0] for pin in pins("model-downloader.lock")}
+    assert imported("model_downloader") - {"model-downloader"} <= {name.replace("_", "-") for name in held}
+    assert pins("model-downloader.lock") <= pins("model-downloader-test.lock")
+
+
 def test_images_hold_what_was_tested() -> None:
     """Their locks are part of the one that the tests run with, build backend included."""
     tested = pins("dev.lock")

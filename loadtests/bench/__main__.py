@@ -97,6 +97,7 @@ def main() -> int:
     parser.add_argument(
         "--cells", type=int, default=24, help="of the matrix or of the models, evenly (default: %(default)s)"
     )
+    parser.add_argument("--only", action="append", help="of these cells those with this in their name")
     parser.add_argument("--seeds", type=int, help="for each cell (default: the matrix')")
     parser.add_argument("--history-days", type=int, help="before the scored day (default: the matrix')")
     parser.add_argument("--largest-work", type=float, default=15.0, help="leave out cells of more mean work (default: %(default)s)")  # fmt: skip
@@ -115,7 +116,10 @@ def main() -> int:
     matrix: Matrix[Simulated] = (
         read_models(largest_work=most) if options.models else read_matrix(largest_work=most)
     )
-    cells = matrix.subset(options.cells)
+    wanted_names = options.only or [""]
+    cells = [cell for cell in matrix.subset(options.cells) if any(text in cell.name for text in wanted_names)]
+    if not cells:
+        parser.error(f"no cell has {' or '.join(wanted_names)} in its name")
     of = pairs(cells, options.seeds or matrix.seeds)
     days = matrix.history_days if options.history_days is None else options.history_days
     configured = f"{configuration(MODELS if options.models else MATRIX)}-{days}d"

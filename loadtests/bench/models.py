@@ -37,8 +37,8 @@ from loadtests.simulator.starts import (
 )
 
 MODELS = Path(__file__).parents[1] / "models.toml"
-TRIED_REQUESTS = 6000
-"""With which it is found out what replicas carry."""
+TRIED_REQUESTS, TRIED_OBJECTIVES = 40_000, 100
+"""How many requests, and for how many times the objective, it is tried at the least what replicas carry: queues form slowly."""
 START_SHARE = 0.95
 """An oracle asks for pods so early that this share of them is ready in time."""
 
@@ -113,15 +113,16 @@ def curve_of(kind: str, gateway: str) -> Curve:
 
     def late(replicas: int, rate: float) -> float:
         random = np.random.default_rng(1)
-        times = np.cumsum(random.exponential(1 / rate, TRIED_REQUESTS))
-        sizes = load.sizes(random, TRIED_REQUESTS)
+        count = max(TRIED_REQUESTS, int(TRIED_OBJECTIVES * model.objective_seconds * rate))
+        times = np.cumsum(random.exponential(1 / rate, count))
+        sizes = load.sizes(random, count)
         tried = BatchedRequests(
             replicas, model.objective_seconds, 1.0, model.engine or Engine(), gateway_of(kind, gateway)
         )
         for pod in range(replicas):
             tried.start(pod, 0.0)
         tried.advance(times, sizes, float(times[-1] + model.timeout_seconds))
-        return float(tried.counts[Count.LATE] / TRIED_REQUESTS)
+        return float(tried.counts[Count.LATE] / count)
 
     return measured(late, 1 / model.work_seconds)
 

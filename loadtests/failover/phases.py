@@ -28,7 +28,7 @@ class Phase:
 
 
 _BEGINNING = (
-    Phase("created", "the candidate's Deployment has been created", "operator"),
+    Phase("created", "the attempt is recorded, the candidate's objects are being created", "operator"),
     Phase("capacity", "the candidate waits for its replicas", "autoscaler"),
     Phase("written", "its weight is in the route", "operator"),
     Phase("acknowledged", "the gateway has acknowledged its weight", "operator"),
@@ -124,7 +124,8 @@ def _of_rollout(beginning: Beginning, position: Position, now: Snapshot) -> str:
     if weight == 0:
         if position.had_weight:
             return "abort" if beginning.course == "aborted" else ""
-        return "capacity" if position.attempt else "created"
+        found = now.replicas.get(candidate)
+        return "capacity" if found is not None and found.pods else "created"
     if weight == 100:
         return "promoted" if beginning.course == "promoted" else ""
     if not now.acknowledged:

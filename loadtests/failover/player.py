@@ -32,7 +32,7 @@ from loadtests.generator import LoadGenerator
 from serving_api.names import ABORT_LABEL, PROMOTE_LABEL
 
 STEP_PERCENT = 25
-SURGE_WORK = 0.85
+SURGE_WORK = 0.7
 """Work that a surge brings, in parts of what its replicas could do: they answer all of it, too late."""
 READY_SECONDS = 5.0
 """For how long a surge stays at its height."""

@@ -21,8 +21,8 @@ NAMESPACE = "sim"
 GPU_BUSY = "DCGM_FI_PROF_GR_ENGINE_ACTIVE"
 
 
-def gateway_values(requests: Received) -> Values:
-    """All replicas of the gateway, as Envoy has them."""
+def gateway_values(requests: Received, retries: bool = False) -> Values:
+    """All replicas of the gateway, as Envoy has them; of one that does not try again, its counter of retries is left out."""
     counts = requests.counts_by_replica
     responded = counts[:, Count.RESPONDED]
     read = {
@@ -36,18 +36,18 @@ def gateway_values(requests: Received) -> Values:
             [counts[:, Count.ON_TIME], responded]
         ).ravel(),
         "envoy_cluster_upstream_rq_active": requests.in_flight_by_replica,
-        "envoy_cluster_upstream_rq_retry": counts[:, Count.RETRIED],
     }
+    if retries:
+        read["envoy_cluster_upstream_rq_retry"] = counts[:, Count.RETRIED]
     return {metric: np.array(values, dtype=np.float64) for metric, values in read.items()}
 
 
-def gateway_labels(service: str, objective_seconds: float, replica: int, requests: Received) -> SeriesLabels:
-    """Those of one replica; a single one needs no name."""
+def gateway_labels(service: str, objective_seconds: float, replica: int, values: Values) -> SeriesLabels:
+    """Those of one replica that has these values; a single one needs no name."""
     cluster = {
         "job": "gateway",
         "envoy_cluster_name": f"httproute/{NAMESPACE}/{service}/rule/0/backend/{service}",
     }
-    values = gateway_values(requests)
     if len(values["envoy_cluster_upstream_rq_total"]) > 1:
         cluster["instance"] = f"gateway-{replica}"
     bounds = [cluster | {"le": f"{1000 * objective_seconds:g}"}, cluster | {"le": "+Inf"}]

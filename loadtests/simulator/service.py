@@ -108,12 +108,12 @@ class Service:
 
     def gateway_values(self) -> Values:
         """What a scrape of the gateway's replicas reads now, by metric."""
-        return gateway_values(self.requests)
+        return gateway_values(self.requests, self.gateway.retries > 0)
 
     def gateway_labels(self) -> list[SeriesLabels]:
         """The labels of the series of each replica of the gateway."""
         return [
-            gateway_labels(self.name, self.objective_seconds, replica, self.requests)
+            gateway_labels(self.name, self.objective_seconds, replica, self.gateway_values())
             for replica in range(self.gateway.replicas)
         ]
 

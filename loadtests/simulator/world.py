@@ -59,30 +59,24 @@ class World:
         self._periods: dict[float, list[int]] = defaultdict(list)
         for number, governor in self.governors.items():
             self._periods[governor.period_seconds].append(number)
-        replicas: list[SeriesLabels] = []
-        pods: dict[str, list[SeriesLabels]] = defaultdict(list)
-        self._doors: list[slice] = []
-        """Which of the gateway's targets are each service's."""
-        self._slots: list[slice] = []
-        """Which of the targets with its profile are its pods."""
-        for service in self.services:
-            of_profile = pods[service.profile]
-            self._doors.append(slice(len(replicas), len(replicas) + service.gateway.replicas))
-            self._slots.append(slice(len(of_profile), len(of_profile) + service.slots))
-            replicas += service.gateway_labels()
-            of_profile += [service.pod_labels(slot) for slot in range(service.slots)]
-        self._gateway = _targets(replicas)
-        self._pods = {profile: _targets(labels) for profile, labels in pods.items()}
+        kinds: dict[tuple[str, ...], list[SeriesLabels]] = defaultdict(list)
+        doors = [_placed(kinds, service.gateway_labels()) for service in self.services]
+        slots = [
+            _placed(kinds, [service.pod_labels(slot) for slot in range(service.slots)])
+            for service in self.services
+        ]
+        self.kinds = [_targets(labels) for labels in kinds.values()]
+        """All that is scraped, by the metrics that it exposes: gateways, and pods of each model server."""
+        order = {metrics: kind for kind, metrics in enumerate(kinds)}
+        self._doors, self._slots = (
+            [(order[kind], rows) for kind, rows in placed] for placed in (doors, slots)
+        )
+        """Which kind and which of its targets are each service's replicas of the gateway, and its pods."""
         self._evaluator = Evaluator(self.kinds)
         self._autoscalers = [_autoscaler(service, number) for number, service in enumerate(self.services)]
         self._deployments = [_deployment(service) for service in self.services]
         self.decisions: dict[str, int] = defaultdict(int)
         """Scalings, by service."""
-
-    @property
-    def kinds(self) -> list[Targets]:
-        """All that is scraped: the gateway, and the pods of each profile."""
-        return [self._gateway, *self._pods.values()]
 
     def run(self, seconds: float, tick_seconds: float = 5.0) -> None:
         """Let so much time pass, scraping and ticking."""
@@ -100,14 +94,10 @@ class World:
     def _govern(self, number: int, governor: Governor) -> None:
         service = self.services[number]
         pods = service.pods
+        (door, doors), (kind, slots) = self._doors[number], self._slots[number]
+        at = EPOCH + self.now
         signals = Scraped(
-            self._gateway,
-            self._doors[number],
-            self._pods[service.profile],
-            self._slots[number],
-            EPOCH + self.now,
-            pods.ready,
-            self.scrape_seconds,
+            self.kinds[door], doors, self.kinds[kind], slots, at, pods.ready, self.scrape_seconds
         )
         replicas = Replicas(pods.wanted, pods.ready, max(pods.wanted - pods.ready, 0))
         wanted = min(max(governor.replicas(signals, replicas, self.now), 1), service.max_replicas)
@@ -144,21 +134,19 @@ class World:
         )
 
     def _scrape(self) -> None:
-        of_gateway: list[tuple[NDArray[np.int64], Values]] = []
-        of_pods: dict[str, list[tuple[NDArray[np.int64], Values]]] = defaultdict(list)
+        read: dict[int, list[tuple[NDArray[np.int64], Values]]] = defaultdict(list)
         for number in self._due[int(self.now % self.scrape_seconds)]:
-            service, doors = self.services[number], self._doors[number]
+            service = self.services[number]
             self.bring_up_to_date(number)
-            of_gateway.append((np.arange(doors.start, doors.stop), service.gateway_values()))
+            kind, rows = self._doors[number]
+            read[kind].append((np.arange(rows.start, rows.stop), service.gateway_values()))
             ready = np.flatnonzero(service.requests.accepts)
             if len(ready):
-                found = (ready + self._slots[number].start, service.pod_values(ready))
-                of_pods[service.profile].append(found)
-        at = EPOCH + self.now
-        if of_gateway:
-            self._gateway.scrape(*_joined(of_gateway, at))
-        for profile, read in of_pods.items():
-            self._pods[profile].scrape(*_joined(read, at))
+                kind, rows = self._slots[number]
+                read[kind].append((ready + rows.start, service.pod_values(ready)))
+        for kind, of_kind in read.items():
+            values = {metric: np.concatenate([one[metric] for _, one in of_kind]) for metric in of_kind[0][1]}
+            self.kinds[kind].scrape(np.concatenate([rows for rows, _ in of_kind]), EPOCH + self.now, values)
 
     def bring_up_to_date(self, number: int) -> None:
         """Let all happen to a service that is due by now."""
@@ -176,8 +164,8 @@ class World:
             self._scale(number, write.replicas)
 
     def _scale(self, number: int, wanted: int) -> None:
-        service, first = self.services[number], self._slots[number].start
-        pods, targets = service.pods, self._pods[service.profile]
+        service, (kind, rows) = self.services[number], self._slots[number]
+        pods, targets, first = service.pods, self.kinds[kind], rows.start
         self.bring_up_to_date(number)
         before = pods.there()
         pods.scale(wanted, self.now)
@@ -188,13 +176,14 @@ class World:
         self.decisions[service.name] += 1
 
 
-def _joined(
-    read: list[tuple[NDArray[np.int64], Values]], at: float
-) -> tuple[NDArray[np.int64], float, Values]:
-    """What several services' targets read, as the arguments of one scrape."""
-    metrics = read[0][1]
-    values = {metric: np.concatenate([one[metric] for _, one in read]) for metric in metrics}
-    return np.concatenate([slots for slots, _ in read]), at, values
+def _placed(
+    kinds: dict[tuple[str, ...], list[SeriesLabels]], labels: list[SeriesLabels]
+) -> tuple[tuple[str, ...], slice]:
+    """Put targets with these labels beside those that expose the same metrics; their kind and their place there."""
+    kind = tuple(labels[0])
+    placed = kinds[kind]
+    placed += labels
+    return kind, slice(len(placed) - len(labels), len(placed))
 
 
 def _targets(labels: list[SeriesLabels]) -> Targets:

@@ -28,8 +28,8 @@ BOTH = {OLD: ONE, NEW: ONE}
 STEP = {OLD: 75, NEW: 25}
 BEGINNING = [
     seen(conditions=READY),
-    seen(replicas={OLD: ONE, NEW: RevisionReplicas(1, 0)}),
-    seen(replicas={OLD: ONE, NEW: RevisionReplicas(1, 0)}, canary=canary()),
+    seen(replicas={OLD: ONE}, canary=canary()),
+    seen(replicas={OLD: ONE, NEW: RevisionReplicas(1, 0, 1)}, canary=canary()),
     seen(replicas=BOTH, canary=canary(), weights=STEP, acknowledged=False),
     seen(replicas=BOTH, canary=canary(), weights=STEP),
     seen(replicas=BOTH, canary=canary(25), weights=STEP),

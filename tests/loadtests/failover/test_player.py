@@ -197,11 +197,11 @@ async def test_a_surge_is_a_load_that_almost_fills_the_replicas(tmp_path: Path) 
     await lowered
 
     assert found == ([case.phase for case in cases], "", True)
-    assert scene.load.rates == [5.0, 8.5, 5.0]
+    assert scene.load.rates == [5.0, 7.0, 5.0]
 
 
 async def _go_on_when_lowered(scene: Scene) -> None:
-    while scene.load.rates[1:2] != [8.5] or scene.load.rates[-1] != 5.0:  # noqa: ASYNC110  (a list tells nobody)
+    while scene.load.rates[1:2] != [7.0] or scene.load.rates[-1] != 5.0:  # noqa: ASYNC110  (a list tells nobody)
         await asyncio.sleep(0.1)
     await asyncio.sleep(1)
     scene.observed.go_on()

@@ -116,7 +116,7 @@ def test_the_report_says_what_was_lost_and_what_became_of_it() -> None:
     text = markdown(summarise(overruled(run())))
 
     assert (
-        "| created: the candidate's Deployment has been created | operator | killed | 16.2 s | 17.0 s |"
+        "| created: the attempt is recorded, the candidate's objects are being created | operator | killed | 16.2 s | 17.0 s |"
         in text
     )
     assert text.index("| created:") < text.index("| committed:")
