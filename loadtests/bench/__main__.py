@@ -138,6 +138,7 @@ def main() -> int:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(fields(row) for row in rows)
+        file.flush()  # or who interrupts the first batch loses them
         began = time.monotonic()
         with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
             for number, found in enumerate(pool.imap_unordered(run_job, left), 1):
