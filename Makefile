@@ -11,11 +11,12 @@ BENCH ?=
 MUTATION ?=
 SERVICES ?= 1000
 SCALE ?=
+AUTOSCALERS ?= 10000
 FAILOVER ?=
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit contract system flake campaign mutation bench faults scale upgrade high-availability judge-study crds dashboards docs manifests lock downloader cluster-up cluster-down clean
+.PHONY: help demo test check lint types unit contract system flake campaign mutation bench faults scale scale-autoscaler upgrade high-availability judge-study crds dashboards docs manifests lock downloader cluster-up cluster-down clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +80,9 @@ docs: $(VENV)/installed ## the documents as a site (out/docs/index.html)
 
 scale: $(VENV)/installed ## a thousand services on a real API server (SERVICES=1000 SCALE="--only storm"; out/scale/report.md)
 	@$(BIN)/python -m loadtests.scale --services $(SERVICES) $(SCALE)
+
+scale-autoscaler: $(VENV)/installed ## ten thousand InferenceAutoscalers on a real Prometheus (AUTOSCALERS=1000; out/scale-autoscaler/report.md)
+	@$(BIN)/python -m loadtests.scale.autoscalers --autoscalers $(AUTOSCALERS) $(SCALE)
 
 upgrade: $(VENV)/installed ## another release under a canary at half the traffic, and back (FROM=v0.1.0; out/upgrade/report.md)
 	@$(BIN)/python -m loadtests.upgrade $(if $(FROM),--from $(FROM))

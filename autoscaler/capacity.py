@@ -1,6 +1,6 @@
 """How many replicas hold an objective: Erlang-C waiting, scaled for variability, behind a given routing.
 
-Columnar: every argument is an array over services (length 1 is one service), every result too.
+Columnar: every argument is an array over services (length 1 is one service), every result too, unless it says otherwise.
 
 Sources. Waiting: Erlang C, with the Allen-Cunneen factor (ca² + cs²) / 2 on the mean wait, exponential in
 its tail: P(W > x) = C · exp(-x (n - a) / (S k)). A request that takes s itself is late when it waits for
@@ -9,6 +9,8 @@ longer than threshold - s; the sum over the distribution of s is the late fracti
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Final
@@ -31,12 +33,17 @@ BUDGET_SHARE: Final = 0.6
 WAIT_SHARE: Final = 0.1
 """Of the threshold: what a request may wait where the service time alone breaks the objective."""
 REPLICAS_LIMIT: Final = 2000
+ROWS_REMEMBERED: Final = 100_000
+"""Answers of the model that are kept, each way: some 30 MiB."""
 
 _EDGES = np.concatenate(
     [np.linspace(0, 0.9, 19), np.linspace(0.9, 0.99, 10)[1:], np.linspace(0.99, 0.999, 10)[1:], [1.0]]
 )
 _WEIGHTS = np.diff(_EDGES)
-_DEVIATES = np.array([NormalDist().inv_cdf(float(p)) for p in (_EDGES[1:] + _EDGES[:-1]) / 2])
+_SMALLEST: dict[tuple[float, ...], float] = {}
+_LARGEST: dict[tuple[float, ...], float] = {}
+_NORMAL = NormalDist()
+_DEVIATES = np.array([_NORMAL.inv_cdf(float(p)) for p in (_EDGES[1:] + _EDGES[:-1]) / 2])
 
 
 @dataclass(frozen=True)
@@ -52,26 +59,25 @@ class Demand:
     late_allowed: Floats
     """Allowed late fraction, the objective's complement."""
 
+    @property
+    def columns(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """All of them, in this order."""
+        return self.service_seconds, self.variability, self.threshold_seconds, self.late_allowed
+
     def repeated(self, times: int) -> Demand:
         """The same services `times` over, one block after the other."""
-        return Demand(
-            *(
-                np.tile(column, times)
-                for column in (
-                    self.service_seconds,
-                    self.variability,
-                    self.threshold_seconds,
-                    self.late_allowed,
-                )
-            )
-        )
+        return Demand(*(np.tile(column, times) for column in self.columns))
+
+    def of(self, rows: Ints) -> Demand:
+        """Some of the services."""
+        return Demand(*(column[rows] for column in self.columns))
 
 
-def service_time_tail(seconds: Floats, mean_seconds: Floats, variability: Floats) -> Floats:
-    """Fraction of requests whose work alone takes longer than `seconds`: log-normal of that mean and cv²."""
-    spread = np.sqrt(np.log1p(np.maximum(variability, 1e-9)))
-    standard = (np.log(np.maximum(seconds, 1e-12) / mean_seconds) + spread**2 / 2) / spread
-    return np.array([1 - NormalDist().cdf(float(z)) for z in standard], dtype=np.float64)
+def service_time_tail(seconds: float, mean_seconds: float, variability: float) -> float:
+    """Fraction of one service's requests whose work alone takes longer than `seconds`: log-normal of that mean and cv²."""
+    spread = math.sqrt(math.log1p(max(variability, 1e-9)))
+    standard = (math.log(max(seconds, 1e-12) / mean_seconds) + spread**2 / 2) / spread
+    return 1 - _NORMAL.cdf(standard)
 
 
 def floor_late(demand: Demand) -> Floats:
@@ -83,7 +89,7 @@ def floor_late(demand: Demand) -> Floats:
 def late_fraction(replicas: Ints, rate: Floats, demand: Demand) -> Floats:
     """Expected late fraction of `rate` requests per second on `replicas`; 1 where they cannot keep up."""
     waiting = _erlang_c(replicas, _effective(rate, replicas) * demand.service_seconds)
-    return _late(waiting, replicas, rate, demand, _slack(demand))
+    return _late(waiting, replicas, rate, demand, _bounds(demand)[0])
 
 
 def smallest_replicas(rate: Floats, demand: Demand, limit: int = REPLICAS_LIMIT) -> Ints:
@@ -91,31 +97,46 @@ def smallest_replicas(rate: Floats, demand: Demand, limit: int = REPLICAS_LIMIT)
 
     Where the work alone breaks the objective, requests may wait for a tenth of the threshold instead.
     """
+    return _remembered(
+        _SMALLEST,
+        (rate, *demand.columns),
+        lambda rows: _smallest_replicas(rate[rows], demand.of(rows), limit),
+        limit,
+    ).astype(np.int64)
+
+
+def _smallest_replicas(rate: Floats, demand: Demand, limit: int) -> Ints:
     found = np.full(rate.shape, limit, dtype=np.int64)
-    open_ = rate > 0
-    found[~open_] = 1
-    slack, allowed = _slack(demand), _allowed(demand)
-    replicas = np.ones(rate.shape, dtype=np.int64)
+    found[rate <= 0] = 1
+    slack, allowed = _bounds(demand)
     load = _effective(rate, np.full(rate.shape, 2)) * demand.service_seconds
     single = rate * demand.service_seconds
     blocking = np.ones(rate.shape)  # Erlang B of 0 servers at `load`
+    sought = np.flatnonzero(rate > 0)
     for n in range(1, limit):
-        if not open_.any():
+        if not len(sought):
             break
-        replicas[:] = n
         offered = single if n == 1 else load
         blocking = load * blocking / (n + load * blocking)
         own = single / (1 + single) if n == 1 else blocking
-        waiting = _wait_probability(own, offered, replicas)
-        fits = open_ & (_late(waiting, replicas, rate, demand, slack) <= allowed)
-        found[fits] = n
-        open_ &= ~fits
+        able = sought[offered[sought] < n]  # the others are late whatever else holds
+        replicas = np.full(able.shape, n, dtype=np.int64)
+        waiting = _wait_probability(own[able], offered[able], replicas)
+        late = _late(waiting, replicas, rate[able], demand.of(able), slack[able])
+        found[able[late <= allowed[able]]] = n
+        sought = sought[found[sought] == limit]
     return found
 
 
 def largest_rate(replicas: Ints, demand: Demand) -> Floats:
     """Most requests per second that `replicas` hold within the objective; 0 without replicas."""
-    slack, allowed = _slack(demand), _allowed(demand)
+    return _remembered(
+        _LARGEST, (replicas, *demand.columns), lambda rows: _largest_rate(replicas[rows], demand.of(rows))
+    )
+
+
+def _largest_rate(replicas: Ints, demand: Demand) -> Floats:
+    slack, allowed = _bounds(demand)
     counted = np.maximum(replicas, 1)
     low = np.zeros(replicas.shape)
     high = counted / demand.service_seconds  # saturation: low holds, high does not
@@ -160,20 +181,37 @@ def service_time_from_sojourn(sojourn: Floats, rate: Floats, replicas: Ints, var
     return low
 
 
-def _allowed(demand: Demand) -> Floats:
-    floor = floor_late(demand)
-    return np.where(
-        floor >= demand.late_allowed,
-        demand.late_allowed,
-        floor + (demand.late_allowed - floor) * BUDGET_SHARE,
-    )
+def _remembered(
+    memory: dict[tuple[float, ...], float],
+    columns: Sequence[Floats | Ints],
+    compute: Callable[[Ints], Floats | Ints],
+    *more: float,
+) -> Floats:
+    """What is computed of each row of the columns, and only of rows that were not met lately.
+
+    Rates and times of work move in bands: from tick to tick nearly all rows are those of the tick before.
+    """
+    rows = [(*row, *more) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    new = [place for place, row in enumerate(rows) if row not in memory]
+    if len(memory) + len(new) > ROWS_REMEMBERED:
+        memory.clear()
+        new = list(range(len(rows)))
+    if new:
+        found = compute(np.array(new, dtype=np.int64)).tolist()
+        memory.update(zip((rows[place] for place in new), found, strict=True))
+    return np.array([memory[row] for row in rows], dtype=np.float64)
 
 
-def _slack(demand: Demand) -> Floats:
-    """Seconds that a request may wait, per service and kind of request; at most 0 where it is late anyway."""
-    slack = demand.threshold_seconds[:, None] - _work(demand)
-    infeasible = floor_late(demand) >= demand.late_allowed
-    return np.where(infeasible[:, None], WAIT_SHARE * demand.threshold_seconds[:, None], slack)
+def _bounds(demand: Demand) -> tuple[Floats, Floats]:
+    """Seconds that a request may wait, per service and kind of request, at most 0 where it is late anyway.
+
+    And the late fraction that sizing may spend.
+    """
+    work, threshold, allowed = _work(demand), demand.threshold_seconds[:, None], demand.late_allowed
+    floor = np.asarray((work >= threshold).astype(np.float64) @ _WEIGHTS)
+    infeasible = floor >= allowed
+    slack = np.where(infeasible[:, None], WAIT_SHARE * threshold, threshold - work)
+    return slack, np.where(infeasible, allowed, floor + (allowed - floor) * BUDGET_SHARE)
 
 
 def _work(demand: Demand) -> Floats:

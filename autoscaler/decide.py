@@ -151,8 +151,7 @@ def _carries_without_capacity(case: Case) -> int:
         return 0
     if case.expected <= 0:
         return 100
-    held = [percent for percent in range(101) if _without_capacity(case, percent) <= case.ready]
-    return held[-1] if held else 0
+    return next((each for each in range(100, 0, -1) if _without_capacity(case, each) <= case.ready), 0)
 
 
 def _decision(case: Case, model: _Model) -> Decision:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import product
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from autoscaler.seasons import Season
 from autoscaler.state import TargetState
 from autoscaler.surprise import NO_SURPRISES, Surprises, carried, prepared
 from autoscaler.targets import Target
+from autoscaler.values import changed
 
 HEARD: Final = tuple(product((False, True), repeat=2))
 """Which of the two seasons somebody listens to."""
@@ -57,7 +57,7 @@ def experienced(
             }
     seasonal = max(season.ahead(now, patience) for season in seasons)
     # All at once: a replacement of so many fields is what a tick of a target costs most.
-    return replace(state, asked=asked, seasonal=seasonal, **learned)
+    return changed(state, asked=asked, seasonal=seasonal, **learned)
 
 
 def _surprised(

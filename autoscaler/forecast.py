@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
 from typing import Final
+
+from autoscaler.values import changed
 
 SURGE_DEVIATIONS: Final = 3.0
 """By so many standard deviations of a Poisson count the fast rate must exceed the slow one."""
@@ -33,11 +36,13 @@ class RateHistory:
 
     def with_rate(self, now: float, rate: float, keep_seconds: float) -> RateHistory:
         """Add the rate of this tick."""
-        return RateHistory((*(p for p in self.points if now - keep_seconds <= p[0] < now), (now, rate)))
+        first, end = (bisect_left(self.points, (moment,)) for moment in (now - keep_seconds, now))
+        return RateHistory((*self.points[first:end], (now, rate)))
 
     def rate_at(self, time: float) -> float | None:
         """The rate at the last point at or before `time`."""
-        return next((rate for at, rate in reversed(self.points) if at <= time), None)
+        after = bisect_right(self.points, (time, math.inf))
+        return self.points[after - 1][1] if after else None
 
 
 def forecast(
@@ -69,8 +74,8 @@ class Held:
 
     def with_value(self, now: float, value: float, hold_seconds: float) -> Held:
         """Add a value and let go of those older than the hold."""
-        kept = tuple(step for step in self.steps if step[0] >= now - hold_seconds and step[1] > value)
-        return Held((*kept, (now, value)))
+        since = now - hold_seconds
+        return Held((*[step for step in self.steps if step[0] >= since and step[1] > value], (now, value)))
 
 
 @dataclass(frozen=True)
@@ -82,5 +87,5 @@ class Band:
     def following(self, target: float, up: float, down: float) -> Band:
         """Take over `target` if it exceeds the value by the fraction `up`, or falls below it by `down`."""
         if self.value is None or target > self.value * (1 + up) or target < self.value * (1 - down):
-            return replace(self, value=target)
+            return changed(self, value=target)
         return self

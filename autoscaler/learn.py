@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from autoscaler.capacity import PRIOR_VARIABILITY, service_time_tail
+from autoscaler.values import changed
 
 FEWEST_REQUESTS: Final = 20
 """Requests from which a mean counts as learned."""
@@ -38,7 +37,8 @@ SCRAPE_PRIOR_SECONDS: Final = 15.0
 SCRAPES_COUNTED: Final = 3
 """By so many must a new target's samples have grown: pods scraped at different moments blur fewer."""
 
-_SHAPES = np.array([0.01, 0.02, 0.05, 0.1, 0.15, 0.25, 0.4, 0.6, 1.0, 1.6, 2.5])
+_NARROWER, _WIDER = (0.15, 0.1, 0.05, 0.02, 0.01), (0.4, 0.6, 1.0, 1.6, 2.5)
+"""Squared coefficients of variation to choose from, from the prior on."""
 
 
 def left_of_evidence(elapsed_seconds: float) -> float:
@@ -79,23 +79,16 @@ class ServiceTime:
             return PRIOR_VARIABILITY
         error = 2 * math.sqrt(self.beyond * (1 - self.beyond) / self.tail_evidence)
         low, high = self.beyond - error, self.beyond + error + 3 / self.tail_evidence
-        count = len(_SHAPES)
-        tails = service_time_tail(
-            np.full(count, self.bound_seconds), np.full(count, self.mean_seconds), _SHAPES
-        )
-        prior = float(
-            service_time_tail(
-                np.array([self.bound_seconds]),
-                np.array([self.mean_seconds]),
-                np.array([PRIOR_VARIABILITY]),
-            )[0]
-        )
+
+        def tail(shape: float) -> float:
+            return service_time_tail(bound, mean, shape)
+
+        bound, mean = self.bound_seconds, self.mean_seconds
+        prior = tail(PRIOR_VARIABILITY)
         if prior > high:
-            fitting = _SHAPES[(tails <= high) & (_SHAPES <= PRIOR_VARIABILITY)]
-            return float(fitting[-1]) if len(fitting) else float(_SHAPES[0])
+            return next((shape for shape in _NARROWER if tail(shape) <= high), _NARROWER[-1])
         if prior < low:
-            fitting = _SHAPES[(tails >= low) & (_SHAPES >= PRIOR_VARIABILITY)]
-            return float(fitting[0]) if len(fitting) else float(_SHAPES[-1])
+            return next((shape for shape in _WIDER if tail(shape) >= low), _WIDER[-1])
         return PRIOR_VARIABILITY
 
     def with_requests(self, mean_seconds: float, requests: float, elapsed_seconds: float) -> ServiceTime:
@@ -104,17 +97,17 @@ class ServiceTime:
         rate = requests / elapsed_seconds if elapsed_seconds > 0 else 0.0
         kept = min(aged, max(EVIDENCE_REQUESTS, rate * EVIDENCE_SECONDS))
         if self.mean_seconds is None:
-            return replace(self, mean_seconds=mean_seconds, evidence=requests, observed=requests)
+            return changed(self, mean_seconds=mean_seconds, evidence=requests, observed=requests)
         mean = (self.mean_seconds * kept + mean_seconds * requests) / (kept + requests)
-        return replace(self, mean_seconds=mean, evidence=kept + requests, observed=self.observed + requests)
+        return changed(self, mean_seconds=mean, evidence=kept + requests, observed=self.observed + requests)
 
     def with_tail(self, bound_seconds: float, beyond: float, requests: float) -> ServiceTime:
         """Add `requests` requests, of which the fraction `beyond` worked longer than the bound."""
         if bound_seconds != self.bound_seconds:
-            return replace(self, bound_seconds=bound_seconds, beyond=beyond, tail_evidence=requests)
+            return changed(self, bound_seconds=bound_seconds, beyond=beyond, tail_evidence=requests)
         kept = min(self.tail_evidence, TAIL_REQUESTS)
         mixed = (self.beyond * kept + beyond * requests) / (kept + requests)
-        return replace(self, beyond=mixed, tail_evidence=kept + requests)
+        return changed(self, beyond=mixed, tail_evidence=kept + requests)
 
     @classmethod
     def prior(cls, mean_seconds: float | None, pessimism: float = 1.0) -> ServiceTime:
@@ -153,11 +146,11 @@ class StartTime:
     def with_replicas(self, wanted: int, before: int, ready: int, now: float) -> StartTime:
         """See the wanted number change from `before` to `wanted` with `ready` ready."""
         if wanted > before:
-            return replace(self, raised_at=now, raised_to=wanted)
+            return changed(self, raised_at=now, raised_to=wanted)
         if self.raised_at is None:
             return self
         if wanted < self.raised_to or now - self.raised_at > START_LIMIT_SECONDS:
-            return replace(self, raised_at=None)
+            return changed(self, raised_at=None)
         if ready >= self.raised_to:
             samples = (*self.samples_seconds, now - self.raised_at)[-STARTS_KEPT:]
             return StartTime(samples)
@@ -165,7 +158,7 @@ class StartTime:
 
     def waiting_since(self, created: float, wanted: int) -> StartTime:
         """Take up a start that began with the creation of the Deployment."""
-        return replace(self, raised_at=created, raised_to=wanted)
+        return changed(self, raised_at=created, raised_to=wanted)
 
 
 @dataclass(frozen=True)

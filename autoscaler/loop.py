@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 from autoscaler.history.reader import RangeLike, Reader
 from autoscaler.metrics import Metrics
+from autoscaler.needed import kept
 from autoscaler.replay.faithful import witnessed
 from autoscaler.replay.recording.moment import Moment
 from autoscaler.signals.views import AnswerLike, Answers, Failure
 from autoscaler.state import LoopState
-from autoscaler.targets import ApiObjects
+from autoscaler.stopwatch import Stopwatch
+from autoscaler.targets import ApiObjects, Known
 from autoscaler.tick import ask, tick
 from autoscaler.writes import Event, Scale, Write, WriteStatus
 from serving_io.cluster import Cluster
 from serving_io.errors import ApiError, Conflict, NotFound, SignalUnavailable
 from serving_io.events import post_event
 from serving_io.kinds import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, INFERENCE_AUTOSCALER, SCALED_OBJECT
+from serving_io.mirror import Mirror
 
 log = logging.getLogger(__name__)
 
 SERVED_SECONDS: Final = 60.0
 """How often it is asked whether KEDA is installed."""
 WRITES_AT_ONCE: Final = 8
+KINDS: Final = {
+    "autoscalers": INFERENCE_AUTOSCALER,
+    "deployments": DEPLOYMENT,
+    "horizontal_pod_autoscalers": HORIZONTAL_POD_AUTOSCALER,
+    "scaled_objects": SCALED_OBJECT,
+}
+"""By name in `ApiObjects`."""
 
 
 class SignalSource(Protocol):
@@ -61,13 +74,18 @@ class Loop:
         self._prometheus = prometheus
         self._metrics = metrics
         self._tick_seconds = tick_seconds
-        self._namespaces: Sequence[str | None] = namespaces or (None,)
+        namespaces_or_all: Sequence[str | None] = namespaces or (None,)
+        self._mirrors = {
+            name: [Mirror(cluster, kind, each, reduced=partial(kept, name)) for each in namespaces_or_all]
+            for name, kind in KINDS.items()
+        }
         self._matcher = matcher
         self._recording = recording
         # A recording holds what ticks were told, and begins with an empty memory.
         self._history = Reader(prometheus, matcher) if recording is None else None
         self._clock = clock
         self._state = LoopState()
+        self._known = Known()
         self._keda: tuple[float, bool] | None = None
         self._unreadable: frozenset[str] = frozenset()
         self.ticked_at: float | None = None
@@ -75,24 +93,33 @@ class Loop:
 
     async def run(self) -> None:
         """Tick until cancelled. An API server that does not answer costs ticks, never the state."""
-        while True:
-            started = asyncio.get_running_loop().time()
-            try:
-                await self.tick()
-                self.ticked_at = asyncio.get_running_loop().time()
-            except ApiError as error:
-                log.warning("this tick is skipped: the API server answered %s", error)
-            spent = asyncio.get_running_loop().time() - started
-            self._metrics.tick_seconds.observe(spent)
-            await asyncio.sleep(max(self._tick_seconds - spent, 0.1))
+        try:
+            while True:
+                started = asyncio.get_running_loop().time()
+                try:
+                    await self.tick()
+                    self.ticked_at = asyncio.get_running_loop().time()
+                except ApiError as error:
+                    log.warning("this tick is skipped: the API server answered %s", error)
+                spent = asyncio.get_running_loop().time() - started
+                self._metrics.tick_seconds.observe(spent)
+                await asyncio.sleep(max(self._tick_seconds - spent, 0.1))
+        finally:
+            for mirror in (each for mirrors in self._mirrors.values() for each in mirrors):
+                await mirror.close()
 
     async def tick(self) -> None:
         """One round. Raises `ApiError` if the objects cannot be listed; failed writes are tried next time."""
-        objects = await self._list()
-        now = self._clock()
-        questions = ask(objects, self._state, now, self._matcher)
-        answers = await self._ask(questions, now)
-        result = tick(answers, objects, self._state, now)
+        watch = Stopwatch()
+        with _uncollected():
+            objects = await self._objects()
+            now = self._clock()
+            questions = ask(objects, self._state, now, self._matcher)
+            watch.spent("objects")
+            answers = await self._ask(questions, now)
+            watch.spent("signals")
+            result = tick(answers, objects, self._state, now)
+            watch.spent("decide")
         self._state = result.state
         if self._recording is not None:
             self._recording.write(witnessed(now, objects, questions, answers, result, self._matcher))
@@ -100,25 +127,37 @@ class Loop:
             log.error("%s", text)
         self._unreadable = frozenset(result.unreadable)
         limit = asyncio.Semaphore(WRITES_AT_ONCE)
-        await asyncio.gather(*(self._write(write, limit) for write in result.writes))
+        # Replicas first: what is told of them can wait.
+        for kind in (Scale, WriteStatus):
+            await asyncio.gather(*(self._write(one, limit) for one in result.writes if isinstance(one, kind)))
+        watch.spent("writes")
         self._metrics.show(result.reports)
         self._metrics.show_conditions(objects.autoscalers)
         if self._history is not None:
             self._state = await self._history.read(objects, self._state, now)
+        self._metrics.remember(self._state.targets)
+        watch.spent("history")
+        self._metrics.spent(watch)
+        log.debug(
+            "tick of %d targets: %d questions, %d scalings, %d statuses; %s",
+            len(result.reports),
+            len(questions),
+            sum(isinstance(write, Scale) for write in result.writes),
+            sum(isinstance(write, WriteStatus) for write in result.writes),
+            watch,
+        )
 
-    async def _list(self) -> ApiObjects:
-        kinds = [INFERENCE_AUTOSCALER, DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER]
-        if await self._keda_served():
-            kinds.append(SCALED_OBJECT)
-        listings = [
-            [
+    async def _objects(self) -> ApiObjects:
+        names = [name for name in KINDS if name != "scaled_objects" or await self._keda_served()]
+        listings = {
+            name: [
                 item
-                for listing in await asyncio.gather(*(self._cluster.list(kind, n) for n in self._namespaces))
-                for item in listing.items
+                for items in await asyncio.gather(*(mirror.items() for mirror in self._mirrors[name]))
+                for item in items
             ]
-            for kind in kinds
-        ]
-        return ApiObjects(*listings)
+            for name in names
+        }
+        return ApiObjects(**listings, known=self._known)
 
     async def _keda_served(self) -> bool:
         now = asyncio.get_running_loop().time()
@@ -193,6 +232,16 @@ class Loop:
                 note=event.note,
                 action=action,
             )
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Look for no cycles meanwhile: a tick makes values by the hundred thousand and none, and looking costs as much as deciding."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _of(write: Write) -> str:

@@ -1,12 +1,16 @@
-"""What the autoscaler says of itself: one gauge per number and target, removed with the target."""
+"""What the autoscaler says of itself: one gauge per number and target, which ends with the target."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
 
+from autoscaler.state import TargetState, history_bytes
+from autoscaler.stopwatch import Stopwatch
 from autoscaler.tick import Report
 from serving_api.names import AUTOSCALER, SERVICE_LABEL
 
@@ -32,20 +36,15 @@ _GAUGES: Final = {
 }
 
 
+Labels = tuple[str, str, str]
+
+
 class Metrics:
     """The metrics of one autoscaler."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._gauges = {
-            name: Gauge(f"serving_autoscaler_{name}", text, _LABELS, registry=registry)
-            for name, text in _GAUGES.items()
-        }
-        self.decisions = Counter(
-            "serving_autoscaler_decisions",
-            "Decisions by reason; one per target and tick.",
-            (*_LABELS, "reason"),
-            registry=registry,
-        )
+        self._told = _Told()
+        registry.register(self._told)
         self.queries = Counter(
             "serving_autoscaler_queries", "Queries to Prometheus by result.", ("result",), registry=registry
         )
@@ -55,56 +54,103 @@ class Metrics:
             buckets=_TICK_BUCKETS,
             registry=registry,
         )
+        self._cpu = Counter(
+            "serving_autoscaler_tick_cpu_seconds",
+            "CPU time of this process in ticks, by part: objects of the API, signals, decide, writes, history.",
+            ("part",),
+            registry=registry,
+        )
         self._leader = Gauge(
             "leader_election_master_status", "1 while this process leads.", ("name",), registry=registry
         )
         self._leader.labels(AUTOSCALER).set(0)
-        self._conditions = Gauge(
-            "serving_autoscaler_condition",
-            "1 if a condition of the InferenceAutoscaler's status is True, 0 if it is False; none while it is Unknown.",
-            (*_LABELS, "condition", "reason"),
-            registry=registry,
-        )
-        self._reasons: dict[tuple[str, str, str], set[str]] = {}
 
     def leads(self, leading: bool) -> None:
         """Leadership has changed."""
         self._leader.labels(AUTOSCALER).set(int(leading))
 
-    def show_conditions(self, autoscalers: Iterable[Mapping[str, Any]]) -> None:
-        """Set the series of the conditions that these objects' status tells; all others end."""
-        self._conditions.clear()
-        for manifest in autoscalers:
+    def spent(self, watch: Stopwatch) -> None:
+        """A tick has ended."""
+        for part, (cpu_seconds, _) in watch.parts.items():
+            self._cpu.labels(part).inc(cpu_seconds)
+
+    def remember(self, targets: Mapping[str, TargetState]) -> None:
+        """What is remembered of targets from now on."""
+        self._told.remembered = targets
+
+    def show_conditions(self, autoscalers: Sequence[Mapping[str, Any]]) -> None:
+        """Show the conditions that these objects' status tells; all others end."""
+        self._told.autoscalers = autoscalers
+
+    def show(self, reports: Sequence[Report]) -> None:
+        """Show the numbers of these targets; those of others end."""
+        self._told.take(reports)
+
+
+class _Told(Collector):
+    """What ticks have told of targets, made into series when somebody asks: ticks are more frequent than scrapes."""
+
+    def __init__(self) -> None:
+        self.autoscalers: Sequence[Mapping[str, Any]] = ()
+        self.remembered: Mapping[str, TargetState] = {}
+        self._reports: Sequence[Report] = ()
+        self._decisions: dict[Labels, dict[str, int]] = {}
+
+    def take(self, reports: Sequence[Report]) -> None:
+        """The reports of a tick."""
+        before, self._decisions, self._reports = self._decisions, {}, reports
+        for report in reports:
+            labels = _labels(report)
+            counted = self._decisions[labels] = before.get(labels, {})
+            counted[report.decision.reason] = counted.get(report.decision.reason, 0) + 1
+
+    def collect(self) -> Iterator[Metric]:
+        """All series."""
+        gauges = {
+            name: GaugeMetricFamily(f"serving_autoscaler_{name}", text, labels=_LABELS)
+            for name, text in _GAUGES.items()
+        }
+        for report in self._reports:
+            labels = _labels(report)
+            for name, value in _values(report).items():
+                if value is not None:
+                    gauges[name].add_metric(labels, value)
+        yield from gauges.values()
+        decisions = CounterMetricFamily(
+            "serving_autoscaler_decisions",
+            "Decisions by reason; one per target and tick.",
+            labels=(*_LABELS, "reason"),
+        )
+        for labels, counted in self._decisions.items():
+            for reason, count in counted.items():
+                decisions.add_metric((*labels, reason), count)
+        yield decisions
+        yield self._conditions()
+        yield GaugeMetricFamily(
+            "serving_autoscaler_history_bytes",
+            "Bytes of what is remembered of the past, of all targets.",
+            value=sum(map(history_bytes, self.remembered.values())),
+        )
+
+    def _conditions(self) -> Metric:
+        conditions = GaugeMetricFamily(
+            "serving_autoscaler_condition",
+            "1 if a condition of the InferenceAutoscaler's status is True, 0 if it is False; none while it is Unknown.",
+            labels=(*_LABELS, "condition", "reason"),
+        )
+        for manifest in self.autoscalers:
             metadata = manifest["metadata"]
             service = (metadata.get("labels") or {}).get(SERVICE_LABEL, "")
             for told in (manifest.get("status") or {}).get("conditions") or ():
                 if told["status"] != "Unknown":
                     names = (metadata["namespace"], metadata["name"], service, told["type"], told["reason"])
-                    self._conditions.labels(*names).set(told["status"] == "True")
+                    conditions.add_metric(names, int(told["status"] == "True"))
+        return conditions
 
-    def show(self, reports: Iterable[Report]) -> None:
-        """Set the series of these targets; those of others end."""
-        shown = set()
-        for report in reports:
-            labels = (
-                report.target.autoscaler.namespace,
-                report.target.autoscaler.name,
-                report.target.service,
-            )
-            shown.add(labels)
-            for name, value in _values(report).items():
-                if value is not None:
-                    self._gauges[name].labels(*labels).set(value)
-                else:
-                    self._gauges[name].remove_by_labels(dict(zip(_LABELS, labels, strict=True)))
-            self.decisions.labels(*labels, report.decision.reason).inc()
-            self._reasons.setdefault(labels, set()).add(report.decision.reason)
-        for labels in self._reasons.keys() - shown:
-            named = dict(zip(_LABELS, labels, strict=True))
-            for gauge in self._gauges.values():
-                gauge.remove_by_labels(named)
-            self.decisions.remove_by_labels(named)
-        self._reasons = {labels: self._reasons[labels] for labels in shown}
+
+def _labels(report: Report) -> Labels:
+    autoscaler = report.target.autoscaler
+    return autoscaler.namespace, autoscaler.name, report.target.service
 
 
 def _values(report: Report) -> dict[str, float | None]:

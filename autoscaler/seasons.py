@@ -8,13 +8,14 @@ round on, but is listened to only once it was right.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autoscaler.learn import left_of_evidence
+from autoscaler.values import changed
 
 BELIEVED_SHARE: Final = 0.3
 """Part of what was foretold that must have come."""
@@ -45,10 +46,12 @@ class Season:
     def with_rate(self, now: float, rate: float, otherwise: float) -> Season:
         """See a rate, where `otherwise` was forecast for this moment without the season."""
         slot = int(now // self.slot_seconds)
-        season = self if slot == self.slot else replace(self._ended(), slot=slot, peak=0.0, is_foretold=False)
+        season = self if slot == self.slot else changed(self._ended(), slot=slot, peak=0.0, is_foretold=False)
         news = rate if rate > NEWS_RATIO * otherwise else 0.0
         foretold = season.is_foretold or (season._said(slot) or 0.0) > NEWS_RATIO * otherwise
-        return replace(season, peak=max(season.peak, news), is_foretold=foretold)
+        if news <= season.peak and foretold == season.is_foretold:
+            return season
+        return changed(season, peak=max(season.peak, news), is_foretold=foretold)
 
     def ahead(self, now: float, horizon_seconds: float) -> float:
         """The highest rate from now to the horizon; 0 while the season is not believed."""
@@ -93,7 +96,7 @@ class Season:
         heights = np.zeros(count, dtype=np.float32) if self.heights is None else self.heights.copy()
         place = self.slot % count
         peaks[place], heights[place] = self.peak, max(self.peak, KEPT_HEIGHT * float(heights[place]))
-        return replace(self, peaks=peaks, heights=heights, foretold=foretold, came=came)
+        return changed(self, peaks=peaks, heights=heights, foretold=foretold, came=came)
 
 
 HOUR: Final = Season(3600.0, 60.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from autoscaler.forecast import Band, Held, RateHistory
 from autoscaler.learn import SCRAPE_PRIOR_SECONDS, FirstScrapes, ServiceTime, StartTime
@@ -84,9 +85,32 @@ class LoopState:
     bounds_read_at: float | None = None
     ticked_at: float | None = None
 
+    @cached_property
+    def _known(self) -> dict[str, dict[float, str]]:
+        """What `known_bounds` has told of these bounds, by profile."""
+        return {}
+
 
 def known_bounds(state: LoopState, profile: Profile) -> dict[float, str]:
     """Bounds in seconds → `le` as Prometheus spells it."""
     if profile.buckets is None:
         return {}
-    return {float(le) * profile.buckets.seconds: le for le in state.bounds.get(profile.id, ())}
+    if profile.id not in state._known:
+        unit = profile.buckets.seconds
+        state._known[profile.id] = {float(le) * unit: le for le in state.bounds.get(profile.id, ())}
+    return state._known[profile.id]
+
+
+def history_bytes(state: TargetState) -> int:
+    """Bytes of what is remembered of a target's past: arrays as they are, and eight for each time and number.
+
+    Objects of Python take more; a process' memory tells how much.
+    """
+    pairs = (
+        *(history.points for history in (state.history, state.asked)),
+        *(held.steps for held in (state.expected, state.level, state.gpu_replicas, state.urgent)),
+    )
+    arrays = [array for season in state.seasons for array in (season.peaks, season.heights)]
+    arrays += [surprises.steps for surprises in state.surprises.values()]
+    numbers = 2 * sum(map(len, pairs)) + len(state.start.samples_seconds)
+    return 8 * numbers + sum(array.nbytes for array in arrays if array is not None)

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
+from zlib import crc32
 
 from autoscaler.decide import Decision
 from autoscaler.signals.observe import Observation
 from autoscaler.signals.views import Gate
 from autoscaler.targets import Target, timestamp_of
-from serving_api.autoscaler import (
-    Condition,
-    InferenceAutoscalerStatus,
-    LastDecision,
-    Learned,
-    Reserve,
-)
+from serving_api.autoscaler import LastDecision
 
 NUMBERS_REFRESH_SECONDS: Final = 600.0
 """A status in which only numbers have moved is written at most so often."""
+REFRESH_ROUND_SECONDS: Final = 660.0
+"""Each target has its turn in a round: after a start all are written together, and would be ever after."""
 CARRIES_STEP_PERCENT: Final = 5
 """During a rollout, the change of carriesPercent that is worth a write."""
 
 Truth = Literal["True", "False", "Unknown"]
+
+_OF_A_DECISION: Final = frozenset(field.alias for field in LastDecision.model_fields.values())
 
 
 @dataclass(frozen=True)
@@ -108,55 +108,71 @@ def status_of(
     numbers: Numbers | None,
     now: float,
 ) -> dict[str, Any]:
-    """The whole status as it should be now, as the API has it."""
-    before = previous(target)
+    """The whole status as it should be now, as the API has it.
+
+    Written out: it is made for every target in every tick, and to have the types make it takes ten times as long. A
+    test holds it against `InferenceAutoscalerStatus`.
+    """
+    before, workload = previous(target), target.workload
     generation = target.autoscaler.generation
-    held = {condition["type"]: condition for condition in before.get("conditions") or ()}
-    conditions = [
-        Condition(
-            type=finding.type,
-            status=finding.status,
-            reason=finding.reason,
-            message=finding.message,
-            observed_generation=generation,
-            last_transition_time=held[finding.type]["lastTransitionTime"]
-            if finding.type in held and held[finding.type]["status"] == finding.status
-            else timestamp_of(now),
-        )
-        for finding in found
-    ]
-    workload = target.workload
-    status = InferenceAutoscalerStatus(observed_generation=generation, conditions=conditions)
+    status: dict[str, Any] = {
+        "observedGeneration": generation,
+        "conditions": _conditions(before, found, generation, now),
+    }
     if workload is None or decision is None or numbers is None:
-        return status.wire()
-    rescaled = decision.desired != before.get("desiredReplicas") or "lastDecision" not in before
-    last = LastDecision(
-        time=timestamp_of(now),
-        reason=decision.reason,
-        message=decision.sentence,
-        arrivals_per_minute=round(60 * numbers.arrivals),
-        forecast_per_minute=round(60 * numbers.forecast),
-        prepared_per_minute=round(60 * numbers.prepared),
-        needed_replicas=decision.needed,
-        target_replicas=decision.target,
-        previous_replicas=workload.wanted,
-    )
-    return status.model_copy(
-        update={
-            "observed_replicas": workload.observed,
-            "desired_replicas": decision.desired,
-            "reserve": Reserve(
-                reserve_percent=target.reserve_percent,
-                replicas=decision.reserve_replicas,
-                ready_replicas=workload.ready,
-                carries_percent=decision.carries_percent,
-                observed_generation=generation,
-                limited=decision.reserve_limited,
-            ),
-            "last_decision": last if rescaled else LastDecision.model_validate(before["lastDecision"]),
-            "learned": _learned(numbers),
-        }
-    ).wire()
+        return status
+    status["observedReplicas"] = workload.observed
+    status["desiredReplicas"] = decision.desired
+    status["reserve"] = {
+        "reservePercent": target.reserve_percent,
+        "replicas": decision.reserve_replicas,
+        "readyReplicas": workload.ready,
+        "carriesPercent": decision.carries_percent,
+        "observedGeneration": generation,
+        "limited": decision.reserve_limited,
+    }
+    if decision.desired != before.get("desiredReplicas") or "lastDecision" not in before:
+        status["lastDecision"] = _decided(decision, numbers, workload.wanted, now)
+    else:
+        status["lastDecision"] = {k: v for k, v in before["lastDecision"].items() if k in _OF_A_DECISION}
+    if learned := _learned(numbers):
+        status["learned"] = learned
+    return status
+
+
+def _conditions(
+    before: Mapping[str, Any], found: list[Finding], generation: int, now: float
+) -> list[dict[str, Any]]:
+    held = {condition["type"]: condition for condition in before.get("conditions") or ()}
+    conditions = []
+    for finding in found:
+        was = held.get(finding.type)
+        since = was["lastTransitionTime"] if was and was["status"] == finding.status else timestamp_of(now)
+        conditions.append(
+            {
+                "type": finding.type,
+                "status": finding.status,
+                "reason": finding.reason,
+                "message": finding.message,
+                "observedGeneration": generation,
+                "lastTransitionTime": since,
+            }
+        )
+    return conditions
+
+
+def _decided(decision: Decision, numbers: Numbers, replicas: int, now: float) -> dict[str, Any]:
+    return {
+        "time": timestamp_of(now),
+        "reason": decision.reason,
+        "message": decision.sentence,
+        "arrivalsPerMinute": round(60 * numbers.arrivals),
+        "forecastPerMinute": round(60 * numbers.forecast),
+        "preparedPerMinute": round(60 * numbers.prepared),
+        "neededReplicas": decision.needed,
+        "targetReplicas": decision.target,
+        "previousReplicas": replicas,
+    }
 
 
 def worth_writing(target: Target, status: Mapping[str, Any]) -> bool:
@@ -167,6 +183,13 @@ def worth_writing(target: Target, status: Mapping[str, Any]) -> bool:
 def previous(target: Target) -> Mapping[str, Any]:
     """The status that is stored."""
     return target.manifest.get("status") or {}
+
+
+def fresh_until(uid: str, written_at: float) -> float:
+    """When the numbers of a status that was written then may be written again: at the target's next turn."""
+    turn = crc32(uid.encode()) / 2**32 * REFRESH_ROUND_SECONDS
+    rounds = math.ceil((written_at + NUMBERS_REFRESH_SECONDS - turn) / REFRESH_ROUND_SECONDS)
+    return turn + rounds * REFRESH_ROUND_SECONDS
 
 
 def transitions(target: Target, found: list[Finding]) -> list[Finding]:
@@ -249,18 +272,15 @@ def _limited(target: Target, decision: Decision) -> Finding:
     return Finding("ScalingLimited", "False", "WithinBounds", "the bounds leave room for what demand takes")
 
 
-def _learned(numbers: Numbers) -> Learned | None:
+def _learned(numbers: Numbers) -> dict[str, int]:
     if numbers.service_seconds is None and numbers.start_seconds is None:
-        return None
-
-    def rounded(value: float | None, factor: float) -> int | None:
-        return None if value is None else max(round(value * factor), 1)
-
-    return Learned(
-        service_time_milliseconds=rounded(numbers.service_seconds, 1000),
-        start_time_seconds=rounded(numbers.start_seconds, 1),
-        capacity_per_replica_per_minute=rounded(numbers.capacity_per_second, 60),
-    )
+        return {}
+    found = {
+        "serviceTimeMilliseconds": (numbers.service_seconds, 1000),
+        "startTimeSeconds": (numbers.start_seconds, 1),
+        "capacityPerReplicaPerMinute": (numbers.capacity_per_second, 60),
+    }
+    return {key: max(round(value * unit), 1) for key, (value, unit) in found.items() if value is not None}
 
 
 def _essence(target: Target, status: Mapping[str, Any]) -> Any:

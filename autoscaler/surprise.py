@@ -8,13 +8,14 @@ which so few requests came by surprise that the objective bears it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autoscaler.learn import EVIDENCE_HALF_LIFE_SECONDS, left_of_evidence
+from autoscaler.values import changed
 
 REMEMBERED_SECONDS: Final = EVIDENCE_HALF_LIFE_SECONDS / math.log(2)
 """As much as all of the fading past weighs."""
@@ -82,7 +83,7 @@ class Surprises:
         steps = self._faded(now)
         step = math.ceil(STEPS_PER_DOUBLING * (math.log2(rate) - LOWEST_DOUBLING))
         steps[min(max(step, 0), len(steps) - 1)] += rate * elapsed
-        return replace(self, steps=steps, at=now)
+        return changed(self, steps=steps, at=now)
 
     def stand_by(self, now: float, bearable: float) -> float:
         """The rate, in requests per second, above which no more requests than are bearable came; 0 if all are.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -15,16 +16,40 @@ from serving_api.autoscaler import InferenceAutoscaler, InferenceAutoscalerSpec
 from serving_api.names import AUTOSCALER, SERVICE_LABEL
 
 Manifest = Mapping[str, Any]
+T = TypeVar("T")
+
+
+class Known:
+    """What was read of manifests that are there still: one that has not been replaced is not read again."""
+
+    def __init__(self) -> None:
+        self._read: dict[Callable[[Manifest], Any], dict[int, tuple[Manifest, Any]]] = {}
+
+    def of(self, manifests: Iterable[Manifest], read: Callable[[Manifest], T]) -> list[T]:
+        """What `read` makes of each; the others that it has read are forgotten."""
+        before, found, results = self._read.get(read, {}), {}, []
+        for manifest in manifests:
+            # By identity: the manifest is kept, so that no other one can be taken for it.
+            entry = found[id(manifest)] = before.get(id(manifest)) or (manifest, read(manifest))
+            results.append(entry[1])
+        self._read[read] = found
+        return results
 
 
 @dataclass(frozen=True)
 class ApiObjects:
-    """What the API server holds, as listed in this tick."""
+    """What the API server holds in this tick. Manifests are replaced, never altered."""
 
     autoscalers: Sequence[Manifest]
     deployments: Sequence[Manifest]
     horizontal_pod_autoscalers: Sequence[Manifest] = ()
     scaled_objects: Sequence[Manifest] = ()
+    known: Known = field(default_factory=Known, compare=False, repr=False, kw_only=True)
+    """Of the ticks before, where the same is handed on."""
+
+    @cached_property
+    def _joined(self) -> tuple[list[Target], list[str]]:
+        return _join(self)
 
 
 @dataclass(frozen=True)
@@ -57,18 +82,16 @@ class Target:
     weight_percent: int = 100
     """Percent of the summed demand that arrives here."""
 
-    @property
-    def uid(self) -> str:
-        return self.autoscaler.uid
+    uid: str = field(init=False)
+    spec: InferenceAutoscalerSpec = field(init=False)
+    key: TargetKey = field(init=False)
+    """Namespace and name of the workload."""
 
-    @property
-    def spec(self) -> InferenceAutoscalerSpec:
-        return self.autoscaler.spec
-
-    @property
-    def key(self) -> TargetKey:
-        """Namespace and name of the workload."""
-        return self.autoscaler.namespace, self.spec.scale_target_ref.name
+    def __post_init__(self) -> None:
+        # Not properties: a tick asks each target for them a dozen times.
+        spec = self.autoscaler.spec
+        own = {"uid": self.autoscaler.uid, "spec": spec}
+        self.__dict__.update(own, key=(self.autoscaler.namespace, spec.scale_target_ref.name))
 
     @property
     def service(self) -> str:
@@ -82,30 +105,36 @@ class Target:
 
 def targets_of(objects: ApiObjects) -> tuple[list[Target], list[str]]:
     """Every readable InferenceAutoscaler that is not being deleted, and what is wrong with the others."""
-    workloads = {_name(manifest): workload_of(manifest) for manifest in objects.deployments}
+    return objects._joined
+
+
+def _join(objects: ApiObjects) -> tuple[list[Target], list[str]]:
+    names = objects.known.of(objects.deployments, _name)
+    workloads = dict(zip(names, objects.known.of(objects.deployments, workload_of), strict=True))
     parsed: list[tuple[Manifest, InferenceAutoscaler]] = []
     unreadable = []
-    for manifest in objects.autoscalers:
-        if manifest["metadata"].get("deletionTimestamp"):
-            continue
-        try:
-            parsed.append((manifest, InferenceAutoscaler.parse(dict(manifest))))
-        except (ValidationError, KeyError) as error:
-            unreadable.append(f"InferenceAutoscaler {'/'.join(_name(manifest))}: {error}")
+    read = objects.known.of(objects.autoscalers, _autoscaler)
+    for manifest, autoscaler in zip(objects.autoscalers, read, strict=True):
+        if isinstance(autoscaler, str):
+            unreadable.append(autoscaler)
+        elif autoscaler is not None:
+            parsed.append((manifest, autoscaler))
     parsed.sort(key=lambda pair: (pair[1].created, pair[1].uid))
     foreign = _foreign_claims(objects)
+    keys = [(autoscaler.namespace, autoscaler.spec.scale_target_ref.name) for _, autoscaler in parsed]
     oldest: dict[TargetKey, InferenceAutoscaler] = {}
-    for _, autoscaler in parsed:
-        oldest.setdefault((autoscaler.namespace, autoscaler.spec.scale_target_ref.name), autoscaler)
+    for key, (_, autoscaler) in zip(keys, parsed, strict=True):
+        oldest.setdefault(key, autoscaler)
     age = {autoscaler.uid: rank for rank, (_, autoscaler) in enumerate(parsed)}
     by_name = {(autoscaler.namespace, autoscaler.name): autoscaler.uid for _, autoscaler in parsed}
     by_uid = {autoscaler.uid: autoscaler for _, autoscaler in parsed}
     targets = []
-    for manifest, autoscaler in parsed:
-        key = (autoscaler.namespace, autoscaler.spec.scale_target_ref.name)
+    for key, (manifest, autoscaler) in zip(keys, parsed, strict=True):
         share = autoscaler.spec.share
-        named = {by_name.get((autoscaler.namespace, name)) for name in share.of} if share else set()
-        members = sorted({autoscaler.uid, *(uid for uid in named if uid)}, key=age.__getitem__)
+        members = [autoscaler.uid]
+        if share and share.of != [autoscaler.name]:
+            named = {by_name.get((autoscaler.namespace, name)) for name in share.of}
+            members = sorted({autoscaler.uid, *(uid for uid in named if uid)}, key=age.__getitem__)
         conflict = foreign.get(key)
         if oldest[key].uid != autoscaler.uid:
             conflict = (
@@ -123,6 +152,16 @@ def targets_of(objects: ApiObjects) -> tuple[list[Target], list[str]]:
             )
         )
     return targets, unreadable
+
+
+def _autoscaler(manifest: Manifest) -> InferenceAutoscaler | str | None:
+    """None if it is being deleted, and what is wrong if it cannot be read."""
+    if manifest["metadata"].get("deletionTimestamp"):
+        return None
+    try:
+        return InferenceAutoscaler.parse(dict(manifest))
+    except (ValidationError, KeyError) as error:
+        return f"InferenceAutoscaler {'/'.join(_name(manifest))}: {error}"
 
 
 def _weight_percent(autoscaler: InferenceAutoscaler, members: Iterable[InferenceAutoscaler]) -> int:

@@ -10,22 +10,18 @@ from typing import Final
 from autoscaler.budget import Named, by_name, decide_together, full_replicas, room
 from autoscaler.case import Case, to_prepare_for
 from autoscaler.decide import Decision, gpu_replicas, urgent_replicas
-from autoscaler.demand import (
-    Coverage,
-    first_seen,
-    horizon_seconds,
-    perceive,
-    project,
-)
+from autoscaler.demand import Coverage, first_seen, horizon_seconds, project
 from autoscaler.experience import LONGEST_TICK_SECONDS
 from autoscaler.forecast import Forecast
 from autoscaler.learn import scrape_seconds
+from autoscaler.perceive import perceive
 from autoscaler.signals.observe import LATENCY_LAG_SECONDS, Observation, bounds_around
 from autoscaler.signals.profiles import ENVOY, in_use
 from autoscaler.signals.queries import BOUNDS, Windows, bounds_question, questions
 from autoscaler.signals.views import Answers, Failure, Freshness, Signals
 from autoscaler.state import LoopState, TargetState, known_bounds
 from autoscaler.targets import ApiObjects, Target, targets_of
+from autoscaler.values import changed
 from autoscaler.writes import Write, conclude, without_decision
 
 BOUNDS_SECONDS: Final = 600.0
@@ -65,11 +61,14 @@ def ask(objects: ApiObjects, state: LoopState, now: float, matcher: str = "") ->
         return {}
     profiles = in_use(target.profile for target in targets)
     wanted: dict[str, set[str]] = {profile.id: set() for profile in profiles}
-    for target in targets:
-        threshold = target.spec.objective.threshold_milliseconds / 1000
-        for profile in {ENVOY.id: ENVOY, target.profile.id: target.profile}.values():
-            known = known_bounds(state, profile)
-            wanted[profile.id] |= {known[b] for b in bounds_around(known, threshold) if b is not None}
+    thresholds = {
+        (target.profile.id, target.spec.objective.threshold_milliseconds / 1000) for target in targets
+    }
+    for profile in profiles:
+        known = known_bounds(state, profile)
+        for of, threshold in thresholds:
+            if profile.id in (ENVOY.id, of):
+                wanted[profile.id] |= {known[b] for b in bounds_around(known, threshold) if b is not None}
     asked = questions(profiles, Windows.of(state.scrape_seconds), wanted, matcher)
     patience = (
         BOUNDS_SECONDS if all(state.bounds.get(p.id) for p in profiles if p.buckets) else BOUNDS_RETRY_SECONDS
@@ -87,16 +86,13 @@ def tick(answers: Answers, objects: ApiObjects, state: LoopState, now: float) ->
     elapsed = min(max(now - state.ticked_at, 0.0), LONGEST_TICK_SECONDS) if state.ticked_at else 0.0
     windows = Windows.of(state.scrape_seconds)
     scaled = [target for target in targets if target.workload is not None and target.conflict is None]
-    kept: dict[str, TargetState] = {}
-    seen: dict[str, Observation] = {}
-    for target in scaled:
-        before = state.targets.get(target.uid) or first_seen(target, targets, state, now)
-        kept[target.uid], seen[target.uid] = perceive(target, before, signals, windows, elapsed, now)
+    before = {each.uid: state.targets.get(each.uid) or first_seen(each, state, now) for each in scaled}
+    kept, seen = perceive(scaled, before, signals, windows, elapsed, now)
     forecasts: dict[str, Forecast] = {}
     for target in scaled:
         kept[target.uid], forecasts[target.uid] = project(target, kept, seen, windows, elapsed, now)
-    named = by_name(targets)
-    cases = [_case(target, targets, named, kept, seen, forecasts, windows, now) for target in scaled]
+    named, by_uid = by_name(targets), {target.uid: target for target in targets}
+    cases = [_case(target, by_uid, named, kept, seen, forecasts, windows, now) for target in scaled]
     for row, target in enumerate(scaled):
         kept[target.uid], cases[row] = _with_urgency(target, kept[target.uid], cases[row], seen, windows, now)
     decisions = decide_together(named, scaled, cases)
@@ -146,7 +142,7 @@ def _scrape_seconds(
 
 def _case(
     target: Target,
-    targets: Sequence[Target],
+    by_uid: Mapping[str, Target],
     named: Named,
     kept: Mapping[str, TargetState],
     seen: Mapping[str, Observation],
@@ -157,7 +153,7 @@ def _case(
     state, observation, spec, workload = kept[target.uid], seen[target.uid], target.spec, target.workload
     assert workload is not None
     members = [uid for uid in target.members if uid in kept]
-    stable = next((t for t in targets if t.uid == members[0]), target)
+    stable = by_uid.get(members[0], target)
     hold = state.start.hold_seconds(spec.scale_down_hold_seconds)
     sure = all(seen[uid].complete for uid in members)
     since = [kept[uid].complete_since for uid in members]
@@ -210,13 +206,13 @@ def _with_urgency(
     """Add what a queue, lateness and the accelerators ask for, each held as demand is."""
     patience = windows.base + LATENCY_LAG_SECONDS
     settled = state.settled_since is not None and now - state.settled_since >= patience
-    case = replace(case, settled=settled)
+    case = changed(case, settled=settled)
     hold = math.inf if case.blind else case.hold_seconds
     urgent = state.urgent.with_value(now, float(urgent_replicas(case)), hold)
     busy = state.gpu_replicas.with_value(now, float(gpu_replicas(case)), hold)
-    state = replace(state, urgent=urgent, gpu_replicas=busy)
+    state = changed(state, urgent=urgent, gpu_replicas=busy)
     held = int(urgent.highest or 0)
-    return state, replace(case, urgent=held, gpu_replicas=state.gpu_replicas_held)
+    return state, changed(case, urgent=held, gpu_replicas=state.gpu_replicas_held)
 
 
 def _with_bounds(answers: Answers, state: LoopState, now: float) -> LoopState:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from autoscaler import status as statuses
@@ -15,6 +15,7 @@ from autoscaler.signals.observe import Observation, bounds_around, exact_bound
 from autoscaler.signals.profiles import BUILT_IN, ENVOY, GATEWAY, Profile
 from autoscaler.state import LoopState, TargetState, known_bounds
 from autoscaler.targets import Target
+from autoscaler.values import changed
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,9 @@ def conclude(
         elif decision.desired != workload.wanted:
             writes.append(Scale(target, decision.desired, decision.sentence))
             start = state.start.with_replicas(decision.desired, workload.wanted, workload.ready, now)
-            state = replace(state, start=start, replicas=decision.desired)
+            state = changed(state, start=start, replicas=decision.desired)
             if decision.desired < workload.wanted:
-                state = replace(state, lowered_at=now)
+                state = changed(state, lowered_at=now)
     numbers = statuses.Numbers(
         service_seconds=state.service.mean_seconds if state.service.learned else None,
         start_seconds=state.start.seconds if state.start.measured else None,
@@ -89,10 +90,10 @@ def conclude(
         idle_but_late=not_capacity_bound(case),
     )
     wanted = statuses.status_of(target, decision, found, numbers, now)
-    fresh_until = (state.numbers_written_at or state.first_seen) + statuses.NUMBERS_REFRESH_SECONDS
+    fresh_until = statuses.fresh_until(target.uid, state.numbers_written_at or state.first_seen)
     if statuses.worth_writing(target, wanted) or (now >= fresh_until and wanted != statuses.previous(target)):
         writes.append(WriteStatus(target, wanted, _events(target, found)))
-        state = replace(state, numbers_written_at=now)
+        state = changed(state, numbers_written_at=now)
     return state, writes
 
 

@@ -37,6 +37,12 @@ Manifest = dict[str, Any]
 
 Propagation = Literal["Background", "Foreground", "Orphan"]
 
+
+def unreduced(manifest: Manifest) -> Manifest:
+    """All of it."""
+    return manifest
+
+
 _PATCHES = {"merge": MERGE_PATCH, "json": JSON_PATCH}
 
 
@@ -127,17 +133,19 @@ class Cluster:
         label_selector: str = "",
         field_selector: str = "",
         chunk_size: int = 500,
+        reduced: Callable[[Manifest], Manifest] = unreduced,
     ) -> Listing:
         """All objects of a kind, of one namespace or of all. Raises `Expired` if compaction cuts it short.
 
-        Read in chunks. The items state their apiVersion and kind, which the server leaves out.
+        Read in chunks, of which only what `reduced` makes of each object is kept. The items state their apiVersion and
+        kind, which the server leaves out.
         """
         query = _selectors(label_selector, field_selector) | {"limit": str(chunk_size)}
         items: list[Manifest] = []
         while True:
             page = await self._transport.send("GET", kind.path(namespace), query)
             items += [
-                {"apiVersion": kind.api_version, "kind": kind.name, **item}
+                reduced({"apiVersion": kind.api_version, "kind": kind.name, **item})
                 for item in page.get("items") or ()
             ]
             metadata = page.get("metadata") or {}

@@ -20,18 +20,19 @@ from autoscaler.signals.queries import Windows, arrivals_question
 from autoscaler.signals.views import Gate, TargetKey, View
 from autoscaler.state import LoopState, TargetState
 from autoscaler.targets import Target
+from autoscaler.values import changed
 
 HISTORY_SECONDS: Final = 2 * 86400.0
 """Two rounds of a day: what came in both is foretold. Evidence halves in one."""
 STEP_SECONDS: Final = 60.0
 CHUNK_STEPS: Final = 240
 """Of a query, at most: four hours."""
-CHUNK_POINTS: Final = 4000
+CHUNK_POINTS: Final = 10_000
 """Of all targets together in a chunk, so that a tick with one takes about half a second more."""
 IN_WINDOW: Final = 3
 """Steps of the slow window."""
-OF_REVISION: Final = "-[0-9a-f]{8}"
-"""What a revision's Deployment adds to the name of its service."""
+OF_REVISION: Final = re.compile("(.+)-[0-9a-f]{8}")
+"""The Deployment of a revision is named for its service."""
 
 SEEN: Final = Observation(View(Gate.OK), View(Gate.OK))
 
@@ -122,11 +123,11 @@ def learned(
     rebuilding: Rebuilding, targets: Iterable[Target], chunk: Chunk, series: Sequence[SeriesLike]
 ) -> Rebuilding:
     """Learn from the answer to a chunk."""
-    rates = _rates(series, chunk)
+    rates = _Answered.of(series, chunk)
     pasts = dict(rebuilding.pasts)
     for target in targets:
         if (past := pasts.get(target.uid)) is not None:
-            pasts[target.uid] = _lived(past, target, _of_target(target, rates), chunk)
+            pasts[target.uid] = _lived(past, target, rates.of_target(target), chunk)
     return replace(rebuilding, done=chunk.end, pasts=pasts)
 
 
@@ -159,31 +160,41 @@ class _Rates:
     pods: dict[int, float] = field(default_factory=dict)
 
 
-def _rates(series: Iterable[SeriesLike], chunk: Chunk) -> dict[tuple[TargetKey, str], dict[int, float]]:
-    found: dict[tuple[TargetKey, str], dict[int, float]] = {}
-    for one in series:
-        key = (one.labels.get("namespace", ""), one.labels.get("deployment", ""))
-        of = found.setdefault((key, one.labels.get("profile", "")), {})
-        for at, value in one.points:
-            of[round((at - chunk.begin) / chunk.step_seconds)] = max(value, 0.0)
-    return found
+@dataclass
+class _Answered:
+    """The rates of a chunk, found by Deployment, and by the service whose revision its name says it is."""
 
+    of_deployment: dict[TargetKey, dict[str, dict[int, float]]] = field(default_factory=dict)
+    """By profile and step."""
+    of_service: dict[TargetKey, list[str]] = field(default_factory=dict)
+    """Names of Deployments."""
 
-def _of_target(target: Target, rates: Mapping[tuple[TargetKey, str], Mapping[int, float]]) -> _Rates:
-    """Its Deployment's, and with a service those of all revisions that it has or had."""
-    namespace, name = target.key
-    pattern = re.escape(name)
-    if target.service:
-        pattern += f"|{re.escape(target.service)}{OF_REVISION}"
-    found = _Rates()
-    for ((of_namespace, deployment), profile), steps in rates.items():
-        if of_namespace != namespace or not re.fullmatch(pattern, deployment):
-            continue
-        into = found.gateway if profile == ENVOY.id else found.pods
-        if profile in (ENVOY.id, target.profile.id):
-            for step, value in steps.items():
-                into[step] = into.get(step, 0.0) + value
-    return found
+    @classmethod
+    def of(cls, series: Iterable[SeriesLike], chunk: Chunk) -> _Answered:
+        found = cls()
+        for one in series:
+            namespace, deployment = one.labels.get("namespace", ""), one.labels.get("deployment", "")
+            if (namespace, deployment) not in found.of_deployment:
+                found.of_deployment[namespace, deployment] = {}
+                if match := OF_REVISION.fullmatch(deployment):
+                    found.of_service.setdefault((namespace, match[1]), []).append(deployment)
+            steps = found.of_deployment[namespace, deployment].setdefault(one.labels.get("profile", ""), {})
+            for at, value in one.points:
+                steps[round((at - chunk.begin) / chunk.step_seconds)] = max(value, 0.0)
+        return found
+
+    def of_target(self, target: Target) -> _Rates:
+        """Its Deployment's, and with a service those of all revisions that it has or had."""
+        namespace, name = target.key
+        names = dict.fromkeys((name, *self.of_service.get((namespace, target.service), ())))
+        found = _Rates()
+        for deployment in names:
+            for profile, steps in self.of_deployment.get((namespace, deployment), {}).items():
+                into = found.gateway if profile == ENVOY.id else found.pods
+                if profile in (ENVOY.id, target.profile.id):
+                    for step, value in steps.items():
+                        into[step] = into.get(step, 0.0) + value
+        return found
 
 
 def _lived(past: Past, target: Target, rates: _Rates, chunk: Chunk) -> Past:
@@ -193,7 +204,7 @@ def _lived(past: Past, target: Target, rates: _Rates, chunk: Chunk) -> Past:
         at_gateway, at_pods = rates.gateway.get(number), rates.pods.get(number)
         if at_gateway is None and at_pods is None:
             continue
-        past = replace(
+        past = changed(
             past,
             gateway=(*past.gateway, at_gateway)[-IN_WINDOW:] if at_gateway is not None else (),
             pods=(*past.pods, at_pods)[-IN_WINDOW:] if at_pods is not None else (),
@@ -201,9 +212,9 @@ def _lived(past: Past, target: Target, rates: _Rates, chunk: Chunk) -> Past:
         )
         fast, base = _arrivals(past)
         now = chunk.begin + number * step
-        state = replace(past.state, own_fast=fast, own_base=base)
+        state = changed(past.state, own_fast=fast, own_base=base)
         state, _ = project(alone, {target.uid: state}, {target.uid: SEEN}, windows, step, now)
-        past = replace(past, state=state)
+        past = changed(past, state=state)
     return past
 
 

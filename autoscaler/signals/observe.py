@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from autoscaler.signals.profiles import ENVOY, Profile
@@ -43,12 +44,12 @@ class Observation:
         """Whether the demand is known from at least one account."""
         return any(view.gate.usable for view in self.views)
 
-    @property
+    @cached_property
     def blind(self) -> bool:
         """Whether something that is expected is missing, old or beyond belief."""
         return any(view.gate in (Gate.MISSING, Gate.STALE, Gate.IMPLAUSIBLE) for view in self.views)
 
-    @property
+    @cached_property
     def complete(self) -> bool:
         """Whether nothing that is expected is missing: only then can demand be believed to have shrunk."""
         return (
@@ -57,12 +58,12 @@ class Observation:
             and not self.partly_scraped
         )
 
-    @property
+    @cached_property
     def arrivals_now(self) -> float:
         """Requests per second in the fast window."""
         return self._arrivals(self.gateway.arrivals_now, self.pods.arrivals_now)
 
-    @property
+    @cached_property
     def arrivals_base(self) -> float:
         """Requests per second in the slow window."""
         return self._arrivals(self.gateway.arrivals_base, self.pods.arrivals_base)

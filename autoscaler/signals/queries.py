@@ -45,14 +45,14 @@ def questions(
     now, base, late, gauges = [], [], [], []
     for profile in profiles:
         for signal, metric in profile.counters.items():
-            now.append(ask.rate(profile, signal, metric, windows.fast))
+            now.append(ask.counter(profile, signal, metric, windows.fast))
         for part, metric in (("sum", profile.work.sum), ("count", profile.work.count)):
             now.append(ask.rate(profile, f"work_{part}", metric, windows.fast))
         for signal in profile.arrivals:
             metric = profile.counters[signal]
-            base.append(ask.rate(profile, signal, metric, windows.base))
+            base.append(ask.counter(profile, signal, metric, windows.base))
         for signal in profile.unanswered:
-            late.append(ask.rate(profile, signal, profile.counters[signal], windows.base))
+            late.append(ask.counter(profile, signal, profile.counters[signal], windows.base))
         late.append(ask.rate(profile, "responses", profile.work.count, windows.base))
         if profile.buckets and (wanted := sorted(bounds.get(profile.id, ()))):
             choice = "|".join(bound.replace("+", r"\\+").replace(".", r"\\.") for bound in wanted)
@@ -125,6 +125,11 @@ class _Asker:
         by: str = "deployment",
     ) -> str:
         return self.tagged(self.summed(profile, metric, seconds, by), profile.id, signal)
+
+    def counter(self, profile: Profile, signal: str, metric: Metric, seconds: int) -> str:
+        """The rate of a counter; of those beside the requests only what is not 0: most stand still, and none is read as 0."""
+        rates = self.summed(profile, metric, seconds)
+        return self.tagged(rates if signal == profile.presence else f"{rates} != 0", profile.id, signal)
 
     def summed(self, profile: Profile, metric: Metric, seconds: int, by: str = "deployment") -> str:
         rates = f"max without ({DUPLICATES}) (rate({self.selector(metric)}[{seconds}s]))"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 READS = ("get", "list", "watch")
 _POD = "authentication.kubernetes.io/pod-name"
 
@@ -46,7 +47,12 @@ def read(path: Path, since: int = 0) -> tuple[list[Request], int]:
 
     A line under way is left, and so is one that was under way at `since`: it began before.
     """
-    found: list[Request] = []
+    return events(path, since, request_of)
+
+
+def events(path: Path, since: int, of: Callable[[Mapping[str, Any]], T]) -> tuple[list[T], int]:
+    """Return what is made of each request that has ended since then, likewise."""
+    found: list[T] = []
     if not path.exists():
         return found, since
     with path.open("rb") as log:
@@ -62,11 +68,12 @@ def read(path: Path, since: int = 0) -> tuple[list[Request], int]:
             since += len(line)
             event = json.loads(line)
             if event.get("stage") == "ResponseComplete":
-                found.append(_request(event))
+                found.append(of(event))
     return found, since
 
 
-def _request(event: Mapping[str, Any]) -> Request:
+def request_of(event: Mapping[str, Any]) -> Request:
+    """Return what an event says of its request."""
     reference = event.get("objectRef") or {}
     found = event.get("requestObject")
     content = found if isinstance(found, dict) else {}  # a JSON patch is a list

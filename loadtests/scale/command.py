@@ -24,7 +24,7 @@ from loadtests.scale.measures import (
     NotReachedError,
     neighbours,
 )
-from loadtests.scale.program import OperatorError
+from loadtests.scale.program import ProgramError
 from loadtests.scale.report import GROWTH_FILE, markdown
 from loadtests.scale.targets import outcomes
 from localcluster import running
@@ -37,7 +37,7 @@ from localcluster.progress import Progress
 NAMES = ("storm", "arrivals", "neighbours", "growth")
 PARTS = (8, 4, 2)
 """Growth is measured at these parts of the services, beside all of them."""
-_FAILED = (*EXPECTED, NotReachedError, OperatorError, ApiError)
+_FAILED = (*EXPECTED, NotReachedError, ProgramError, ApiError)
 
 
 @dataclass(frozen=True)
@@ -120,16 +120,17 @@ def _measured(name: str, options: Options, progress: Progress, summary: Figures)
     try:
         work[name]()
     except* _FAILED as failed:
-        reasons = [str(error) for error in _leaves(failed)]
+        reasons = [str(error) for error in leaves(failed)]
         progress.say(f"error: {'; '.join(reasons)}")
         summary["failures"] += [f"{name}: {reason}" for reason in reasons]
 
 
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    """Return the errors of a group, and of the groups in it."""
     return [
         leaf
         for error in group.exceptions
-        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+        for leaf in (leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
     ]
 
 

@@ -1,4 +1,4 @@
-"""The operator as a process of this machine, under the user and the roles that its manifests give it."""
+"""The programs as processes of this machine, under the users and the roles that their manifests give them."""
 
 from __future__ import annotations
 
@@ -16,23 +16,26 @@ from localcluster.ports import free_ports
 from localcluster.tether import die_with_parent
 from serving_api.names import OPERATOR, SYSTEM_NAMESPACE
 
-USER = f"system:serviceaccount:{SYSTEM_NAMESPACE}:{OPERATOR}"
+ACCOUNTS = f"system:serviceaccount:{SYSTEM_NAMESPACE}"
+USER = f"{ACCOUNTS}:{OPERATOR}"
 GROUPS = ("system:serviceaccounts", f"system:serviceaccounts:{SYSTEM_NAMESPACE}")
 _STOP_SECONDS = 30.0
 _LOOK_SECONDS = 1.0
 """A page of metrics has series of every service: asked more often it would be a load of its own."""
 
 
-class OperatorError(Exception):
-    """The operator has ended, or does not end; the message names its log."""
+class ProgramError(Exception):
+    """A program has ended, or does not end; the message names its log."""
 
 
 @dataclass
-class OperatorProcess:
-    """One process of the operator at a time, started and stopped as a kubelet would."""
+class ProgramProcess:
+    """One process of a program at a time, started and stopped as a kubelet would."""
 
     kubeconfig: Path
     log: Path
+    module: str
+    options: tuple[str, ...] = ()
     _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _port: int = field(default=0, init=False)
 
@@ -47,7 +50,7 @@ class OperatorProcess:
         (self._port,) = free_ports(1)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "serving_operator", "--listen", f"127.0.0.1:{self._port}"],
+                [sys.executable, "-m", self.module, "--listen", f"127.0.0.1:{self._port}", *self.options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -66,25 +69,31 @@ class OperatorProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-            raise OperatorError(
-                f"the operator did not end within {_STOP_SECONDS:.0f} s; {self.log}"
-            ) from None
+            message = f"{self.module} did not end within {_STOP_SECONDS:.0f} s; {self.log}"
+            raise ProgramError(message) from None
         finally:
             self._process = None
 
     def check(self) -> None:
-        """Raise OperatorError if it has ended: a kubelet would start another one, and what is measured would be another."""
+        """Raise ProgramError if it has ended: a kubelet would start another one, and what is measured would be another."""
         if self._process is None or self._process.poll() is not None:
-            raise OperatorError(f"the operator has ended; {self.log} says why")
+            raise ProgramError(f"{self.module} has ended; {self.log} says why")
 
     async def page(self) -> str:
-        """Return its page of metrics; empty as long as it does not answer. Raises OperatorError if it has ended."""
+        """Return its page of metrics; empty as long as it does not answer. Raises ProgramError if it has ended."""
         self.check()
         try:
             async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
                 return (await client.get(f"http://127.0.0.1:{self._port}/metrics")).text
         except httpx.TransportError:
             return ""
+
+
+@dataclass
+class OperatorProcess(ProgramProcess):
+    """The operator."""
+
+    module: str = "serving_operator"
 
     async def at_rest(self, services: int) -> None:
         """Wait until it has looked at so many services since its start, and nothing waits or runs."""
@@ -104,10 +113,13 @@ def is_at_rest(page: str, services: int) -> bool:
     )
 
 
-def total(page: str, metric: str) -> float:
-    """Return the sum of a metric's series on a page; 0 without any. No parser: a page has series of every service."""
+def total(page: str, metric: str, label: str = "") -> float:
+    """Return the sum of a metric's series on a page, of those with a label; 0 without any.
+
+    No parser: a page has series of every service.
+    """
     return sum(
         float(line.rpartition(" ")[2])
         for line in page.splitlines()
-        if line.startswith((f"{metric}{{", f"{metric} "))
+        if line.startswith((f"{metric}{{", f"{metric} ")) and label in line
     )

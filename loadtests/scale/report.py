@@ -19,17 +19,21 @@ def markdown(summary: Figures) -> str:
         f"{summary['services']} services, {summary['cpus']} CPUs, which API server, controllers, operator and measuring share. "
         "Nodes, gateway and autoscaler are simulated: pods are Ready at once.",
     ]
-    if summary["failures"]:
-        lines += ["", "**Not measured:** " + "; ".join(summary["failures"])]
-    lines += ["", "| target | wanted | measured | met |", "|---|---|---|---|"]
-    lines += [
-        f"| {one['name']} | {one['wanted']} | {one['measured']:g} | {'yes' if one['met'] else '**no**'} |"
-        for one in summary["targets"]
-    ]
+    lines += against_targets(summary)
     for key, section in _SECTIONS.items():
         if key in summary:
             lines += ["", *section(summary[key])]
     return "\n".join(lines) + "\n"
+
+
+def against_targets(summary: Figures) -> Iterator[str]:
+    """Return what was not measured, and the targets beside what was."""
+    if summary["failures"]:
+        yield from ("", "**Not measured:** " + "; ".join(summary["failures"]))
+    yield from ("", "| target | wanted | measured | met |", "|---|---|---|---|")
+    for one in summary["targets"]:
+        met = "yes" if one["met"] else "**no**"
+        yield f"| {one['name']} | {one['wanted']} | {one['measured']:g} | {met} |"
 
 
 def _storm(found: Figures) -> Iterator[str]:

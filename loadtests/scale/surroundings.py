@@ -6,9 +6,9 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from functools import partial
 
 from loadtests.scale import phantom
+from loadtests.scale.answering import Answering
 from loadtests.scale.offering import insist
 from localcluster.api import MERGE, Api, now
 from localcluster.objects import Object
@@ -17,11 +17,7 @@ from serving_io import kinds
 
 HEARTBEAT_SECONDS = 10.0
 PODS = 100_000
-AT_ONCE = 32
-"""Requests under way together."""
 _APPLY = "application/apply-patch+yaml"
-
-Answer = Callable[[Object], Awaitable[None]]
 
 
 class Surroundings:
@@ -29,8 +25,7 @@ class Surroundings:
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._slots = asyncio.Semaphore(AT_ONCE)
-        self._latest: dict[str, Object] = {}
+        self._answering = Answering(api)
         self._numbers = itertools.count()
         self._served: set[str] = set()
         """Uids of pods that are bound and ready, and of autoscalers whose target's replicas are owned."""
@@ -56,33 +51,14 @@ class Surroundings:
                 (kinds.HTTP_ROUTE, self._route),
                 (kinds.INFERENCE_AUTOSCALER, self._autoscaler),
             ):
-                group.create_task(self._follow(group, kind.path(), ours, answer))
+                group.create_task(
+                    self._answering.follow(group, kind.path(), ours, answer, self._served.discard)
+                )
 
     async def _again(self, work: Callable[[], Awaitable[None]]) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             await insist(work)
-
-    async def _follow(
-        self, group: asyncio.TaskGroup, path: str, query: dict[str, str], answer: Answer
-    ) -> None:
-        async for exists, item in self._api.follow(path, **query):
-            uid = item["metadata"]["uid"]
-            if not exists:
-                self._served.discard(uid)
-            elif uid in self._latest:
-                self._latest[uid] = item  # whoever answers an older state goes on with this one
-            else:
-                self._latest[uid] = item
-                group.create_task(self._answer(uid, answer))
-
-    async def _answer(self, uid: str, answer: Answer) -> None:
-        done = None
-        while (item := self._latest[uid]) is not done:
-            async with self._slots:
-                await insist(partial(answer, item))  # gone or changed meanwhile: the next event tells
-            done = item
-        del self._latest[uid]
 
     async def _beat(self) -> None:
         status = {"status": phantom.node_status(PODS, now())}

@@ -185,8 +185,9 @@ class Evaluator:
             return Column(right.labels, _ARITHMETIC[node.operator](node.left.value, right.values))
         left = self._column(node.left, now)
         if isinstance(node.right, Number):
-            if node.operator == "==":
-                return Column(left.labels, np.where(left.values == node.right.value, left.values, np.nan))
+            if node.operator in _COMPARISONS:
+                holds = _COMPARISONS[node.operator](left.values, node.right.value)
+                return Column(left.labels, np.where(holds, left.values, np.nan))
             return Column(left.labels, _ARITHMETIC[node.operator](left.values, node.right.value))
         if node.operator not in ("or", "and"):
             raise PromQLError(f"{node.operator} is known with a number only")
@@ -208,6 +209,7 @@ class Evaluator:
         return Column(labels, np.concatenate([values, right.values[alone]]))
 
 
+_COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {"==": np.equal, "!=": np.not_equal}
 _ARITHMETIC: Mapping[str, Callable[[Any, Any], Floats]] = {
     "+": np.add,
     "-": np.subtract,

@@ -10,7 +10,7 @@ from typing import Final
 UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 AGGREGATIONS: Final = frozenset({"sum", "max", "min", "avg", "count"})
 FUNCTIONS: Final = frozenset({"rate", "avg_over_time", "count_over_time", "timestamp", "label_replace"})
-PRECEDENCE: Final = {"or": 1, "and": 2, "==": 3, "+": 4, "-": 4, "*": 5, "/": 5}
+PRECEDENCE: Final = {"or": 1, "and": 2, "==": 3, "!=": 3, "+": 4, "-": 4, "*": 5, "/": 5}
 
 _TOKEN: Final = re.compile(
     r"\s*(?:(?P<string>\"(?:[^\"\\]|\\.)*\")|(?P<duration>\d+(?:ms|[smhd]))|(?P<number>-?\d+(?:\.\d+)?)"

@@ -127,3 +127,23 @@ def test_service_time_is_recovered_from_sojourn(service: float, replicas: int, b
     sojourn = service * (1 + wait_probability[0] * 0.625 / (replicas - load[0]))
     found = service_time_from_sojourn(one(sojourn), one(rate), np.array([replicas]), one(0.25))
     assert found[0] == pytest.approx(service, rel=1e-3)
+
+
+def test_what_was_sized_before_is_sized_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone, among others, and again after everything was forgotten."""
+    rates = np.linspace(0.0, 30.0, 40)
+    count = np.arange(40)
+    asked = Demand(0.02 + count / 200, np.full(40, 0.25), 0.1 + count / 100, np.full(40, 0.01))
+
+    def sized(rows: list[int]) -> list[tuple[int, float]]:
+        some = np.array(rows)
+        smallest = smallest_replicas(rates[some], asked.of(some))
+        return list(zip(smallest.tolist(), largest_rate(smallest, asked.of(some)).tolist(), strict=True))
+
+    together = sized(list(range(40)))
+    again = [sized([row])[0] for row in range(40)]
+    monkeypatch.setattr(capacity, "ROWS_REMEMBERED", 30)
+    forgetting = sized(list(range(40)))
+    assert again == together
+    assert [found for found, _ in forgetting] == [found for found, _ in together]
+    assert [rate for _, rate in forgetting] == pytest.approx([rate for _, rate in together], rel=1e-5)

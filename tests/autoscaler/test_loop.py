@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,7 +15,7 @@ from autoscaler.loop import Loop
 from autoscaler.metrics import Metrics
 from autoscaler.replay.faithful import differences, replayed
 from autoscaler.replay.recording.decode import Decoder
-from serving_io.cluster import Listing
+from serving_io.cluster import Listing, WatchEvent
 from serving_io.errors import Conflict, Unavailable
 from serving_io.kinds import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, INFERENCE_AUTOSCALER, Kind
 from tests.autoscaler.replay.runs import Lines
@@ -38,7 +38,13 @@ class MemoryCluster:
     async def served(self, kind: Kind) -> bool:
         return False
 
-    async def list(self, kind: Kind, namespace: str | None = None) -> Listing:
+    async def list(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        *,
+        reduced: Callable[[dict[str, Any]], dict[str, Any]],
+    ) -> Listing:
         if isinstance(self.refusal, Unavailable):
             raise self.refusal
         objects = self.world.objects()
@@ -50,7 +56,15 @@ class MemoryCluster:
         if self.is_overtaken and kind == INFERENCE_AUTOSCALER:
             for revision in self.world.revisions.values():
                 revision.version += 1
-        return Listing([dict(item) for item in found[kind]], "1")
+        typed = {"apiVersion": kind.api_version, "kind": kind.name}
+        return Listing([reduced(typed | dict(item)) for item in found[kind]], "1")
+
+    async def watch(
+        self, kind: Kind, version: str, namespace: str | None = None
+    ) -> AsyncGenerator[WatchEvent, None]:
+        """Break at once: what changes is listed again."""
+        raise Unavailable(0, "NoAnswer", "no watches here")
+        yield
 
     async def apply_scale(
         self,

@@ -1,10 +1,11 @@
 """InferenceAutoscalers joined with their Deployments."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from autoscaler.targets import ApiObjects, targets_of
+from autoscaler.targets import ApiObjects, Known, targets_of
 from tests.autoscaler.world import EPOCH, Revision, World
 
 
@@ -95,3 +96,19 @@ def test_ownership_is_read_from_managed_fields() -> None:
     found, _ = targets_of(listed(Revision("a", ours=True), Revision("b", ours=False)))
     owned = {target.autoscaler.name: target.workload is not None and target.workload.ours for target in found}
     assert owned == {"a": True, "b": False}
+
+
+def test_an_object_is_read_again_only_where_another_stands_in_its_place() -> None:
+    """Whatever it says: one that is the same object has not changed, and what has gone is forgotten."""
+    world, known = World(Revision("a"), Revision("b")), Known()
+    first = world.objects()
+    before = {t.uid: t for t in targets_of(replace(first, known=known))[0]}
+    world.revisions["a"].spec = {"minReplicas": 2}
+    second = replace(first, autoscalers=[world.objects().autoscalers[0], first.autoscalers[1]], known=known)
+    after = {t.uid: t for t in targets_of(second)[0]}
+
+    assert after["ia-b"].autoscaler is before["ia-b"].autoscaler
+    assert after["ia-a"].spec.min_replicas == 2
+    assert [len(read) for read in known._read.values()] == [2, 2, 2]
+    targets_of(replace(first, autoscalers=[], deployments=[], known=known))
+    assert [len(read) for read in known._read.values()] == [0, 0, 0]

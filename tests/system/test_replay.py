@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from autoscaler.metrics import Metrics
 from autoscaler.replay.command import main
 from autoscaler.replay.recording.recorder import Recorder
 from localcluster.cluster import Cluster as LocalCluster
-from serving_io.cluster import Cluster, Listing
+from serving_io.cluster import Cluster, Listing, WatchEvent
 from serving_io.kinds import Kind
 from serving_io.prometheus import Prometheus, PrometheusAccess
 from tests.system.kube import Kube
@@ -26,7 +27,7 @@ QUIET_RATE, HIGH_RATE = 2.0, 14.0
 
 
 class ReadOnly:
-    """A cluster whose objects are listed, and that is left as it is."""
+    """A cluster whose objects are read, and that is left as it is."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
@@ -35,8 +36,11 @@ class ReadOnly:
     async def served(self, kind: Kind) -> bool:
         return await self._cluster.served(kind)
 
-    async def list(self, kind: Kind, namespace: str | None = None) -> Listing:
-        return await self._cluster.list(kind, namespace)
+    async def list(self, *arguments: Any, **more: Any) -> Listing:
+        return await self._cluster.list(*arguments, **more)
+
+    def watch(self, *arguments: Any) -> AsyncGenerator[WatchEvent, None]:
+        return self._cluster.watch(*arguments)
 
     async def apply_scale(self, *arguments: Any, **more: Any) -> None:
         """Somebody else scales."""

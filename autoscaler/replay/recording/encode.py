@@ -6,13 +6,13 @@ Texts of questions and sets of labels are stated once and named by number after 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Any
 
+from autoscaler.needed import needed
 from autoscaler.replay.recording.moment import FORMAT, KINDS, VERSION, Moment
 from autoscaler.signals.views import Failure
 from autoscaler.targets import ApiObjects
-from serving_api.names import AUTOSCALER, SERVICE_LABEL
 
 
 class Encoder:
@@ -56,14 +56,14 @@ class Encoder:
         there: set[tuple[str, str]] = set()
         for kind in KINDS:
             for manifest in getattr(objects, kind):
-                needed = _needed(kind, manifest)
-                metadata = needed["metadata"]
+                read = needed(kind, manifest)
+                metadata = read["metadata"]
                 key = (kind, f"{metadata['namespace']}/{metadata['name']}")
                 there.add(key)
-                text = _text(needed)
+                text = _text(read)
                 if self._objects.get(key) != text:
                     self._objects[key] = text
-                    yield _text({"object": list(key), "is": needed})
+                    yield _text({"object": list(key), "is": read})
         for key in sorted(self._objects.keys() - there):
             del self._objects[key]
             yield _text({"object": list(key), "is": None})
@@ -71,46 +71,3 @@ class Encoder:
 
 def _text(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
-
-
-def _owner(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: entry.get(key) for key in ("manager", "subresource", "fieldsV1")}
-
-
-def _autoscaler(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    return {"spec": manifest.get("spec") or {}, "status": manifest.get("status") or {}}
-
-
-def _deployment(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    spec, status = manifest.get("spec") or {}, manifest.get("status") or {}
-    return {
-        "spec": {key: spec[key] for key in ("replicas",) if key in spec},
-        "status": {key: status[key] for key in ("replicas", "readyReplicas") if key in status},
-    }
-
-
-def _scaler(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    return {"spec": {"scaleTargetRef": (manifest.get("spec") or {}).get("scaleTargetRef") or {}}}
-
-
-_CONTENT: Final[dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]]] = {
-    "autoscalers": _autoscaler,
-    "deployments": _deployment,
-    "horizontal_pod_autoscalers": _scaler,
-    "scaled_objects": _scaler,
-}
-_METADATA: Final = ("name", "namespace", "uid", "generation", "creationTimestamp", "deletionTimestamp")
-
-
-def _needed(kind: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What a tick reads of an object: no pod template, nobody else's fields, no resourceVersion."""
-    full = manifest["metadata"]
-    metadata: dict[str, Any] = {key: full[key] for key in _METADATA if full.get(key) is not None}
-    if service := (full.get("labels") or {}).get(SERVICE_LABEL):
-        metadata["labels"] = {SERVICE_LABEL: service}
-    if kind == "deployments":
-        owners = [
-            _owner(entry) for entry in full.get("managedFields") or () if entry.get("manager") == AUTOSCALER
-        ]
-        metadata["managedFields"] = owners
-    return {"metadata": metadata, **_CONTENT[kind](manifest)}

@@ -45,6 +45,7 @@ STEADY = {10.0: (0.0, 100.0), 25.0: (30.0, 100.0), 40.0: (60.0, 115.0), 55.0: (9
         ("timestamp(c)", 60.0, (55.0, 55.0), "when it was scraped last"),
         ("timestamp(c) and (up == 1)", 60.0, (55.0, 55.0), "where the scrape succeeded"),
         ("timestamp(c) and (up == 0)", 60.0, (None, None), "nowhere"),
+        ("c != 90", 60.0, (None, 130.0), "all others"),
         ('c{pod=~"a-.*"}', 60.0, (90.0, None), "chosen by an expression that covers the whole label"),
         ('-1 * c{pod!~"a-.*"}', 60.0, (None, -130.0), "arithmetic with a number"),
         ('c{pod=~"a-.*"} or c / 10', 60.0, (90.0, 13.0), "the right side where the left has none"),

@@ -1,0 +1,128 @@
+"""Objects kept by list and watch: always those of the server, whatever becomes of the watch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from serving_io import Unavailable, kinds
+from serving_io.mirror import Mirror
+from tests.fakes.kube import FakeKube
+from tests.fakes.waiting import until
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeKube]:
+    """A fake API server."""
+    with FakeKube() as started:
+        started.namespace("ns")
+        yield started
+
+
+def _config_map(name: str = "c", namespace: str = "ns", **data: str) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
+async def shown(mirror: Mirror) -> dict[str, Any]:
+    """The data of each object, by name."""
+    return {item["metadata"]["name"]: item.get("data") for item in await mirror.items()}
+
+
+def _has_ended(mirror: Mirror) -> bool:
+    """Whether the watch has, so that the next look lists again."""
+    return mirror._following is not None and mirror._following.done()
+
+
+def lists(fake: FakeKube) -> int:
+    """How often config maps were listed."""
+    return sum((entry.verb, entry.resource) == ("list", "configmaps") for entry in fake.log)
+
+
+async def test_changes_arrive_without_another_list(fake: FakeKube) -> None:
+    """New ones, changed ones and deleted ones; what has not changed stays the same object."""
+    fake.write(_config_map("stays", a="1"))
+    fake.write(_config_map("goes"))
+    async with fake.cluster("alpha") as cluster:
+        mirror = Mirror(cluster, kinds.CONFIG_MAP)
+        before = {item["metadata"]["name"]: item for item in await mirror.items()}
+        assert set(before) == {"stays", "goes"}
+        await until(lambda: bool(fake.store.watchers))
+        fake.write(_config_map("new", a="1"))
+        fake.write(_config_map("new", a="2"))
+        fake.remove(kinds.CONFIG_MAP, "goes", "ns")
+
+        await until(lambda: set(mirror._items) == {("ns", "stays"), ("ns", "new")})
+        await until(lambda: mirror._items["ns", "new"]["data"] == {"a": "2"})
+        after = {item["metadata"]["name"]: item for item in await mirror.items()}
+        assert after["stays"] is before["stays"]
+        assert lists(fake) == 1
+        await mirror.close()
+
+
+async def test_only_what_is_reduced_is_kept(fake: FakeKube) -> None:
+    """Of what is listed and of what is watched alike; both state their kind."""
+    fake.write(_config_map("first", secret="x"))
+    async with fake.cluster("alpha") as cluster:
+        mirror = Mirror(
+            cluster,
+            kinds.CONFIG_MAP,
+            "ns",
+            reduced=lambda item: {key: item[key] for key in ("kind", "metadata")},
+        )
+        await mirror.items()
+        await until(lambda: bool(fake.store.watchers))
+        fake.write(_config_map("second", secret="x"))
+        await until(lambda: len(mirror._items) == 2)
+
+        assert [set(item) for item in await mirror.items()] == [{"kind", "metadata"}] * 2
+        assert {item["kind"] for item in await mirror.items()} == {"ConfigMap"}
+        await mirror.close()
+
+
+async def test_one_namespace_is_kept_alone(fake: FakeKube) -> None:
+    """Others are neither listed nor watched."""
+    fake.namespace("other")
+    fake.write(_config_map(namespace="other"))
+    async with fake.cluster("alpha") as cluster:
+        mirror = Mirror(cluster, kinds.CONFIG_MAP, "ns")
+        await mirror.items()
+        await until(lambda: bool(fake.store.watchers))
+        fake.write(_config_map("second", namespace="other"))
+        fake.write(_config_map("mine"))
+        await until(lambda: bool(mirror._items))
+
+        assert set(await shown(mirror)) == {"mine"}
+        await mirror.close()
+
+
+async def test_a_compaction_costs_nothing(fake: FakeKube) -> None:
+    """The watch goes on, or they are listed again; nothing is missed, nothing stays that has gone."""
+    fake.write(_config_map("gone"))
+    async with fake.cluster("alpha") as cluster:
+        mirror = Mirror(cluster, kinds.CONFIG_MAP)
+        await mirror.items()
+        await until(lambda: bool(fake.store.watchers))
+        fake.remove(kinds.CONFIG_MAP, "gone", "ns")
+        fake.write(_config_map("there"))
+        fake.compact()
+        there = {("ns", "there")}
+        await until(lambda: set(mirror._items) == there or _has_ended(mirror))
+
+        assert set(await shown(mirror)) == {"there"}
+        await mirror.close()
+
+
+async def test_a_server_that_does_not_answer_is_an_error_until_it_does(fake: FakeKube) -> None:
+    """Where there is no watch the objects are not guessed; once it answers, they are all there."""
+    async with fake.cluster("alpha") as cluster:
+        mirror = Mirror(cluster, kinds.CONFIG_MAP)
+        with fake.partition(), pytest.raises(Unavailable):
+            await mirror.items()
+        fake.write(_config_map("there"))
+
+        assert set(await shown(mirror)) == {"there"}
+        await mirror.close()
+        await mirror.close()
