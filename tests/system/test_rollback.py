@@ -77,6 +77,8 @@ def test_warm_rollback_under_load(kube: Kube, cluster: Cluster, namespace: str) 
     with Load(cluster, host, rate=8) as load:
         attempt = second_committed(kube, namespace, host, KEEP_WARM_SECONDS)
         kube.until("the stable Service follows", lambda: _selected(kube, namespace) == attempt.split("-")[0])
+        # The autoscaler may have asked for one more a moment ago, and what is not ready yet is not warm.
+        kube.until("the kept pods are as many as were asked for", lambda: _is_warm(kube, namespace, first))
         pods, audit = pods_of(kube, namespace, first), Audit(cluster)
         with Recording(kube, kinds.HTTP_ROUTE, namespace) as recording:
             kube.label(namespace, "digits", abort=attempt)
@@ -135,6 +137,16 @@ def _selected(kube: Kube, namespace: str) -> str:
     service = kube.get(kinds.SERVICE, namespace, "digits")
     assert service is not None
     return str(service["spec"]["selector"][REVISION_LABEL])
+
+
+def _is_warm(kube: Kube, namespace: str, revision: str) -> bool:
+    """Whether a revision has ready what its autoscaler last said that all of the traffic takes, and no less is asked for."""
+    name = f"digits-{revision}"
+    autoscaler = kube.get(kinds.INFERENCE_AUTOSCALER, namespace, name) or {}
+    deployment = kube.get(kinds.DEPLOYMENT, namespace, name) or {}
+    said = autoscaler.get("status", {}).get("reserve", {})
+    ready = deployment.get("status", {}).get("availableReplicas", 0)
+    return said.get("reservePercent") == 100 and int(ready) >= int(said.get("replicas", 1))
 
 
 def _weight(kube: Kube, namespace: str, revision: str) -> int:
