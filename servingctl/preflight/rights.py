@@ -40,12 +40,12 @@ _RULES: Sequence[tuple[str, str, str, str]] = (
     (OPERATOR, "", "resourcequotas", "list"),
     (OPERATOR, "discovery.k8s.io", "endpointslices", "list watch"),
     (OPERATOR, "events.k8s.io", "events", "create"),
-    (AUTOSCALER, _OURS, "inferenceautoscalers", "list"),
+    (AUTOSCALER, _OURS, "inferenceautoscalers", "list watch"),
     (AUTOSCALER, _OURS, "inferenceautoscalers/status", "patch"),
-    (AUTOSCALER, "apps", "deployments", "list"),
+    (AUTOSCALER, "apps", "deployments", "list watch"),
     (AUTOSCALER, "apps", "deployments/scale", "patch"),
-    (AUTOSCALER, "autoscaling", "horizontalpodautoscalers", "list"),
-    (AUTOSCALER, "keda.sh", "scaledobjects", "list"),
+    (AUTOSCALER, "autoscaling", "horizontalpodautoscalers", "list watch"),
+    (AUTOSCALER, "keda.sh", "scaledobjects", "list watch"),
     (AUTOSCALER, "events.k8s.io", "events", "create"),
 )
 _LEASES: Sequence[tuple[str, str, str]] = (

@@ -165,10 +165,10 @@ def with_keda(kube: Kube) -> None:
         kube.kubectl("wait", "--for=condition=Established", "crd/scaledobjects.keda.sh")
         since = kube.cluster.audit_log.stat().st_size
         restart_program(kube, "serving-autoscaler")
-        wanted = Check("keda.sh", "scaledobjects", "list")
+        wanted = {Check("keda.sh", "scaledobjects", verb) for verb in ("list", "watch")}
         kube.until(
             "the autoscaler asks for ScaledObjects",
-            lambda: wanted in asked("serving-autoscaler", kube.cluster.audit_log, since),
+            lambda: wanted <= set(asked("serving-autoscaler", kube.cluster.audit_log, since)),
         )
     finally:
         kube.kubectl("delete", "crd", "scaledobjects.keda.sh")
