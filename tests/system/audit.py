@@ -14,6 +14,10 @@ class Audit:
         self._from = self._path.stat().st_size if self._path.exists() else 0
 
     def writes(self, user: str = "") -> list[Request]:
-        """Writes since this object was made, Leases aside; `user` is part of the user's name."""
+        """Writes since this object was made, Leases aside; `user` is part of the user's name.
+
+        In the order in which they were received: where the machine is busy, the log has them in another.
+        """
         requests, _ = read(self._path, self._from)
-        return [one for one in requests if not one.is_read and one.resource != "leases" and user in one.user]
+        writes = [one for one in requests if not one.is_read and one.resource != "leases" and user in one.user]
+        return sorted(writes, key=lambda one: one.received_seconds)
