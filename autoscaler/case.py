@@ -49,6 +49,8 @@ class Case:
     seconds_since_lowered: float
     hold_seconds: float
     horizon_seconds: float
+    in_vain_beyond: int | None = None
+    """Replicas beyond which more have only made each slower; None where nothing says so."""
     room: int | None = None
     """Most replicas that the others of a common budget leave; None without a budget."""
     expected_by: str = FORECAST
@@ -73,6 +75,7 @@ _WHY: Final = {
     "GpuActive": "the accelerators work although no request is seen",
     "RateLimited": "replicas are removed step by step",
     "Maximum": "maxReplicas allows no more",
+    "MoreInVain": "more replicas have only made each of them slower",
     "Budget": "the budget that all revisions share leaves no more",
     "GpuUtilization": "the accelerators are busier than their target",
     "Minimum": "minReplicas asks for it",

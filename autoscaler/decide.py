@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -21,12 +21,17 @@ FIRST_STEP_UP: Final = 4
 """A decision may double the replicas, or add so many."""
 STEP_DOWN_FRACTION: Final = 0.2
 STEP_DOWN_PERIOD_SECONDS: Final = (10.0, 60.0)
+LATE_SHARE, LATE_REPLICAS = 0.5, 2
+"""Of what arrivals justify, and replicas: lateness in a settled state raises by no more than the larger of both."""
 LATE_FACTOR: Final = 2.0
 """Of the allowed late fraction: above it a settled target gets a replica more than the model says."""
 IDLE_UTILIZATION: Final = 0.3
 """Below it, lateness is not for want of replicas."""
 GPU_BUSY: Final = 0.9
 GPU_IDLE: Final = 0.02
+
+
+Uncapacity = Literal["IdleButLate", "MoreDidNotHelp"]
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ def urgent_replicas(case: Case) -> int:
         work = (case.in_flight or 0.0) * case.service_seconds
         drain = max(case.threshold_seconds, case.horizon_seconds / 2)
         asked = math.ceil(case.own_rate * case.service_seconds + work / drain)
-    if case.settled and is_late(case) and not not_capacity_bound(case):
+    if case.settled and is_late(case) and not_capacity_bound(case) is None and not infeasible(case):
         asked = max(asked, case.ready + 1)
     return asked
 
@@ -111,17 +116,40 @@ def is_late(case: Case) -> bool:
     return case.late_ratio is not None and case.late_ratio > LATE_FACTOR * case.late_allowed
 
 
-def not_capacity_bound(case: Case) -> bool:
-    """Whether requests are late although the replicas have little to do."""
-    if (
-        not (case.settled and is_late(case))
-        or backlogged(case)
-        or case.ready < 1
-        or case.service_seconds is None
-    ):
-        return False
+def infeasible(case: Case) -> bool:
+    """Whether the work alone makes more requests late than the objective allows, with any number of replicas."""
+    return case.service_seconds is not None and bool((floor_late(_of(case)) >= case.late_allowed)[0])
+
+
+def not_capacity_bound(case: Case) -> Uncapacity | None:
+    """Why requests are late for another reason than too few replicas; None where they are not, or that reason may be.
+
+    `IdleButLate`: the replicas have little to do. `MoreDidNotHelp`: there are as many more than arrivals justify as
+    lateness may ask for, and requests are late as before; or the last that were added have made each slower.
+    """
+    if is_late(case) and case.in_vain_beyond is not None and case.ready >= case.in_vain_beyond:
+        return "MoreDidNotHelp"
+    if not (case.settled and is_late(case)) or backlogged(case) or case.ready < 1:
+        return None
+    if case.service_seconds is None or infeasible(case):
+        return None
     busy = case.own_rate * case.service_seconds / case.ready
-    return max(busy, case.gpu_utilization or 0.0) < IDLE_UTILIZATION
+    if max(busy, case.gpu_utilization or 0.0) < IDLE_UTILIZATION:
+        return "IdleButLate"
+    rate = np.array([case.level * case.weight_percent / 100])
+    justified = int(smallest_replicas(rate, _of(case))[0])
+    most = justified + max(LATE_REPLICAS, math.ceil(LATE_SHARE * justified))
+    return "MoreDidNotHelp" if case.ready >= most else None
+
+
+def _of(case: Case) -> Demand:
+    """One service as columns."""
+    return Demand(
+        np.array([case.service_seconds or 1.0]),
+        np.array([case.variability]),
+        np.array([case.threshold_seconds]),
+        np.array([case.late_allowed]),
+    )
 
 
 @dataclass(frozen=True)
@@ -213,8 +241,10 @@ def _move(case: Case, target: int, *, learned: bool) -> tuple[int, str | None]:
     wanted = min(case.wanted, case.maximum)
     if target >= wanted:
         raised = min(target, case.wanted + max(FIRST_STEP_UP, case.wanted))
-        most = raised if case.room is None else max(wanted, case.room)
-        return (most, "Budget") if raised > most else (raised, None)
+        for most, reason in ((case.room, "Budget"), (case.in_vain_beyond, "MoreInVain")):
+            if most is not None and raised > max(wanted, most):
+                return max(wanted, most), reason
+        return raised, None
     if veto := _veto(case, wanted, learned=learned):
         return wanted, veto
     low, high = STEP_DOWN_PERIOD_SECONDS
@@ -234,7 +264,7 @@ def _veto(case: Case, wanted: int, *, learned: bool) -> str | None:
         "Hold": not case.shrinking_believed,
         "NothingLearned": not learned and case.expected > 0,
         "Backlog": backlogged(case),
-        "Late": late and not not_capacity_bound(case),
+        "Late": late and not_capacity_bound(case) != "IdleButLate" and not infeasible(case),
         "GpuBusy": crowded and case.late_ratio is not None and case.late_ratio > case.late_allowed / 2,
         "GpuActive": busy is not None and busy > GPU_IDLE and case.expected <= 0 and case.ready > 0,
     }

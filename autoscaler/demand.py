@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from autoscaler import status as statuses
 from autoscaler.experience import experienced
@@ -14,7 +14,7 @@ from autoscaler.learn import FEWEST_REQUESTS, PRIOR_PESSIMISM, ServiceTime, Star
 from autoscaler.signals.observe import Observation
 from autoscaler.signals.queries import Windows
 from autoscaler.state import LoopState, TargetState
-from autoscaler.targets import Target
+from autoscaler.targets import Target, Workload, seconds_of
 from autoscaler.values import changed
 
 GATEWAY_MEMORY_SECONDS: Final = 600.0
@@ -72,8 +72,20 @@ def first_seen(target: Target, state: LoopState, now: float) -> TargetState:
         fresh = changed(fresh, start=StartTime((float(started),)))
     workload = target.workload
     if workload is not None and workload.ready < workload.wanted:
-        fresh = changed(fresh, start=fresh.start.waiting_since(workload.created, workload.wanted))
+        raised_at = _raised_at(statuses.previous(target), workload)
+        if raised_at is not None:
+            fresh = changed(fresh, start=fresh.start.waiting_since(raised_at, workload.wanted))
     return fresh
+
+
+def _raised_at(status: Mapping[str, Any], workload: Workload) -> float | None:
+    """When the replicas that are not ready yet were asked for, as status tells it; a Deployment without one is new. None: unknown."""
+    last = status.get("lastDecision")
+    if last is None:
+        return workload.created
+    if status.get("desiredReplicas") != workload.wanted or last.get("previousReplicas", 0) >= workload.wanted:
+        return None
+    return seconds_of(last["time"])
 
 
 def project(

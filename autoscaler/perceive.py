@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from autoscaler.capacity import service_time_from_sojourn
+from autoscaler.contention import Contention
 from autoscaler.demand import GATEWAY_MEMORY_SECONDS, LONGEST_COVERED, Coverage
 from autoscaler.learn import FAILED_RATIO_LIMIT, FirstScrapes, ServiceTime
 from autoscaler.signals.observe import Observation, bounds_around, observe
 from autoscaler.signals.queries import Windows
-from autoscaler.signals.views import Expectation, Signals, View
+from autoscaler.signals.views import Expectation, Gate, Signals, View
 from autoscaler.state import TargetState
 from autoscaler.targets import Target
 from autoscaler.values import changed
@@ -23,6 +24,8 @@ SATURATED: Final = 0.93
 """Busy share of the replicas from which completions say nothing about the demand."""
 SATURATED_GROWTH: Final = 1.5
 """Demand is then taken for so many times the completions."""
+FULL_MINUTE: Final = 0.6
+"""Share of the samples of a minute below which some are taken to be missing."""
 QUIET_SECONDS, QUIET_PER_REPLICA = 30.0, 2.0
 """When means that include waiting teach about the work: so long, and all of their window, so few in flight."""
 
@@ -57,9 +60,14 @@ def perceive(
             lessons.append(lesson)
     for lesson, work_seconds in zip(lessons, _work(lessons, kept), strict=True):
         uid = lesson.target.uid
-        kept[uid] = changed(kept[uid], service=_learned(kept[uid].service, lesson, work_seconds, elapsed))
+        state = kept[uid]
+        kept[uid] = changed(
+            state,
+            service=_learned(state.service, lesson, work_seconds, elapsed),
+            contention=_contended(state, lesson, windows, elapsed, now),
+        )
     for target in targets:
-        kept[target.uid] = _with_own_rates(target, kept[target.uid], seen[target.uid])
+        kept[target.uid] = _with_own_rates(target, kept[target.uid], seen[target.uid], windows, now)
     return kept, seen
 
 
@@ -101,6 +109,7 @@ def _see(
         settled_since=_since(before.settled_since, settled, now),
         quiet_since=_since(before.quiet_since, quiet, now),
         gateway_seen_at=now if observation.gateway.sampled_at is not None else before.gateway_seen_at,
+        **_sampled(target, before, observation, signals),
         complete_since=_since(before.complete_since, not observation.blind, now),
     )
     return state, observation
@@ -111,6 +120,21 @@ def _since(before: float | None, holds: bool, now: float) -> float | None:
     if not holds:
         return None
     return before if before is not None else now
+
+
+def _sampled(
+    target: Target, before: TargetState, observation: Observation, signals: Signals
+) -> dict[str, Any]:
+    """Since when samples come without a gap. Samples that were only late fill it: then there are as many as ever."""
+    newest, sampled_since = observation.sampled_at, before.sampled_since
+    freshness, count = signals.freshness, signals.samples_per_minute(target.key)
+    if newest is not None and before.sampled_at is not None:
+        resumed = before.unsampled and newest - before.sampled_at > freshness.stale_seconds
+        if resumed and count is not None and count * freshness.scrape_seconds < 60 * FULL_MINUTE:
+            sampled_since = newest - freshness.scrape_seconds / 2  # so far before it a rate is extrapolated
+        newest = max(newest, before.sampled_at)
+    unsampled = any(view.gate is Gate.STALE or view.reason == "NoSeries" for view in observation.views)
+    return {"sampled_at": newest or before.sampled_at, "sampled_since": sampled_since, "unsampled": unsampled}
 
 
 def _account(target: Target, observation: Observation) -> View:
@@ -166,17 +190,44 @@ def _learned(service: ServiceTime, lesson: Lesson, work_seconds: float, elapsed:
     service = service.with_requests(work_seconds, requests, elapsed)
     threshold = target.spec.objective.threshold_milliseconds / 1000
     below, _ = bounds_around(view.within, threshold)
-    if target.profile.durations == "service" and below is not None and view.arrivals_base > 0:
-        beyond = min(max(1 - view.within[below] / view.arrivals_base, 0.0), 1.0)
+    # Of the answer that the bound is of: another one may be of another moment, or of another of two Prometheus.
+    counted = view.arrivals_base if view.responses is None else view.responses
+    if target.profile.durations == "service" and below is not None and counted > 0:
+        beyond = min(max(1 - view.within[below] / counted, 0.0), 1.0)
         service = service.with_tail(below, beyond, requests)
     return service
 
 
-def _with_own_rates(target: Target, state: TargetState, observation: Observation) -> TargetState:
+def _contended(
+    state: TargetState, lesson: Lesson, windows: Windows, elapsed: float, now: float
+) -> Contention:
+    """Whether more replicas are in vain: of pure times of work only, for those with waiting fall where replicas are added."""
+    workload, contention = lesson.target.workload, state.contention
+    if workload is None or lesson.target.profile.durations != "service":
+        return contention
+    requests = lesson.completions * windows.fast
+    return contention.with_work(
+        now,
+        elapsed,
+        workload.ready,
+        lesson.mean_seconds,
+        state.service.mean_seconds or 0.0,
+        requests,
+        state.service.variability,
+        windows.fast,
+    )
+
+
+def _with_own_rates(
+    target: Target, state: TargetState, observation: Observation, windows: Windows, now: float
+) -> TargetState:
     """This target's requests per second in both windows; while it is blind, the last that were known."""
     if not observation.usable:
         return changed(state, own_fast=state.own_base)
-    fast, base = observation.arrivals_now, observation.arrivals_base
+    # After a gap in the samples a rate is over all of its window, and what it counts over what there is of it.
+    sampled = max(now - state.sampled_since, windows.fast / LONGEST_COVERED)
+    fast = observation.arrivals_now * max(windows.fast / sampled, 1.0)
+    base = observation.arrivals_base * max(windows.base / sampled, 1.0)
     if not observation.gateway.gate.usable and _saturated(target, fast, state.service.mean_seconds):
         # The pods alone count what they complete: at saturation that is their capacity, not the demand.
         fast, base = fast * SATURATED_GROWTH, max(base, fast * SATURATED_GROWTH)

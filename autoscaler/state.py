@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from autoscaler.contention import Contention
 from autoscaler.forecast import Band, Held, RateHistory
 from autoscaler.learn import SCRAPE_PRIOR_SECONDS, FirstScrapes, ServiceTime, StartTime
 from autoscaler.seasons import DAY, HOUR, Season
@@ -15,6 +17,7 @@ from autoscaler.surprise import Came, Surprises
 _NO_SERVICE_TIME, _NO_START_TIME = ServiceTime(), StartTime()
 _NO_HISTORY, _NOTHING_HELD, _NO_BAND = RateHistory(), Held(), Band()
 _NOTHING_CAME = Came()
+_NO_CONTENTION = Contention()
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,18 @@ class TargetState:
     """Since when the service may have got requests: before it no counter can have counted any."""
     first_scrapes: FirstScrapes | None = None
     gateway_seen_at: float | None = None
+    sampled_at: float | None = None
+    """Time of the newest sample that Prometheus has told of."""
+    sampled_since: float = -math.inf
+    """Since when, as far as is known, samples have come without a gap: a rate over more than that is too low."""
+    unsampled: bool = False
+    """Whether Prometheus answered at the last tick, and had no new samples."""
     lowered_at: float | None = None
     complete_since: float | None = None
     """Since when no signal that is expected has been missing."""
     settled_since: float | None = None
     """Since when all wanted replicas are ready."""
+    contention: Contention = _NO_CONTENTION
     quiet_since: float | None = None
     """Since when they also have had nothing waiting, as far as is known."""
     numbers_written_at: float | None = None
@@ -112,5 +122,5 @@ def history_bytes(state: TargetState) -> int:
     )
     arrays = [array for season in state.seasons for array in (season.peaks, season.heights)]
     arrays += [surprises.steps for surprises in state.surprises.values()]
-    numbers = 2 * sum(map(len, pairs)) + len(state.start.samples_seconds)
+    numbers = 2 * sum(map(len, pairs)) + len(state.start.samples_seconds) + 3 * len(state.contention.moments)
     return 8 * numbers + sum(array.nbytes for array in arrays if array is not None)

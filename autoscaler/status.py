@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from zlib import crc32
 
-from autoscaler.decide import Decision
+from autoscaler.decide import Decision, Uncapacity
 from autoscaler.signals.observe import Observation
 from autoscaler.signals.views import Gate
 from autoscaler.targets import Target, timestamp_of
@@ -22,6 +22,10 @@ CARRIES_STEP_PERCENT: Final = 5
 """During a rollout, the change of carriesPercent that is worth a write."""
 
 Truth = Literal["True", "False", "Unknown"]
+_DESPITE: Final[dict[Uncapacity, str]] = {
+    "IdleButLate": "the replicas have little to do",
+    "MoreDidNotHelp": "there are half as many replicas more than should be needed",
+}
 
 _OF_A_DECISION: Final = frozenset(field.alias for field in LastDecision.model_fields.values())
 
@@ -55,7 +59,7 @@ def findings(
     decision: Decision | None,
     *,
     unmeasurable: Finding | None,
-    idle_but_late: bool,
+    not_capacity: Uncapacity | None,
 ) -> list[Finding]:
     """All conditions that hold; with `unmeasurable`, why lateness cannot be counted at the threshold."""
     found = [_active(target)]
@@ -86,13 +90,13 @@ def findings(
             )
     if unmeasurable is not None:
         found.append(unmeasurable)
-    if idle_but_late:
+    if not_capacity is not None:
         found.append(
             Finding(
                 "NotCapacityBound",
                 "True",
-                "IdleButLate",
-                "requests are late although the replicas have little to do: look at the network, the clients and "
+                not_capacity,
+                f"requests are late although {_DESPITE[not_capacity]}: look at the network, the clients and "
                 "what the model calls; more replicas would not help",
             )
         )

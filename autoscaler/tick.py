@@ -24,6 +24,8 @@ from autoscaler.targets import ApiObjects, Target, targets_of
 from autoscaler.values import changed
 from autoscaler.writes import Write, conclude, without_decision
 
+GAP_INTERVALS: Final = 1.5
+"""Scrape intervals after the newest sample of a target from which on one is taken to be missing."""
 BOUNDS_SECONDS: Final = 600.0
 """How often the bounds of the histograms are read."""
 BOUNDS_RETRY_SECONDS: Final = 30.0
@@ -130,7 +132,11 @@ def _scrape_seconds(
         if not count:
             continue
         if state.ready_since is not None and now - state.ready_since >= 60:
-            settled.append(count)
+            # A minute with a gap tells nothing of the interval, and an interval taken for long makes all windows long.
+            newest = signals.scraped_at(target.key)
+            goes_on = newest is None or now - newest <= GAP_INTERVALS * before
+            if goes_on and now - state.sampled_since >= 60:
+                settled.append(count)
             continue
         young.append(60 / count)
         newest, first = signals.scraped_at(target.key), state.first_scrapes
@@ -192,6 +198,7 @@ def _case(
         hold_seconds=hold,
         horizon_seconds=horizon_seconds(state),
         room=room(target, named),
+        in_vain_beyond=state.contention.most,
     )
 
 

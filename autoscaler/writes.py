@@ -87,7 +87,7 @@ def conclude(
         observation,
         decision,
         unmeasurable=_unmeasurable(target, state, loop, now),
-        idle_but_late=not_capacity_bound(case),
+        not_capacity=not_capacity_bound(case),
     )
     wanted = statuses.status_of(target, decision, found, numbers, now)
     fresh_until = statuses.fresh_until(target.uid, state.numbers_written_at or state.first_seen)
@@ -98,7 +98,7 @@ def conclude(
 
 
 def without_decision(target: Target, now: float) -> list[Write]:
-    found = statuses.findings(target, None, None, unmeasurable=None, idle_but_late=False)
+    found = statuses.findings(target, None, None, unmeasurable=None, not_capacity=None)
     wanted = statuses.status_of(target, None, found, None, now)
     if not statuses.worth_writing(target, wanted):
         return []

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 LATE_MINUTE = 0.05
 """Of the requests of a minute: more that are late, and clients would say that something is wrong."""
 ALIKE_REPLICAS, ALIKE_SHARE = 1, 0.15
 """Replicas that differ by so many, or by this share, are taken for the same."""
 STEADY_SECONDS = 300.0
+HELD_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,10 @@ class Figures:
     highest: int
     """From its beginning to the end of the run, and so the next ones."""
     after: int
+    excess: float
+    """Highest number over the highest that there was in the run without it, then or in the ten minutes before; 1 at least."""
     turns: int
-    """How often replicas rose after they had fallen, or fell after they had risen."""
+    """How often replicas rose after they had fallen, or fell after they had risen, by more than one."""
     late: float
     late_until: float
     """From the fault's end to the end of the last minute with more than 5% late; not above 0 if there is none after it."""
@@ -55,6 +57,7 @@ def figures(run: Sequence[Moment], without: Sequence[Moment], begin: float, end:
         lowest=min(moment.wanted for moment in during),
         highest=max(wanted),
         after=wanted[-1],
+        excess=excess(run, without, begin),
         turns=turns(wanted),
         late=(since[-1].late - before[-1].late) / max(offered, 1),
         late_until=max((until - end for until in late_minutes(since)), default=0.0),
@@ -62,10 +65,32 @@ def figures(run: Sequence[Moment], without: Sequence[Moment], begin: float, end:
     )
 
 
+def excess(run: Sequence[Moment], without: Sequence[Moment], begin: float) -> float:
+    """The largest ratio of replicas to those of the other run, which a forecast or a hold may have shifted a little."""
+    most = 1.0
+    for moment in run:
+        if moment.at >= begin:
+            beside = [other.wanted for other in without if moment.at - HELD_SECONDS <= other.at <= moment.at]
+            most = max(most, moment.wanted / max(beside))
+    return most
+
+
 def turns(wanted: Sequence[int]) -> int:
-    """Changes of direction."""
-    moves = [after > before for before, after in pairwise(wanted) if after != before]
-    return sum(one != other for one, other in pairwise(moves))
+    """Changes of direction by more than a replica: how often it went up after it had gone down, or down after up."""
+    found, direction, low, high = 0, 0, wanted[0], wanted[0]
+    for now in wanted:
+        low, high = min(low, now), max(high, now)
+        if direction != -1 and now < high - ALIKE_REPLICAS:
+            found += direction == 1
+            direction, low = -1, now
+        elif direction != 1 and now > low + ALIKE_REPLICAS:
+            found += direction == -1
+            direction, high = 1, now
+        if direction == 1:
+            low = high
+        elif direction == -1:
+            high = low
+    return found
 
 
 def late_minutes(moments: Sequence[Moment]) -> list[float]:

@@ -22,6 +22,28 @@ Chosen = Callable[[int, Ints], NDArray[np.bool_]]
 
 
 @dataclass
+class Accrued:
+    """A part of what counters count while `share` is not 0; what has accrued stays."""
+
+    size: int
+    share: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._seen = np.full(self.size, np.nan)
+        self._sum = np.zeros(self.size)
+
+    def of(self, rows: Ints, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The part, by these rows' counters now; a counter that is below what it was has begun anew."""
+        seen = self._seen[rows]
+        fresh = np.isnan(seen) | (values < seen)
+        self._sum[rows] = np.where(fresh, 0.0, self._sum[rows])
+        self._sum[rows] += self.share * np.where(fresh, np.where(np.isnan(seen), 0.0, values), values - seen)
+        self._seen[rows] = values
+        part: NDArray[np.float64] = np.floor(self._sum[rows])
+        return part
+
+
+@dataclass
 class FaultyPrometheus(Prometheus):
     """One Prometheus; or two behind one address, each with gaps of its own."""
 

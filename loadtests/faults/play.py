@@ -42,7 +42,7 @@ def play(scenario: Scenario, seed: int, begin: float = BEGIN, until: float = END
             played.each_second()
 
     run = _moments(played.world, until, faulty)
-    quiet, told_without = without(scenario.load, scenario.retries, seed, until)
+    quiet, told_without = without(scenario.load, scenario.retries, seed, begin, until)
     seen, expected = figures(run, quiet, begin, end), figures(quiet, quiet, begin, end)
     told = frozenset(played.world.told) - told_without
     broken = tuple(must.sentence for must in scenario.musts if not must.test(seen, expected, told))
@@ -60,10 +60,13 @@ def run_job(job: Job) -> tuple[Job, Outcome]:
 
 
 @lru_cache
-def without(load: Surge, retries: int, seed: int, until: float) -> tuple[list[Moment], frozenset[str]]:
+def without(
+    load: Surge, retries: int, seed: int, begin: float, until: float
+) -> tuple[list[Moment], frozenset[str]]:
     """The same service and requests, in which nothing happens, and what is told of it; many scenarios share one."""
     world = one_service(seed, load, retries=retries)
-    return _moments(world, until, lambda _: None), frozenset(world.told)
+    run = _moments(world, until, lambda now: world.told.clear() if now == begin else None)
+    return run, frozenset(world.told)
 
 
 def _moments(world: FaultyWorld, until: float, each_second: Callable[[float], None]) -> list[Moment]:

@@ -40,6 +40,7 @@ def _worst(of: Sequence[Figures]) -> dict[str, Any]:
         "before": [min(one.before for one in of), max(one.before for one in of)],
         "lowest": min(one.lowest for one in of),
         "highest": max(one.highest for one in of),
+        "excess": max(one.excess for one in of),
         "after": [min(one.after for one in of), max(one.after for one in of)],
         "turns": max(one.turns for one in of),
         "late": max(one.late for one in of),

@@ -50,6 +50,8 @@ CASE = Case(
         ({"expected": 27.0, "level": 27.0}, 4, "Demand", "more demand"),
         ({"expected": 2.0, "level": 2.0}, 2, "DemandFell", "one at a time, of few"),
         ({"expected": 2.0, "level": 2.0, "wanted": 20, "ready": 20}, 16, "DemandFell", "a fifth, of many"),
+        ({"expected": 60.0, "level": 60.0, "in_vain_beyond": 4}, 4, "MoreInVain", "more were in vain"),
+        ({"expected": 60.0, "level": 60.0, "in_vain_beyond": 2}, 3, "MoreInVain", "none goes for it"),
         ({"expected": 2.0, "frozen": True}, 3, "Frozen", "a rollout forbids it"),
         (
             {"expected": 0.0, "blind": True, "shrinking_believed": False},
@@ -242,6 +244,14 @@ def test_more_demand_never_means_fewer(case: Case, first: float, second: float) 
         ({"late_ratio": 0.05}, True, 4, "late in a settled state: one more"),
         ({"late_ratio": 0.05}, False, 0, "late while pods start: wait for them"),
         ({"late_ratio": 0.05, "own_rate": 1.0}, True, 0, "late and idle: not for want of replicas"),
+        (
+            {"late_ratio": 0.05, "ready": 5},
+            True,
+            0,
+            "late with two more than are justified: more do not help",
+        ),
+        ({"late_ratio": 0.05, "ready": 4}, True, 5, "late with one more: one more still"),
+        ({"late_ratio": 0.3, "service_seconds": 0.4}, True, 0, "the work alone is too long: nothing helps"),
         ({"in_flight": 300.0}, False, 3, "a queue: work it off within half the horizon"),
         ({"in_flight": 300.0, "ready": 0}, False, 0, "nobody ready yet: the demand decides"),
         ({"service_seconds": None, "late_ratio": 0.5}, True, 0, "nothing learned"),
@@ -254,9 +264,22 @@ def test_urgency(changes: dict[str, Any], settled: bool, replicas: int, why: str
 
 def test_late_and_idle_is_not_capacity() -> None:
     """Lateness with idle replicas is diagnosed as something else."""
-    assert not_capacity_bound(replace(CASE, late_ratio=0.2, own_rate=2.0, in_flight=0.2))
-    assert not not_capacity_bound(replace(CASE, late_ratio=0.2))
-    assert not not_capacity_bound(replace(CASE, late_ratio=0.2, own_rate=2.0, in_flight=0.2, settled=False))
+    idle = replace(CASE, late_ratio=0.2, own_rate=2.0, in_flight=0.2)
+    assert not_capacity_bound(idle) == "IdleButLate"
+    assert not_capacity_bound(replace(CASE, late_ratio=0.2)) is None
+    assert not_capacity_bound(replace(idle, settled=False)) is None
+
+
+def test_late_with_more_than_enough_is_not_capacity() -> None:
+    """Once lateness has brought half as many more, or two, it is for another reason; an impossible objective has its own name."""
+    assert not_capacity_bound(replace(CASE, late_ratio=0.2, ready=5)) == "MoreDidNotHelp"
+    assert not_capacity_bound(replace(CASE, late_ratio=0.0, ready=5)) is None
+    assert not_capacity_bound(replace(CASE, late_ratio=0.2, ready=5, in_flight=300.0)) is None
+    assert not_capacity_bound(replace(CASE, late_ratio=0.3, ready=9, service_seconds=0.4)) is None
+    assert not_capacity_bound(replace(CASE, late_ratio=0.2, in_vain_beyond=3)) == "MoreDidNotHelp"
+    assert not_capacity_bound(replace(CASE, late_ratio=0.0, in_vain_beyond=3)) is None
+    kept = decide([replace(CASE, late_ratio=0.2, ready=5, wanted=5)])[0]
+    assert (kept.desired, kept.reason) == (5, "Late"), "and nothing goes while it lasts"
 
 
 @pytest.mark.parametrize(("utilization", "replicas"), [(None, 0), (0.2, 1), (0.7, 3), (0.9, 4), (0.71, 3)])

@@ -116,6 +116,19 @@ def test_after_a_restart_only_up_for_one_hold() -> None:
     assert world.scaled(restarted)
 
 
+def test_a_restart_in_a_surge_does_not_mistake_the_age_of_a_deployment_for_a_start() -> None:
+    """Pods that are not ready yet were asked for when status says so, not when their Deployment was made."""
+    service = Revision("digits", service_seconds=0.1)
+    world = World(service, rate=lambda at: 5.0 if at < 600 else 40.0)
+    while service.replicas == service.ready or world.now < EPOCH + 600:
+        world.run(5)
+    world.state = type(world.state)()
+    world.run(60)
+    assert service.ready == service.replicas
+    assert world.state.targets["ia-digits"].start.measured
+    assert world.state.targets["ia-digits"].start.seconds <= 40
+
+
 def test_pods_that_never_start_do_not_call_for_more() -> None:
     """Bounded belief: lateness for want of pods that do not come up raises nothing beyond the need."""
     service = Revision("digits", service_seconds=0.1, spec={"maxReplicas": 50})

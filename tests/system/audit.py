@@ -19,5 +19,7 @@ class Audit:
         In the order in which they were received: where the machine is busy, the log has them in another.
         """
         requests, _ = read(self._path, self._from)
-        writes = [one for one in requests if not one.is_read and one.resource != "leases" and user in one.user]
+        writes = [
+            one for one in requests if not one.is_read and one.resource != "leases" and user in one.user
+        ]
         return sorted(writes, key=lambda one: one.received_seconds)

@@ -15,7 +15,7 @@ from loadtests.faults.scenarios import CONSTANT, NEVER_FEWER, SCENARIOS, Must, b
 from loadtests.faults.world import CANARY, STABLE
 
 ROW = SCENARIOS[0]
-CALM = Figures(7, 7, 7, 7, 0, 0.0, 0.0, 0.0)
+CALM = Figures(7, 7, 7, 7, 1.0, 0, 0.0, 0.0, 0.0)
 
 
 def test_rows_have_names_of_their_own_and_something_that_must_hold() -> None:

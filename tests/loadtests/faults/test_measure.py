@@ -35,6 +35,9 @@ def test_the_lowest_is_of_the_fault_and_the_highest_of_all_that_follows() -> Non
     run = moments(lambda at: 5 if at > 1000 else 9 if at > 700 else 7)
     found = figures(run, FLAT, 600, 900)
     assert (found.lowest, found.highest, found.after, found.turns) == (7, 9, 5, 1)
+    assert found.excess == pytest.approx(9 / 7)
+    higher = moments(lambda at: 9 if at < 500 else 7)
+    assert figures(run, higher, 600, 900).excess == pytest.approx(1.0), "it had as many ten minutes ago"
 
 
 @pytest.mark.parametrize(
@@ -42,8 +45,11 @@ def test_the_lowest_is_of_the_fault_and_the_highest_of_all_that_follows() -> Non
     [
         ([7, 7, 7], 0, "nothing moves"),
         ([7, 8, 9], 0, "one direction"),
-        ([7, 9, 9, 8], 1, "up, then down"),
-        ([7, 9, 8, 9, 8], 3, "each change of direction counts"),
+        ([7, 9, 9, 7], 1, "up, then down"),
+        ([7, 9, 6, 9, 4], 3, "each change of direction counts"),
+        ([7, 8, 7, 8, 7], 0, "one replica is none"),
+        ([7, 10, 9, 8, 7, 6, 7, 8], 2, "however slowly"),
+        ([9, 8, 8, 9, 5], 0, "nor is one on the way"),
     ],
 )
 def test_turns(wanted: list[int], expected: int, why: str) -> None:

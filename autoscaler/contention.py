@@ -1,0 +1,105 @@
+"""Whether more replicas do more: where all share what they call, each only becomes slower by them.
+
+Told by the elasticity of the time of work in the number of replicas, ln(S / S') / ln(n / n'), between now and the latest
+moment with a fifth fewer: 0 where each works as before, 1 where all together do no more. Work that is longer by itself
+was so before the replicas came, and shows none.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from autoscaler.values import changed
+
+FEWER: Final = 0.8
+"""Of the replicas: with at most so many of them there has to have been a moment, or nothing can be told."""
+ELASTICITY: Final = 0.6
+"""From which on more replicas are taken to be in vain."""
+NOISE: Final = 2.0
+"""Standard errors of the two means by which it has to be above."""
+RELIEF: Final = 0.8
+"""Of the time of work at which it was found: below it the cause is gone."""
+REMEMBERED_SECONDS: Final = 300.0
+STEP_SECONDS: Final = 15.0
+"""Between two moments that are remembered."""
+BELIEVED_SECONDS: Final = 1800.0
+"""For which it is not tried again."""
+SHARE, REPLICAS = 0.5, 2
+"""Beyond the replicas that did as much: the larger of both is added in vain at most."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Replicas and mean seconds of work, both over the fast window."""
+
+    at: float
+    ready: float
+    work_seconds: float
+
+
+@dataclass(frozen=True)
+class Contention:
+    """What is remembered of it."""
+
+    moments: tuple[Moment, ...] = ()
+    ready: float = 0.0
+    """Mean of the ready replicas over about the fast window."""
+    found_at: float | None = None
+    found_seconds: float = 0.0
+    """Mean time of work then."""
+    enough: int = 0
+    """Replicas that had done as much."""
+
+    @property
+    def most(self) -> int | None:
+        """Replicas beyond which none is added; None where nothing speaks against more."""
+        return None if self.found_at is None else self.enough + max(REPLICAS, math.ceil(SHARE * self.enough))
+
+    def with_work(
+        self,
+        now: float,
+        elapsed: float,
+        ready: int,
+        work_seconds: float,
+        learned_seconds: float,
+        requests: float,
+        variability: float,
+        window_seconds: float,
+    ) -> Contention:
+        """Learn from the mean time of work of so many requests in the window of that length; `learned_seconds` is the one in force."""
+        weight = 1 - math.exp(-elapsed / window_seconds) if self.ready else 1.0
+        mean = self.ready + weight * (ready - self.ready)
+        found_at, found_seconds, enough = self.found_at, self.found_seconds, self.enough
+        if found_at is not None and (
+            max(work_seconds, learned_seconds) < RELIEF * found_seconds or now - found_at > BELIEVED_SECONDS
+        ):
+            found_at = None
+        if found_at is None:
+            noise = NOISE * math.sqrt(2 * variability / requests) if requests > 0 else math.inf
+            fewest = _did_as_much(self.moments, mean, work_seconds, noise)
+            if fewest is not None:
+                found_at, found_seconds, enough = now, work_seconds, round(fewest.ready)
+        moments = self.moments
+        if not moments or now - moments[-1].at >= STEP_SECONDS:
+            kept = tuple(one for one in moments if now - one.at <= REMEMBERED_SECONDS)
+            moments = (*kept, Moment(now, mean, work_seconds))
+        return changed(
+            self, moments=moments, ready=mean, found_at=found_at, found_seconds=found_seconds, enough=enough
+        )
+
+
+def _did_as_much(
+    moments: tuple[Moment, ...], ready: float, work_seconds: float, noise: float
+) -> Moment | None:
+    """The moment with the fewest replicas that together did about as much; None unless the latest with fewer is one."""
+    fewer = [one for one in moments if 0 < one.ready <= FEWER * ready]
+    found = [
+        one
+        for one in fewer
+        if math.log(work_seconds / one.work_seconds) - noise >= ELASTICITY * math.log(ready / one.ready)
+    ]
+    if not found or found[-1] is not fewer[-1]:
+        return None
+    return min(found, key=lambda one: one.ready)
