@@ -36,6 +36,8 @@ class Case:
     variability: float
     in_flight: float | None
     late_ratio: float | None
+    late_first: float | None
+    """The late fraction when there were as few replicas as arrivals justify; None where none was clearly too high."""
     gpu_utilization: float | None
     gpu_replicas: int
     """Highest number that the accelerators' utilisation asked for in the hold."""

