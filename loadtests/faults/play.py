@@ -9,7 +9,8 @@ from functools import lru_cache
 import numpy as np
 
 from loadtests.faults.measure import Figures, Moment, figures
-from loadtests.faults.scenarios import BEGIN, END, SCENARIOS, Scenario, Surge
+from loadtests.faults.scenario import BEGIN, END, Scenario, Surge
+from loadtests.faults.scenarios import SCENARIOS
 from loadtests.faults.world import FaultyWorld, one_service
 from loadtests.simulator.requests import Count
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from loadtests.faults.measure import Figures
 from loadtests.faults.play import Outcome
-from loadtests.faults.scenarios import Scenario
+from loadtests.faults.scenario import Scenario
 
 
 def summary(scenarios: Sequence[Scenario], outcomes: Mapping[str, Sequence[Outcome]]) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from loadtests.faults.measure import Figures
+from loadtests.faults.musts import NEVER_FEWER, Must, back_within
 from loadtests.faults.play import Outcome, play
 from loadtests.faults.report import markdown, summary
 from loadtests.faults.rollout import Rollout
-from loadtests.faults.scenarios import CONSTANT, NEVER_FEWER, SCENARIOS, Must, back_within
+from loadtests.faults.scenario import CONSTANT
+from loadtests.faults.scenarios import SCENARIOS
 from loadtests.faults.world import CANARY, STABLE
 
 ROW = SCENARIOS[0]
