@@ -120,7 +120,7 @@ def _measured(name: str, options: Options, progress: Progress, summary: Figures)
     try:
         work[name]()
     except* _FAILED as failed:
-        reasons = [str(error) for error in leaves(failed)]
+        reasons = [str(error) or type(error).__name__ for error in leaves(failed)]
         progress.say(f"error: {'; '.join(reasons)}")
         summary["failures"] += [f"{name}: {reason}" for reason in reasons]
 

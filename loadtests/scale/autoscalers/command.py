@@ -130,7 +130,7 @@ def _measured(options: Options, progress: Progress, summary: Figures) -> None:
 
         asyncio.run(cancellable(on_stage()))
     except* _FAILED as failed:
-        reasons = [str(error) for error in leaves(failed)]
+        reasons = [str(error) or type(error).__name__ for error in leaves(failed)]
         progress.say(f"error: {'; '.join(reasons)}")
         summary["failures"] += reasons
     _write(options, summary)
