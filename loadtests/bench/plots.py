@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from statistics import fmean
@@ -14,7 +15,7 @@ from loadtests.pictures import stacked
 MOST_PEERS = 7
 """As many as there are colours beside ours."""
 DEAREST, LATEST_PERCENT = 4.0, 6.0
-"""Ends of the axes: cost over the oracle's, and percent late."""
+"""Ends of the axes, further only where ours is: cost over the oracle's, and percent late."""
 MARKS = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)
 
 
@@ -37,7 +38,9 @@ def pareto(rows: Sequence[Row]) -> str:
                 top=LATEST_PERCENT,
                 height=190,
             )
-            plots.append((plot, Axis(1.0, DEAREST, marks=MARKS)))
+            dearest = max([DEAREST, *(one.cost_over_oracle for one in found[OURS])])
+            marks = MARKS if dearest <= DEAREST else range(1, math.ceil(dearest) + 1)
+            plots.append((plot, Axis(1.0, marks[-1], marks=marks)))
     return stacked(plots, "late requests and cost by policy and size")
 
 
