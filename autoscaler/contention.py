@@ -27,7 +27,7 @@ STEP_SECONDS: Final = 15.0
 BELIEVED_SECONDS: Final = 1800.0
 """For which it is not tried again."""
 SHARE, REPLICAS = 0.5, 2
-"""Beyond the replicas that did as much: the larger of both is added in vain at most."""
+"""Beyond the replicas that should do: the larger of both is added in vain at most."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Contention:
     @property
     def most(self) -> int | None:
         """Replicas beyond which none is added; None where nothing speaks against more."""
-        return None if self.found_at is None else self.enough + max(REPLICAS, math.ceil(SHARE * self.enough))
+        return None if self.found_at is None else most_in_vain(self.enough)
 
     def with_work(
         self,
@@ -88,6 +88,11 @@ class Contention:
         return changed(
             self, moments=moments, ready=mean, found_at=found_at, found_seconds=found_seconds, enough=enough
         )
+
+
+def most_in_vain(enough: int) -> int:
+    """Replicas beyond which none is added without a sign that it helps, where so many should do."""
+    return enough + max(REPLICAS, math.ceil(SHARE * enough))
 
 
 def _did_as_much(

@@ -14,6 +14,7 @@ import numpy as np
 
 from autoscaler.capacity import Demand, carried_percent, floor_late, largest_rate, smallest_replicas
 from autoscaler.case import Case, sentence
+from autoscaler.contention import most_in_vain
 
 CEILING_FACTOR: Final = 2
 """No evidence but a user's bound raises the replicas above this multiple of what arrivals justify."""
@@ -21,8 +22,6 @@ FIRST_STEP_UP: Final = 4
 """A decision may double the replicas, or add so many."""
 STEP_DOWN_FRACTION: Final = 0.2
 STEP_DOWN_PERIOD_SECONDS: Final = (10.0, 60.0)
-LATE_SHARE, LATE_REPLICAS = 0.5, 2
-"""Of what arrivals justify, and replicas: lateness in a settled state raises by the larger of both, and further only if it helps."""
 HELPED: Final = 0.6
 """Of the lateness with as many as arrivals justify: if so little is left, more replicas do help."""
 LATE_FACTOR: Final = 2.0
@@ -62,13 +61,7 @@ def decide(cases: Sequence[Case]) -> list[Decision]:
     """One decision per case."""
     if not cases:
         return []
-    seconds = np.array([case.service_seconds or 1.0 for case in cases])
-    demand = Demand(
-        seconds,
-        np.array([case.variability for case in cases]),
-        np.array([case.threshold_seconds for case in cases]),
-        np.array([case.late_allowed for case in cases]),
-    )
+    demand = _demand(cases)
     expected = np.array([case.expected for case in cases])
     weight = np.array([case.weight_percent / 100 for case in cases])
     reserve = np.array([case.reserve_percent / 100 for case in cases])
@@ -118,7 +111,7 @@ def avoidably_late(case: Case) -> float:
     late = case.late_ratio or 0.0
     if late <= case.late_allowed or case.service_seconds is None:
         return late
-    floor = float(floor_late(_of(case))[0])
+    floor = float(floor_late(_demand([case]))[0])
     return max(late - floor, 0.0) if floor >= case.late_allowed else late
 
 
@@ -150,8 +143,7 @@ def not_capacity_bound(case: Case) -> Uncapacity | None:
     busy = case.own_rate * case.service_seconds / case.ready
     if max(busy, case.gpu_utilization or 0.0) < IDLE_UTILIZATION:
         return "IdleButLate"
-    justified = _justified(case)
-    most = justified + max(LATE_REPLICAS, math.ceil(LATE_SHARE * justified))
+    most = most_in_vain(_justified(case))
     helped = case.late_first is not None and avoidably_late(case) <= HELPED * case.late_first
     return "MoreDidNotHelp" if case.ready >= most and not helped else None
 
@@ -159,16 +151,15 @@ def not_capacity_bound(case: Case) -> Uncapacity | None:
 def _justified(case: Case) -> int:
     """Replicas that arrivals justify by the model alone."""
     rate = np.array([case.level * case.weight_percent / 100])
-    return int(smallest_replicas(rate, _of(case))[0])
+    return int(smallest_replicas(rate, _demand([case]))[0])
 
 
-def _of(case: Case) -> Demand:
-    """One service as columns."""
+def _demand(cases: Sequence[Case]) -> Demand:
     return Demand(
-        np.array([case.service_seconds or 1.0]),
-        np.array([case.variability]),
-        np.array([case.threshold_seconds]),
-        np.array([case.late_allowed]),
+        np.array([case.service_seconds or 1.0 for case in cases]),
+        np.array([case.variability for case in cases]),
+        np.array([case.threshold_seconds for case in cases]),
+        np.array([case.late_allowed for case in cases]),
     )
 
 

@@ -88,7 +88,7 @@ def _dashed(cost: float, late: float | None) -> list[Point]:
 
 
 def _best_peers(ranked: Sequence[Standing]) -> list[str]:
-    """Those of which a setting holds most cells, the cheapest first; then the others as they stand."""
+    """Those of which a setting holds most cells, the cheapest first."""
     peers = [one for one in ranked if one.policy not in (OURS, ORACLE)]
     named = dict.fromkeys(one.policy for one in peers if one.holds_most)
     return list(named)[:MOST_PEERS]

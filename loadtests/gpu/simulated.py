@@ -41,11 +41,11 @@ def simulated(name: str, model: Mapping[str, Any]) -> list[Simulated]:
     return [simulated_decoder(model, engine, served) for served in model["served"]]
 
 
-def encoder_engine(encoder: Mapping[str, Any], powers_of_two: bool = True) -> Engine:
-    """A pod that forms batches as the measured server did; by the line alone if sizes are not padded."""
+def encoder_engine(encoder: Mapping[str, Any]) -> Engine:
+    """A pod that forms batches as the measured server did, padded to powers of two."""
     fit = encoder["fit"]
     return Engine(
-        fit["fixed"], fit["per_item"], largest_batch=encoder["capacity"]["batch"], powers_of_two=powers_of_two
+        fit["fixed"], fit["per_item"], largest_batch=encoder["capacity"]["batch"], powers_of_two=True
     )
 
 

@@ -69,11 +69,15 @@ def main(arguments: list[str] | None = None) -> int:
         finally:
             ignore()
             running.stop(options.run_dir, progress)
+    return concluded(summary, options.out, progress)
+
+
+def concluded(summary: Figures, out: Path, progress: Progress) -> int:
+    """Say how the targets were met; return the exit status."""
     for one in summary["targets"]:
-        progress.say(
-            f"{one['name']}: {one['measured']:g}, wanted {one['wanted']}: {'met' if one['met'] else 'NOT met'}"
-        )
-    progress.say(f"report: {options.out / 'report.md'}")
+        met = "met" if one["met"] else "NOT met"
+        progress.say(f"{one['name']}: {one['measured']:g}, wanted {one['wanted']}: {met}")
+    progress.say(f"report: {out / 'report.md'}")
     return int(bool(summary["failures"]))
 
 
@@ -120,17 +124,22 @@ def _measured(name: str, options: Options, progress: Progress, summary: Figures)
     try:
         work[name]()
     except* _FAILED as failed:
-        reasons = [str(error) or type(error).__name__ for error in leaves(failed)]
-        progress.say(f"error: {'; '.join(reasons)}")
-        summary["failures"] += [f"{name}: {reason}" for reason in reasons]
+        summary["failures"] += [f"{name}: {reason}" for reason in said(failed, progress)]
 
 
-def leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+def said(failed: BaseExceptionGroup[BaseException], progress: Progress) -> list[str]:
+    """Say and return what failed; an error without a text by its kind."""
+    reasons = [str(error) or type(error).__name__ for error in _leaves(failed)]
+    progress.say(f"error: {'; '.join(reasons)}")
+    return reasons
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
     """Return the errors of a group, and of the groups in it."""
     return [
         leaf
         for error in group.exceptions
-        for leaf in (leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+        for leaf in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
     ]
 
 

@@ -20,7 +20,7 @@ from loadtests.scale.autoscalers.measures import Figures, Measure, NotReachedErr
 from loadtests.scale.autoscalers.population import population
 from loadtests.scale.autoscalers.report import markdown
 from loadtests.scale.autoscalers.targets import targets
-from loadtests.scale.command import leaves
+from loadtests.scale.command import concluded, said
 from loadtests.scale.program import ProgramError
 from loadtests.scale.targets import outcomes
 from localcluster import running
@@ -68,11 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
         finally:
             ignore()
             running.stop(options.run_dir, progress)
-    for one in summary["targets"]:
-        met = "met" if one["met"] else "NOT met"
-        progress.say(f"{one['name']}: {one['measured']:g}, wanted {one['wanted']}: {met}")
-    progress.say(f"report: {options.out / 'report.md'}")
-    return int(bool(summary["failures"]))
+    return concluded(summary, options.out, progress)
 
 
 def _parsed(arguments: list[str] | None) -> Options:
@@ -130,9 +126,7 @@ def _measured(options: Options, progress: Progress, summary: Figures) -> None:
 
         asyncio.run(cancellable(on_stage()))
     except* _FAILED as failed:
-        reasons = [str(error) or type(error).__name__ for error in leaves(failed)]
-        progress.say(f"error: {'; '.join(reasons)}")
-        summary["failures"] += reasons
+        summary["failures"] += said(failed, progress)
     _write(options, summary)
 
 
