@@ -93,6 +93,10 @@ class Transport:
         except (aiohttp.ClientError, OSError) as error:
             raise _no_answer(error, f"GET {path}") from error
         finally:
+            # Abort, because a close waits until a busy server agrees to end TLS: the loop may be over by then.
+            connection = response.connection
+            if connection is not None and connection.transport is not None:
+                connection.transport.abort()
             response.close()
 
     async def _request(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import ssl
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from localcluster.pki import Authority, KeyPair, write_kubeconfig
 from serving_io import (
     AlreadyExists,
     ApiError,
@@ -143,6 +147,55 @@ async def test_large_objects_pass_a_watch(fake: FakeKube) -> None:
         async for event in cluster.watch(kinds.CONFIG_MAP, version, server_timeout_seconds=1):
             assert len(event.object["data"]["a"]) == 5_000_000
             break
+
+
+class Frozen:
+    """A TLS server that begins to answer one request, then reads nothing more; `parted` says whether its client hangs up."""
+
+    def __init__(self, pair: KeyPair) -> None:
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(pair.certificate, pair.key)
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+
+    def parted(self) -> bool:
+        """Serve one client. Whether it ends the connection, though nobody agrees to end TLS."""
+        with (
+            self._listening,
+            self._listening.accept()[0] as plain,
+            self._context.wrap_socket(plain.dup(), server_side=True) as tls,
+        ):
+            tls.recv(65536)
+            tls.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n[1]\n\r\n")
+            plain.settimeout(5)
+            try:
+                while plain.recv(65536):
+                    pass
+            except TimeoutError:
+                return False
+            except ConnectionResetError:
+                pass
+            return True
+
+
+async def test_a_stream_that_is_left_is_closed_at_once(tmp_path: Path) -> None:
+    """Also where the server is too busy to agree to it, so that no connection outlives the program's loop."""
+    authority = Authority(tmp_path, "ca")
+    frozen = Frozen(authority.server("server"))
+    kubeconfig = write_kubeconfig(
+        tmp_path / "config",
+        f"https://127.0.0.1:{frozen.port}",
+        authority.certificate,
+        authority.client("client", "somebody"),
+        "somebody",
+    )
+    serving = asyncio.create_task(asyncio.to_thread(frozen.parted))
+    async with await Cluster.connect(field_manager="alpha", kubeconfig=str(kubeconfig)) as cluster:
+        async with aclosing(cluster._transport.lines("/watch", {})) as lines:
+            async for line in lines:
+                assert line == b"[1]"
+                break
+        assert await serving
 
 
 @pytest.mark.parametrize(
