@@ -14,6 +14,8 @@ SCALE ?=
 AUTOSCALERS ?= 10000
 FAILOVER ?=
 export PYTHONUNBUFFERED := 1
+# Test workers and local programs start by the dozen: where the environment forbids bytecode each compiles everything anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint types unit contract system flake campaign mutation bench faults scale scale-autoscaler upgrade high-availability judge-study crds dashboards docs manifests lock downloader cluster-up cluster-down clean
