@@ -1,6 +1,7 @@
 """Run the system tests again and again, go on after a failure, and say at the end what failed how often.
 
-They run in lanes, side by side, each with local clusters of its own: most of these tests wait most of the time.
+They run in lanes, side by side, each with local clusters of its own: most of these tests wait most of the time. A lane
+that has no turn of its own rung left takes turns of the other.
 Runs of the same commit add up: an interrupted command goes on where it stopped.
 """
 
@@ -27,7 +28,7 @@ from tests.ladder import ALIASES, CLUSTERS, PATIENCE_SECONDS, ROOT, STEPS, Resul
 FLAKE = ROOT / "out" / "flake"
 RUNGS = ALIASES["live"]
 LANES = ("system", "disruptive")
-"""The rung of each lane: as in the ladder, where the second runs beside the first. More of them starve each other."""
+"""The rung that each lane begins with: as in the ladder, where the second runs beside the first. More starve each other."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,8 @@ class Flake:
     def run(self) -> None:
         """Run what is left, in lanes. Raises KeyboardInterrupt once every lane has tidied up."""
         lanes = [
-            threading.Thread(target=self._lane, args=(number, rung))
+            threading.Thread(target=self._lane, args=(number, sorted(self._left, key=rung.__ne__)))
             for number, rung in enumerate(LANES, 1)
-            if self._left.get(rung)
         ]
         with first_only(self._stop):
             for lane in lanes:
@@ -110,9 +110,14 @@ class Flake:
         for process in list(self._running):
             os.killpg(process.pid, signal.SIGINT)
 
-    def _lane(self, number: int, rung: str) -> None:
-        run_dirs = [FLAKE / f"cluster-{number}-{one}" for one in range(CLUSTERS[rung])]
-        log = FLAKE / f"cluster-{number}.log"
+    def _lane(self, number: int, rungs: Sequence[str]) -> None:
+        for rung in rungs:
+            if self._left[rung] and not self._stopping.is_set():
+                self._turns(number, rung)
+
+    def _turns(self, number: int, rung: str) -> None:
+        run_dirs = [FLAKE / f"cluster-{number}-{rung}-{one}" for one in range(CLUSTERS[rung])]
+        log = FLAKE / f"cluster-{number}-{rung}.log"
         try:
             with self._starting:
                 for run_dir in run_dirs:
