@@ -86,9 +86,10 @@ def fresh_programs(request: pytest.FixtureRequest) -> None:
 def namespace(kube: Kube) -> Iterator[str]:
     """A namespace that enforces the restricted Pod Security Standard; gone after the test."""
     name = f"t-{uuid.uuid4().hex[:8]}"
-    kube.kubectl("create", "namespace", name)
-    kube.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+    metadata = {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
+    kube.create(kinds.NAMESPACE, None, {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
     yield name
-    kube.kubectl("delete", "infsvc", "--all", "-n", name, "--wait=false")
+    for service in kube.list(kinds.INFERENCE_SERVICE, name):
+        kube.delete(kinds.INFERENCE_SERVICE, name, service["metadata"]["name"])
     until("the services' pods are gone", lambda: not kube.list(kinds.POD, name))
-    kube.kubectl("delete", "namespace", name, "--wait=false")
+    kube.delete(kinds.NAMESPACE, None, name)

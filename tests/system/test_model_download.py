@@ -123,9 +123,9 @@ def test_the_clouds_metadata_is_no_model(kube: Kube, namespace: str) -> None:
     wanted["spec"]["rollout"]["progressDeadlineSeconds"] = 10
     kube.apply(namespace, wanted)
     stalled = kube.until(
-        "the service is stalled",
-        lambda: condition(status, "Stalled") if holds(status := kube.status(namespace), "Stalled") else None,
+        "the service is stalled because of it",
+        lambda: (said := condition(kube.status(namespace), "Stalled")).get("reason") == "InitFailed" and said,
     )
 
-    assert stalled["reason"] == "InitFailed"
+    assert stalled["status"] == "True"
     assert "169.254.169.254" in stalled["message"]

@@ -115,10 +115,13 @@ def test_first_revision_broken(kube: Kube, namespace: str) -> None:
     kube.apply(namespace, broken)
     stalled = kube.until(
         "the cause is shown",
-        lambda: (c := condition(kube.status(namespace), "Stalled")).get("status") == "True" and c,
+        lambda: (
+            "example.com/absent:1" in (c := condition(kube.status(namespace), "Stalled")).get("message", "")
+            and c
+        ),
     )
 
-    assert "example.com/absent:1" in stalled["message"]
+    assert stalled["status"] == "True"
 
     first_revision(kube, namespace, web_service(host=host))
 
