@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from loadtests.faults.live import LIVE
 from loadtests.faults.measure import Figures
 from loadtests.faults.play import Outcome
 from loadtests.faults.scenario import Scenario
@@ -31,6 +32,7 @@ def _row(scenario: Scenario, found: Sequence[Outcome]) -> dict[str, Any]:
         "said": sorted(frozenset().union(*(one.told for one in found))),
         "musts": [must.sentence for must in scenario.musts],
         "broken": sorted({sentence for one in found for sentence in one.broken}),
+        "live": LIVE.get(scenario.name),
     }
 
 
@@ -58,12 +60,16 @@ def markdown(summary: Mapping[str, Any]) -> str:
         f"{summary['scenarios_held']} of {summary['scenarios']} rows hold what they must, with all of {summary['seeds']} seeds; "
         "figures are the worst of them. In brackets: the same run without the fault. Late is the share of all requests from the "
         "fault's begin on; *late until* is the end of the last minute with more than 5% late, and *as without* when replicas were "
-        "those of the run without it and stayed, both in seconds after the fault's end.",
+        "those of the run without it and stayed, both in seconds after the fault's end. Rows with a star also have a test on the local "
+        "cluster, named below the table.",
         "",
         "| what happens | replicas before | lowest meanwhile | highest | at the end | turns | late | late until | as without | says | holds |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---|---|",
         *(_line(row) for row in rows),
     ]
+    for row in rows:
+        if row["live"]:
+            lines += ["", f"\\* {row['sentence']}: `pytest {row['live']}`."]
     for row in rows:
         if row["broken"]:
             lines += ["", f"**{row['name']}** does not hold: {'; '.join(row['broken'])}."]
@@ -74,7 +80,7 @@ def _line(row: Mapping[str, Any]) -> str:
     run, without = row["with"], row["without"]
     settled = run["settled_after"]
     cells = (
-        row["sentence"],
+        f"{row['sentence']}{' *' if row['live'] else ''}",
         _span(run["before"]),
         f"{run['lowest']} ({without['lowest']})",
         f"{run['highest']} ({without['highest']})",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.faults.live import LIVE
 from loadtests.faults.measure import Figures
 from loadtests.faults.musts import NEVER_FEWER, Must, back_within
 from loadtests.faults.play import Outcome, play
@@ -16,6 +17,7 @@ from loadtests.faults.scenario import CONSTANT
 from loadtests.faults.scenarios import SCENARIOS
 from loadtests.faults.world import CANARY, STABLE
 
+ROOT = Path(__file__).parents[3]
 ROW = SCENARIOS[0]
 CALM = Figures(7, 7, 7, 7, 1.0, 0, 0.0, 0.0, 0.0)
 
@@ -24,6 +26,14 @@ def test_rows_have_names_of_their_own_and_something_that_must_hold() -> None:
     """A row that nothing is asked of shows nothing."""
     assert len({row.name for row in SCENARIOS}) == len(SCENARIOS)
     assert all(row.musts for row in SCENARIOS)
+
+
+def test_what_is_said_to_run_on_the_local_cluster_does() -> None:
+    """Each marked row is one, and its test is there."""
+    assert set(LIVE) <= {row.name for row in SCENARIOS}
+    for test in set(LIVE.values()):
+        file, function = test.split("::")
+        assert f"\ndef {function}(" in (ROOT / file).read_text(), test
 
 
 def test_an_outage_is_played() -> None:
@@ -75,7 +85,7 @@ def test_every_key_of_the_summary_is_documented(part: str) -> None:
     """The README of the load tests names each."""
     found = summary([ROW], {ROW.name: [Outcome(CALM, CALM, frozenset(), ())]})
     keys = {"whole": found, "row": found["rows"][0], "with": found["rows"][0]["with"]}[part]
-    told = (Path(__file__).parents[3] / "loadtests/README.md").read_text()
+    told = (ROOT / "loadtests/README.md").read_text()
     section = told.split("## `.venv/bin/python -m loadtests.faults`")[1].split("\n## ")[0]
     for key in keys:
         assert f"`{key}`" in section, key
