@@ -76,10 +76,10 @@ def ready(pod: Object, at: str, now: str) -> Object:
         }
         for container in pod["spec"]["containers"]
     ]
-    conditions = [*(pod.get("status") or {}).get("conditions", [])] + [
-        {"type": kind, "status": "True", "lastTransitionTime": now}
-        for kind in ("Initialized", "ContainersReady", "Ready")
-    ]
+    ours = ("Initialized", "ContainersReady", "Ready")
+    conditions = [
+        said for said in (pod.get("status") or {}).get("conditions", []) if said["type"] not in ours
+    ] + [{"type": kind, "status": "True", "lastTransitionTime": now} for kind in ours]
     return {
         "phase": "Running",
         "podIP": at,

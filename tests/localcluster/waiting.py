@@ -10,7 +10,7 @@ from typing import Any
 
 def until(condition: Callable[[], Any], what: str) -> Any:
     """Wait for a condition; the limit only ends a hung test."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not (value := condition()):
         assert time.monotonic() < deadline, f"never: {what}"
         time.sleep(0.02)

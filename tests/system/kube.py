@@ -172,6 +172,8 @@ class Kube:
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
         answer = self._client.request("DELETE", kind.path(namespace, name), json=options)
+        if answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            answer.raise_for_status()  # `until` asks again
         assert answer.is_success or answer.status_code == 404, answer.text
 
     def evict(self, namespace: str, name: str) -> bool:

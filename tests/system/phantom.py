@@ -6,15 +6,16 @@ They make hundreds of settled services possible on a small machine.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 
 import httpx
 
 from loadtests.scale import phantom
 from localcluster.api import now
 from serving_io import kinds
-from tests.system.kube import Kube, Manifest
+from tests.system.kube import Kube, Manifest, condition
 
 NAME = phantom.NAME
 SELECTOR = {"serving-operator.dev/phantom": "true"}
@@ -30,8 +31,12 @@ def phantom_node(kube: Kube, namespace: str, pods: int) -> Iterator[None]:
         kube.kubectl("create", "-f", "-", stdin=manifest)
     kube.kubectl("create", "-n", namespace, "-f", "-", stdin=phantom.GATEWAY)
     stop = threading.Event()
-    thread = threading.Thread(target=_kubelet, args=(kube, namespace, pods, stop), daemon=True)
-    thread.start()
+    known: dict[str, int] = {}
+    # The heartbeat waits for nothing: a node that is silent for long while its pods are served loses them.
+    work = (partial(_beat, kube, pods), partial(_serve, kube, namespace, known))
+    threads = [threading.Thread(target=_repeat, args=(each, stop), daemon=True) for each in work]
+    for thread in threads:
+        thread.start()
     try:
         yield
     finally:
@@ -39,22 +44,16 @@ def phantom_node(kube: Kube, namespace: str, pods: int) -> Iterator[None]:
             kube.delete(kinds.INFERENCE_SERVICE, namespace, service["metadata"]["name"])
         kube.until("its pods are gone", lambda: not kube.list(kinds.POD, namespace))
         stop.set()
-        thread.join()
+        for thread in threads:
+            thread.join()
         kube.kubectl("delete", "node,gatewayclass", NAME)
 
 
-def _kubelet(kube: Kube, namespace: str, pods: int, stop: threading.Event) -> None:
-    known: dict[str, str] = {}
+def _repeat(work: Callable[[], None], stop: threading.Event) -> None:
     while not stop.is_set():
-        try:
-            _beat(kube, pods)
-            for pod in kube.list(kinds.POD, namespace):
-                if pod["spec"].get("nodeName") == NAME:
-                    _serve(kube, pod, known)
-            for route in kube.list(kinds.HTTP_ROUTE, namespace):
-                _accept(kube, route)
-        except httpx.TransportError:
-            pass  # the API server may be away for a moment; the next round makes up for it
+        # The API server may be away for a moment; the next round makes up for it.
+        with suppress(httpx.TransportError):
+            work()
         stop.wait(_HEARTBEAT_SECONDS)
 
 
@@ -62,13 +61,20 @@ def _beat(kube: Kube, pods: int) -> None:
     kube.patch(kinds.NODE, None, NAME, {"status": phantom.node_status(pods, now())}, "status")
 
 
-def _serve(kube: Kube, pod: Manifest, known: dict[str, str]) -> None:
+def _serve(kube: Kube, namespace: str, known: dict[str, int]) -> None:
+    for pod in kube.list(kinds.POD, namespace):
+        if pod["spec"].get("nodeName") == NAME:
+            _serve_pod(kube, pod, known)
+    for route in kube.list(kinds.HTTP_ROUTE, namespace):
+        _accept(kube, route)
+
+
+def _serve_pod(kube: Kube, pod: Manifest, known: dict[str, int]) -> None:
     metadata = pod["metadata"]
     if metadata.get("deletionTimestamp"):
         kube.delete(kinds.POD, metadata["namespace"], metadata["name"], grace_seconds=0)
-    elif metadata["uid"] not in known:
-        number = len(known)
-        known[metadata["uid"]] = metadata["name"]
+    elif condition(pod["status"], "Ready").get("status") != "True":
+        number = known.setdefault(metadata["uid"], len(known))
         status = {"status": phantom.ready(pod, phantom.address(number), now())}
         kube.patch(kinds.POD, metadata["namespace"], metadata["name"], status, "status")
 

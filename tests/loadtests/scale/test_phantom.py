@@ -145,3 +145,19 @@ async def test_works_begin_when_they_are_due() -> None:
     await at_rate(10, [slow] * 4)
 
     assert [round(at - start, 2) for at in began] == [0, 0.1, 0.2, 0.3]
+
+
+def test_a_pod_becomes_ready_again() -> None:
+    """Where the node controller has said otherwise in between, each condition is stated once."""
+    pod: dict[str, Any] = {"spec": {"containers": [{"name": "model", "image": "a"}]}}
+    pod["status"] = phantom.ready(pod, "10.0.0.1", "2026-01-01T00:00:00Z")
+    unready = [said | {"status": "False"} for said in pod["status"]["conditions"]]
+    scheduled = {"type": "PodScheduled", "status": "True"}
+    pod["status"]["conditions"] = [*unready, scheduled]
+
+    again = phantom.ready(pod, "10.0.0.1", "2026-01-01T00:00:00Z")["conditions"]
+
+    assert {said["type"]: said["status"] for said in again} == {
+        kind: "True" for kind in ("PodScheduled", "Initialized", "ContainersReady", "Ready")
+    }
+    assert len(again) == 4
