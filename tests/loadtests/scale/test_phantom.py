@@ -149,15 +149,15 @@ async def test_works_begin_when_they_are_due() -> None:
 
 def test_a_pod_becomes_ready_again() -> None:
     """Where the node controller has said otherwise in between, each condition is stated once."""
-    pod: dict[str, Any] = {"spec": {"containers": [{"name": "model", "image": "a"}]}}
-    pod["status"] = phantom.ready(pod, "10.0.0.1", "2026-01-01T00:00:00Z")
-    unready = [said | {"status": "False"} for said in pod["status"]["conditions"]]
+    made = pod()
+    made["status"] = phantom.ready(made, "10.0.0.1", "2026-01-01T00:00:00Z")
+    unready = [said | {"status": "False"} for said in made["status"]["conditions"]]
     scheduled = {"type": "PodScheduled", "status": "True"}
-    pod["status"]["conditions"] = [*unready, scheduled]
+    made["status"]["conditions"] = [*unready, scheduled]
 
-    again = phantom.ready(pod, "10.0.0.1", "2026-01-01T00:00:00Z")["conditions"]
+    again = phantom.ready(made, "10.0.0.1", "2026-01-01T00:00:00Z")["conditions"]
 
-    assert {said["type"]: said["status"] for said in again} == {
-        kind: "True" for kind in ("PodScheduled", "Initialized", "ContainersReady", "Ready")
-    }
+    assert {said["type"]: said["status"] for said in again} == dict.fromkeys(
+        ("PodScheduled", "Initialized", "ContainersReady", "Ready"), "True"
+    )
     assert len(again) == 4
