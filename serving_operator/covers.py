@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from serving_api.names import OPERATOR
@@ -36,8 +37,9 @@ def covers(live: Manifest | None, wanted: Manifest) -> bool:
     if live is None:
         return False
     stated = _stated(wanted)
-    unstated = any(_dropped(fields, stated) for fields in _owned(live, None))
-    return _same(live, stated, "") and not unstated and not _number_is_others(live, stated)
+    if not _same(live, stated, "") or _number_is_others(live, stated):
+        return False
+    return not any(_dropped(fields, stated) for fields in _owned(live, None))
 
 
 def drops_created(live: Manifest, wanted: Manifest) -> bool:
@@ -98,12 +100,18 @@ def _owned(live: Manifest, subresource: str | None) -> Iterator[Mapping[str, Any
 
 
 def _same(live: Any, wanted: Any, name: str) -> bool:
-    if isinstance(wanted, Mapping):
-        if not isinstance(live, Mapping):
+    # All children are compared in every look at a service, most fields are texts: hence the loop, and texts at once.
+    if isinstance(wanted, dict):
+        if not isinstance(live, dict):
             # The server stores an empty object as nothing.
             return not wanted and live is None
         inner = name if name in _QUANTITIES else None
-        return all(_same(live.get(key), value, inner or key) for key, value in wanted.items())
+        for key, value in wanted.items():
+            found = live.get(key)
+            same_text = type(value) is str and found == value
+            if not same_text and not _same(found, value, inner or key):
+                return False
+        return True
     if isinstance(wanted, (list, tuple)):
         if not isinstance(live, (list, tuple)):
             return not wanted and live is None
@@ -115,8 +123,8 @@ def _same(live: Any, wanted: Any, name: str) -> bool:
 
 def _same_list(live: Any, wanted: Any, name: str) -> bool:
     for keys in _MERGE_KEYS.get(name, ()):
-        if wanted and all(isinstance(item, Mapping) and keys[0] in item for item in wanted):
-            by_key = {_identity(item, keys): item for item in live if isinstance(item, Mapping)}
+        if wanted and all(isinstance(item, dict) and keys[0] in item for item in wanted):
+            by_key = {_identity(item, keys): item for item in live if isinstance(item, dict)}
             return all(_same(by_key.get(_identity(item, keys)), item, "") for item in wanted)
     return len(live) == len(wanted) and all(_same(a, b, "") for a, b in zip(live, wanted, strict=True))
 
@@ -139,20 +147,26 @@ def _dropped(owned: Mapping[str, Any], stated: Any) -> bool:
         if path == ".":
             continue
         if path.startswith("f:"):
-            if not isinstance(stated, Mapping) or path[2:] not in stated:
+            if not isinstance(stated, dict) or path[2:] not in stated:
                 return True
             found = stated[path[2:]]
         elif path.startswith("k:"):
-            keys = json.loads(path[2:])
+            keys = _parsed(path[2:])
             items = stated if isinstance(stated, (list, tuple)) else ()
             matches = [item for item in items if all(item.get(key, keys[key]) == keys[key] for key in keys)]
             if not matches:
                 return True
             found = matches[0]
         elif path.startswith("v:"):
-            if not isinstance(stated, (list, tuple)) or json.loads(path[2:]) not in stated:
+            if not isinstance(stated, (list, tuple)) or _parsed(path[2:]) not in stated:
                 return True
             continue
         if inner and _dropped(inner, found):
             return True
     return False
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> Any:
+    """A key or value of fieldsV1; the same few come again and again, and nobody changes them."""
+    return json.loads(text)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
-from typing import Any
+from functools import cached_property, wraps
+from typing import Any, TypeVar
 
 from serving_api.names import AUTOSCALER_KIND, REVISION_LABEL, STABLE_LABEL, Attempt, revision_name
 from serving_api.revision import revision_of
@@ -17,6 +17,7 @@ from serving_operator.children.revision import attempt_is_ours, attempt_of
 from serving_operator.ownership import Ownership, classify
 from serving_operator.world import Manifest, ObjectId, Settings, World
 
+_T = TypeVar("_T")
 REVISION_KINDS = (AUTOSCALER_KIND, "PodDisruptionBudget", "Deployment", "Service")
 """Kinds that each revision has one object of, in the order in which they are deleted."""
 
@@ -86,6 +87,20 @@ class Revision:
     @property
     def _deployment_status(self) -> Mapping[str, Any]:
         return (self.deployment or {}).get("status") or {}
+
+
+def _once(method: Callable[[Observed, str], _T]) -> Callable[[Observed, str], _T]:
+    """Look once for each argument: what is observed does not change."""
+    known = f"{method.__name__} by argument"
+
+    @wraps(method)
+    def look(self: Observed, argument: str) -> _T:
+        seen: dict[str, _T] = self.__dict__.setdefault(known, {})
+        if argument not in seen:
+            seen[argument] = method(self, argument)
+        return seen[argument]
+
+    return look
 
 
 @dataclass(frozen=True)
@@ -219,6 +234,7 @@ class Observed:
         ]
         return max(marked)[1] if marked else None
 
+    @_once
     def revision(self, revision: str) -> Revision:
         """Return what is live of a revision."""
         name = revision_name(self.name, revision)
@@ -234,6 +250,7 @@ class Observed:
             endpoints=0 if gone else len(ready_targets(self.world.endpoint_slices, name)),
         )
 
+    @_once
     def pods_of(self, revision: str) -> tuple[Manifest, ...]:
         """Return the pods of a revision."""
         return tuple(
@@ -249,6 +266,7 @@ class Observed:
         targets = ready_targets(self.world.endpoint_slices, self.name)
         return all(target in names or target.startswith(prefix) for target in targets)
 
+    @_once
     def recorded_attempt(self, revision: str) -> Attempt | None:
         """Return the latest attempt at a revision, as its record has it."""
         record = self.records.get(revision) or self.last_record(revision)
@@ -258,11 +276,13 @@ class Observed:
         """Return the ControllerRevision last seen of a revision that has none now."""
         return self.world.last_revisions.get(revision_name(self.name, revision))
 
+    @_once
     def rollout_of(self, revision: str) -> Rollout:
         """Return the rollout that was in force when the attempt at this revision began."""
         recorded = self._recorded(revision).get("rollout")
         return Rollout.model_validate(recorded) if recorded else self.service.spec.rollout
 
+    @_once
     def objective_of(self, revision: str) -> Objective | None:
         """Return the objective that was in force when the attempt at this revision began."""
         recorded = self._recorded(revision).get("objective")
