@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
-from autoscaler.capacity import Demand, carried_percent, floor_late, largest_rate, smallest_replicas
+from autoscaler.capacity import carried_percent, floor_late, largest_rate, smallest_replicas
 from autoscaler.case import Case, sentence
-from autoscaler.contention import most_in_vain
+from autoscaler.lateness import avoidably_late, backlogged, demand_of, not_capacity_bound
 
 CEILING_FACTOR: Final = 2
 """No evidence but a user's bound raises the replicas above this multiple of what arrivals justify."""
@@ -22,17 +22,8 @@ FIRST_STEP_UP: Final = 4
 """A decision may double the replicas, or add so many."""
 STEP_DOWN_FRACTION: Final = 0.2
 STEP_DOWN_PERIOD_SECONDS: Final = (10.0, 60.0)
-HELPED: Final = 0.6
-"""Of the lateness with as many as arrivals justify: if so little is left, more replicas do help."""
-LATE_FACTOR: Final = 2.0
-"""Of the allowed late fraction: above it a settled target gets a replica more than the model says."""
-IDLE_UTILIZATION: Final = 0.3
-"""Below it, lateness is not for want of replicas."""
 GPU_BUSY: Final = 0.9
 GPU_IDLE: Final = 0.02
-
-
-Uncapacity = Literal["IdleButLate", "MoreDidNotHelp"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +52,7 @@ def decide(cases: Sequence[Case]) -> list[Decision]:
     """One decision per case."""
     if not cases:
         return []
-    demand = _demand(cases)
+    demand = demand_of(cases)
     expected = np.array([case.expected for case in cases])
     weight = np.array([case.weight_percent / 100 for case in cases])
     reserve = np.array([case.reserve_percent / 100 for case in cases])
@@ -78,89 +69,11 @@ def decide(cases: Sequence[Case]) -> list[Decision]:
     return [_decision(case, model) for case, model in zip(cases, models, strict=True)]
 
 
-def urgent_replicas(case: Case) -> int:
-    """Replicas for what the model cannot see: a queue that has formed, or lateness in a settled state."""
-    if case.service_seconds is None or case.ready < 1:
-        return 0
-    asked = 0
-    if backlogged(case):
-        work = (case.in_flight or 0.0) * case.service_seconds
-        drain = max(case.threshold_seconds, case.horizon_seconds / 2)
-        asked = math.ceil(case.own_rate * case.service_seconds + work / drain)
-    if case.settled and is_late(case) and not_capacity_bound(case) is None:
-        asked = max(asked, case.ready + 1)
-    return asked
-
-
 def gpu_replicas(case: Case) -> int:
     """Replicas that bring the accelerators to the utilisation that the user wants."""
     if case.gpu_target_ratio is None or case.gpu_utilization is None:
         return 0
     return math.ceil(case.ready * case.gpu_utilization / case.gpu_target_ratio - 0.05)
-
-
-def backlogged(case: Case) -> bool:
-    """Whether what is in flight takes the ready replicas longer than the threshold."""
-    if case.in_flight is None or case.service_seconds is None or case.ready < 1:
-        return False
-    return case.in_flight * case.service_seconds / case.ready > case.threshold_seconds
-
-
-def avoidably_late(case: Case) -> float:
-    """Fraction of the requests that are late for another reason than that their work alone takes too long."""
-    late = case.late_ratio or 0.0
-    if late <= case.late_allowed or case.service_seconds is None:
-        return late
-    floor = float(floor_late(_demand([case]))[0])
-    return max(late - floor, 0.0) if floor >= case.late_allowed else late
-
-
-def is_late(case: Case) -> bool:
-    """Whether clearly more requests are late than the objective allows, and than the work alone makes so."""
-    return avoidably_late(case) > LATE_FACTOR * case.late_allowed
-
-
-def first_lateness(case: Case) -> float | None:
-    """The late fraction to compare later ones with: that of as few replicas as arrivals justify, or the first that is known."""
-    if not (case.settled and is_late(case)):
-        return case.late_first
-    few = case.late_first is None or case.ready <= _justified(case)
-    return avoidably_late(case) if few else case.late_first
-
-
-def not_capacity_bound(case: Case) -> Uncapacity | None:
-    """Why requests are late for another reason than too few replicas; None where they are not, or that reason may be.
-
-    `IdleButLate`: the replicas have little to do. `MoreDidNotHelp`: there are as many more than arrivals justify as
-    lateness may ask for, and requests are late as before; or the last that were added have made each slower.
-    """
-    if is_late(case) and case.in_vain_beyond is not None and case.ready >= case.in_vain_beyond:
-        return "MoreDidNotHelp"
-    if not (case.settled and is_late(case)) or backlogged(case) or case.ready < 1:
-        return None
-    if case.service_seconds is None:
-        return None
-    busy = case.own_rate * case.service_seconds / case.ready
-    if max(busy, case.gpu_utilization or 0.0) < IDLE_UTILIZATION:
-        return "IdleButLate"
-    most = most_in_vain(_justified(case))
-    helped = case.late_first is not None and avoidably_late(case) <= HELPED * case.late_first
-    return "MoreDidNotHelp" if case.ready >= most and not helped else None
-
-
-def _justified(case: Case) -> int:
-    """Replicas that arrivals justify by the model alone."""
-    rate = np.array([case.level * case.weight_percent / 100])
-    return int(smallest_replicas(rate, _demand([case]))[0])
-
-
-def _demand(cases: Sequence[Case]) -> Demand:
-    return Demand(
-        np.array([case.service_seconds or 1.0 for case in cases]),
-        np.array([case.variability for case in cases]),
-        np.array([case.threshold_seconds for case in cases]),
-        np.array([case.late_allowed for case in cases]),
-    )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from zlib import crc32
 
-from autoscaler.decide import Decision, Uncapacity
+from autoscaler.decide import Decision
+from autoscaler.lateness import Uncapacity
 from autoscaler.signals.observe import Observation
 from autoscaler.signals.views import Gate
 from autoscaler.targets import Target, timestamp_of

@@ -9,10 +9,11 @@ from typing import Final
 
 from autoscaler.budget import Named, by_name, decide_together, full_replicas, room
 from autoscaler.case import Case, to_prepare_for
-from autoscaler.decide import Decision, first_lateness, gpu_replicas, urgent_replicas
+from autoscaler.decide import Decision, gpu_replicas
 from autoscaler.demand import Coverage, first_seen, horizon_seconds, project
 from autoscaler.experience import LONGEST_TICK_SECONDS
 from autoscaler.forecast import Forecast
+from autoscaler.lateness import first_lateness, urgent_replicas
 from autoscaler.learn import scrape_seconds
 from autoscaler.perceive import perceive
 from autoscaler.signals.observe import LATENCY_LAG_SECONDS, Observation, bounds_around

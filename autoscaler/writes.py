@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from autoscaler import status as statuses
 from autoscaler.case import Case
-from autoscaler.decide import Decision, not_capacity_bound
+from autoscaler.decide import Decision
 from autoscaler.demand import GATEWAY_MEMORY_SECONDS
 from autoscaler.forecast import Forecast
+from autoscaler.lateness import not_capacity_bound
 from autoscaler.signals.observe import Observation, bounds_around, exact_bound
 from autoscaler.signals.profiles import BUILT_IN, ENVOY, GATEWAY, Profile
 from autoscaler.state import LoopState, TargetState, known_bounds

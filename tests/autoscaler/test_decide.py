@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.case import BY_THE_CLOCK, FORECAST, STOOD_BY_FOR, Case
-from autoscaler.decide import decide, gpu_replicas, not_capacity_bound, urgent_replicas
+from autoscaler.decide import decide, gpu_replicas
+from autoscaler.lateness import not_capacity_bound, urgent_replicas
 
 CASE = Case(
     minimum=1,
