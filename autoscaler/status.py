@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 from zlib import crc32
 
+from autoscaler.conditions import Finding
 from autoscaler.decide import Decision
-from autoscaler.lateness import Uncapacity
-from autoscaler.signals.observe import Observation
-from autoscaler.signals.views import Gate
 from autoscaler.targets import Target, timestamp_of
 from serving_api.autoscaler import LastDecision
 
@@ -22,23 +20,7 @@ REFRESH_ROUND_SECONDS: Final = 660.0
 CARRIES_STEP_PERCENT: Final = 5
 """During a rollout, the change of carriesPercent that is worth a write."""
 
-Truth = Literal["True", "False", "Unknown"]
-_DESPITE: Final[dict[Uncapacity, str]] = {
-    "IdleButLate": "the replicas have little to do",
-    "MoreDidNotHelp": "there are half as many replicas more than should be needed",
-}
-
 _OF_A_DECISION: Final = frozenset(field.alias for field in LastDecision.model_fields.values())
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A condition before it knows since when it holds."""
-
-    type: str
-    status: Truth
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True)
@@ -52,58 +34,6 @@ class Numbers:
     forecast: float
     prepared: float
     """Requests per second that the decision prepares for."""
-
-
-def findings(
-    target: Target,
-    observation: Observation | None,
-    decision: Decision | None,
-    *,
-    unmeasurable: Finding | None,
-    not_capacity: Uncapacity | None,
-) -> list[Finding]:
-    """All conditions that hold; with `unmeasurable`, why lateness cannot be counted at the threshold."""
-    found = [_active(target)]
-    if observation is not None:
-        found.append(_signals(observation))
-    if decision is not None:
-        found.append(_limited(target, decision))
-        if decision.reserve_limited:
-            found.append(
-                Finding(
-                    "ReserveLimited",
-                    "True",
-                    "MaxReplicas",
-                    f"the reserve takes more than maxReplicas ({target.spec.max_replicas}): raise it, or accept "
-                    "late requests while this revision serves alone",
-                )
-            )
-        if decision.infeasible:
-            found.append(
-                Finding(
-                    "ObjectiveInfeasible",
-                    "True",
-                    "WorkTooLong",
-                    f"the work alone takes longer than {target.spec.objective.threshold_milliseconds} ms for more "
-                    "requests than the objective allows, with any number of replicas: relax the objective, or "
-                    "make the model faster; until then only waiting is kept short",
-                )
-            )
-    if unmeasurable is not None:
-        found.append(unmeasurable)
-    if not_capacity is not None:
-        found.append(
-            Finding(
-                "NotCapacityBound",
-                "True",
-                not_capacity,
-                f"requests are late although {_DESPITE[not_capacity]}: look at the network, the clients and "
-                "what the model calls; more replicas would not help",
-            )
-        )
-    if target.conflict is not None:
-        found.append(Finding("Conflict", "True", "SecondScaler", target.conflict))
-    return found
 
 
 def status_of(
@@ -222,59 +152,6 @@ _NOTEWORTHY = (
     "Conflict",
     "ObjectiveNotMeasurable",
 )
-
-
-def _active(target: Target) -> Finding:
-    if target.workload is None:
-        name = target.spec.scale_target_ref.name
-        return Finding(
-            "ScalingActive",
-            "False",
-            "TargetMissing",
-            f"there is no Deployment {name} in this namespace: create it",
-        )
-    if target.conflict is not None:
-        return Finding("ScalingActive", "False", "Conflict", target.conflict)
-    if target.spec.mode == "Advise":
-        return Finding(
-            "ScalingActive",
-            "False",
-            "Advise",
-            "mode Advise only says what it would do: set mode Auto to scale",
-        )
-    return Finding("ScalingActive", "True", "Scaling", "the autoscaler sets the replicas")
-
-
-def _signals(observation: Observation) -> Finding:
-    kind = "SignalsAvailable"
-    for view in observation.views:
-        if view.gate in (Gate.MISSING, Gate.STALE, Gate.IMPLAUSIBLE):
-            kept = "; replicas are not reduced meanwhile"
-            return Finding(kind, "False", view.reason, view.message + kept)
-    if observation.partly_scraped:
-        return Finding(kind, "True", "PartlyScraped", "some ready pods are not scraped yet")
-    if not observation.usable:
-        view = observation.pods if observation.pods.reason != "NoProfile" else observation.gateway
-        return Finding(kind, "Unknown", view.reason, view.message)
-    return Finding(kind, "True", "Fresh", "all signals that are expected are fresh")
-
-
-def _limited(target: Target, decision: Decision) -> Finding:
-    if decision.limited:
-        return Finding(
-            "ScalingLimited",
-            "True",
-            "MaxReplicas",
-            f"demand takes more than maxReplicas ({target.spec.max_replicas}): raise it, or expect late requests",
-        )
-    if decision.held_by == "Budget":
-        return Finding(
-            "ScalingLimited",
-            "True",
-            "Budget",
-            "demand takes more than the maxReplicas that all revisions share leave: raise it, or end the rollout",
-        )
-    return Finding("ScalingLimited", "False", "WithinBounds", "the bounds leave room for what demand takes")
 
 
 def _learned(numbers: Numbers) -> dict[str, int]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from autoscaler import status as statuses
 from autoscaler.case import Case
+from autoscaler.conditions import Finding, findings
 from autoscaler.decide import Decision
 from autoscaler.demand import GATEWAY_MEMORY_SECONDS
 from autoscaler.forecast import Forecast
@@ -83,7 +84,7 @@ def conclude(
         forecast=ahead.expected,
         prepared=case.expected,
     )
-    found = statuses.findings(
+    found = findings(
         target,
         observation,
         decision,
@@ -99,14 +100,14 @@ def conclude(
 
 
 def without_decision(target: Target, now: float) -> list[Write]:
-    found = statuses.findings(target, None, None, unmeasurable=None, not_capacity=None)
+    found = findings(target, None, None, unmeasurable=None, not_capacity=None)
     wanted = statuses.status_of(target, None, found, None, now)
     if not statuses.worth_writing(target, wanted):
         return []
     return [WriteStatus(target, wanted, _events(target, found))]
 
 
-def _events(target: Target, found: list[statuses.Finding]) -> list[Event]:
+def _events(target: Target, found: list[Finding]) -> list[Event]:
     return [
         Event(
             "Normal" if (finding.status == "True") == (finding.type in _GOOD) else "Warning",
@@ -117,7 +118,7 @@ def _events(target: Target, found: list[statuses.Finding]) -> list[Event]:
     ]
 
 
-def _unmeasurable(target: Target, state: TargetState, loop: LoopState, now: float) -> statuses.Finding | None:
+def _unmeasurable(target: Target, state: TargetState, loop: LoopState, now: float) -> Finding | None:
     """Why lateness cannot be counted at the threshold; None where it can, or where that is not known yet."""
     threshold = target.spec.objective.threshold_milliseconds / 1000
     sources: list[Profile] = []
@@ -152,5 +153,5 @@ def _unmeasurable(target: Target, state: TargetState, loop: LoopState, now: floa
     return None
 
 
-def _not_measurable(reason: str, message: str) -> statuses.Finding:
-    return statuses.Finding("ObjectiveNotMeasurable", "True", reason, message)
+def _not_measurable(reason: str, message: str) -> Finding:
+    return Finding("ObjectiveNotMeasurable", "True", reason, message)
