@@ -53,7 +53,9 @@ def decide(world: World, settings: Settings, now: datetime) -> Plan:
         service = InferenceService.parse(world.service)
     except ValidationError as error:
         return _plan(world, (), invalid.status(world, error, now))
-    observed = Observed(replace(world, since=facts(world, now)), settings, now, service)
+    seen = Observed(world, settings, now, service)
+    since = facts(seen)
+    observed = replace(seen, world=replace(world, since=since))
     recorded = State.of(world.service.get("status") or {})
     state = rollback.recovered(observed, attempts.recovered(observed, recorded))
     state = bluegreen.adapted(observed, state)
@@ -75,7 +77,7 @@ def decide(world: World, settings: Settings, now: datetime) -> Plan:
     alone = status | {"replicas": live.get("replicas")} == live
     if alone and observed.automatic and state.canary is not None and now < written_at:
         status, moments = live, (*moments, written_at)
-    return _plan(world, writes, status, moments, now)
+    return replace(_plan(world, writes, status, moments, now), since=since)
 
 
 def _move(observed: Observed, heard: Heard, state: State, conflicts: tuple[str, ...]) -> Move:

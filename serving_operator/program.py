@@ -23,7 +23,6 @@ from serving_operator.metrics import Metrics
 from serving_operator.observe import Informer
 from serving_operator.reconciler import Reconciler
 from serving_operator.resync import Resync, gateway_api_served
-from serving_operator.rollout.first_seen import facts
 from serving_operator.watched import CLUSTER_WATCHED, GATEWAY_WATCHED, WATCHED
 from serving_operator.workqueue import WorkQueue
 from serving_operator.world import Manifest
@@ -122,7 +121,6 @@ class Operator:
             settings=config.settings,
             metrics=self.metrics,
             decide=decide,
-            facts=facts,
             routes_served=routes_served,
             evidence=evidence,
         )

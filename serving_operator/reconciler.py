@@ -35,7 +35,6 @@ PROGRESS = tuple(field.name for field in fields(State))
 """Fields of the status in which a rollout is recorded."""
 
 Decide = Callable[[World, Settings, datetime], Plan]
-Facts = Callable[[World, datetime], Mapping[str, datetime]]
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +51,6 @@ class Reconciler:
         settings: Settings,
         metrics: Metrics,
         decide: Decide,
-        facts: Facts,
         routes_served: bool,
         evidence: EvidenceReader | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -63,7 +61,6 @@ class Reconciler:
         self._settings = settings
         self._metrics = metrics
         self._decide = decide
-        self._facts = facts
         self._heartbeat = Heartbeat(cluster, settings.namespace)
         self._quotas = Quotas(cluster)
         self._secrets = StorageSecrets(cluster)
@@ -119,9 +116,9 @@ class Reconciler:
                 evidence=self._evidence.evidence(key),
                 storage_secret=secret,
             )
-            self._since[key] = self._facts(world, now)
-            world = replace(world, since=self._since[key])
-            return self._decide(world, self._settings, now)
+            plan = self._decide(world, self._settings, now)
+            self._since[key] = plan.since
+            return plan
 
         plan = look()
         try:

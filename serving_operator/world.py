@@ -118,3 +118,5 @@ class Plan:
     service_version: str | None = None
     events: tuple[EventNote, ...] = ()
     requeue_after_seconds: float | None = None
+    since: Mapping[str, datetime] = field(default_factory=dict)
+    """Since when each fact that holds has held. Handed back as the `since` of the next world: the API does not hold it."""

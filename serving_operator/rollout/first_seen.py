@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from pydantic import ValidationError
-
-from serving_api.service import InferenceService
 from serving_operator.rollout import acknowledge, capacity
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import State
-from serving_operator.world import DEFAULT_SETTINGS, World
 
 STABLE_BROKEN = "stableBroken"
 
@@ -31,18 +27,13 @@ def watched(attempt: str) -> str:
     return f"watched:{attempt}"
 
 
-def facts(world: World, now: datetime) -> dict[str, datetime]:
+def facts(observed: Observed) -> dict[str, datetime]:
     """Return every fact that holds, with the moment at which it was first seen to.
 
-    The caller keeps the answer and hands it back as `world.since`. What is lost with a restart begins anew, which
-    only makes a wait longer.
+    The answer comes back as `world.since` of the next look. What is lost with a restart begins anew, which only makes
+    a wait longer.
     """
-    try:
-        service = InferenceService.parse(world.service)
-    except ValidationError:
-        return {}
-    observed = Observed(world, DEFAULT_SETTINGS, now, service)
-    return {fact: world.since.get(fact, now) for fact in _holding(observed)}
+    return {fact: observed.first_seen(fact) for fact in _holding(observed)}
 
 
 def _holding(observed: Observed) -> Iterator[str]:

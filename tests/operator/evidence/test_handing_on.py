@@ -68,7 +68,6 @@ async def test_each_pass_decides_from_the_newest_evidence() -> None:
         settings=DEFAULT_SETTINGS,
         metrics=Metrics(),
         decide=decide,
-        facts=lambda *_: {},
         routes_served=True,
         evidence=reader,
     )

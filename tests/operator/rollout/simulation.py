@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,8 +27,8 @@ from serving_operator.decide import decide
 from serving_operator.judge.verdict import judge, limits_of
 from serving_operator.judge.windows import Evidence, Missing, Window
 from serving_operator.ownership import controller_of
-from serving_operator.rollout import facts
 from serving_operator.rollout.state import moment_of, text_of
+from serving_operator.routes import lack, refusal, with_defaults
 from serving_operator.runtimes.catalogue import Catalogue
 from serving_operator.world import EventNote, Manifest, ObjectId, Plan, SecretState, Settings, World, Write
 
@@ -179,7 +178,7 @@ class Simulation:
             for key, found in self.objects.items()
             if (controller_of(found) or {}).get("uid") == uid
         }
-        world = World(
+        return World(
             key=KEY,
             service=self.service,
             objects=ours,
@@ -198,8 +197,6 @@ class Simulation:
             refused=dict(self.refused),
             evidence=self._evidence(),
         )
-        self.since = facts(world, self.now)
-        return replace(world, since=self.since)
 
     def _evidence(self) -> Evidence | None:
         """Count what the traffic of the step was like, window by window; what was counted stays so after a restart."""
@@ -248,7 +245,9 @@ class Simulation:
 
     def decide(self) -> Plan:
         """Ask the operator what it would do."""
-        return decide(self.world(), self.settings, self.now)
+        plan = decide(self.world(), self.settings, self.now)
+        self.since = plan.since
+        return plan
 
     def reconcile(self, *, crash_after: int | None = None) -> int:
         """Let the operator look once and carry out its plan; returns the writes that changed something."""
@@ -372,8 +371,13 @@ class Simulation:
 
     @property
     def routed(self) -> bool:
-        """Whether a route is to carry the traffic."""
-        return self.routes_served and "route" in self.service["spec"]
+        """Whether a route is to carry the traffic: one that is asked for, and there already or complete and allowed."""
+        asked = self.service["spec"].get("route")
+        if not self.routes_served or asked is None:
+            return False
+        complete = with_defaults(asked, self.service["metadata"], self.settings.route)
+        refused = lack(complete) or refusal(complete, KEY.namespace, self.settings.route)
+        return self.route is not None or refused is None
 
     @property
     def selected(self) -> str | None:

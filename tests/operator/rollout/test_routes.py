@@ -11,7 +11,7 @@ import pytest
 from serving_api.configuration import RouteConfiguration, parse
 from serving_operator.routes import INCOMPLETE, NOT_ALLOWED, lack, refusal
 from serving_operator.world import Manifest
-from tests.operator.rollout.simulation import SETTINGS, Simulation, inference_service, settled
+from tests.operator.rollout.simulation import SETTINGS, Simulation, inference_service, revision, settled
 
 TEAM: dict[str, Any] = {
     "namespaces": ["demo"],
@@ -144,3 +144,17 @@ def test_nobody_is_named_nothing_is_allowed() -> None:
 
     assert found is not None
     assert "allowed: none" in found[1]
+
+
+def test_a_service_whose_route_is_not_written_takes_over_by_its_label() -> None:
+    """As where no route can be: what is known of the switch is kept from look to look."""
+    route = {"hostnames": ["mine.test"]}
+    made = cluster(route, RouteConfiguration())
+    made.apply(inference_service("b", route=route))
+    made.run(20)
+    made.label("Promote", made.status["canary"]["id"])
+    made.run(20)
+
+    assert made.status["stable"]["revision"] == revision("b")
+    assert made.selected == revision("b")
+    assert "canary" not in made.status
