@@ -19,7 +19,6 @@ class Moment:
 
     at: float
     wanted: int
-    ready: int
     offered: int
     late: int
 

@@ -86,7 +86,6 @@ def _moment(world: FaultyWorld) -> Moment:
     return Moment(
         world.now,
         sum(one.wanted for one in pods),
-        sum(one.ready for one in pods),
         int(counts[Count.OFFERED]),
         int(counts[Count.LATE]),
     )

@@ -16,7 +16,7 @@ def moments(
     found, late = [], 0.0
     for at in range(0, 1801, 5):
         late += 50 * late_share(at)
-        found.append(Moment(float(at), wanted(at), wanted(at), 10 * at, round(late)))
+        found.append(Moment(float(at), wanted(at), 10 * at, round(late)))
     return found
 
 
