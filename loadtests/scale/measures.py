@@ -27,6 +27,8 @@ from localcluster.progress import Progress
 
 Figures = dict[str, Any]
 QUIET_SECONDS = 60.0
+CALM_SECONDS = 15.0
+"""From the end of a restart until nothing of it is left: Kopf's worker of each object ends after five seconds idle."""
 SCRAPE_SECONDS = 15.0
 CHANGING_SECONDS = 60.0
 STORM_PER_SECOND = 50.0
@@ -120,14 +122,16 @@ class Measure:
         """Change nothing, scrape the operator as Prometheus does, and see what it does."""
         stage = self.stage
         stage.requests()
+        await asyncio.sleep(CALM_SECONDS)
         before, began = stage.usages(), asyncio.get_running_loop().time()
+        earlier = stage.requests()
         for _ in range(round(QUIET_SECONDS / SCRAPE_SECONDS)):
             self.progress.update(f"nothing changes for {QUIET_SECONDS:.0f} s")
             await asyncio.sleep(SCRAPE_SECONDS)
             await stage.operator.page()
         seconds, after = asyncio.get_running_loop().time() - began, stage.usages()
         recorded = stage.requests()
-        writes = written(recorded)
+        writes = written([*earlier, *recorded])
         return {
             "services": services,
             "seconds": round(seconds, 1),
