@@ -16,7 +16,6 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from localcluster.pki import Authority, KeyPair, write_kubeconfig
 from serving_io import (
     AlreadyExists,
     ApiError,
@@ -36,6 +35,7 @@ from serving_io import (
 from serving_io.errors import error_from
 from serving_io.transport import canonical
 from tests.fakes.kube import FakeKube
+from tests.fakes.tls import Tls
 
 _KUBECONFIG = {
     "apiVersion": "v1",
@@ -152,9 +152,8 @@ async def test_large_objects_pass_a_watch(fake: FakeKube) -> None:
 class Frozen:
     """A TLS server that begins to answer one request, then reads nothing more; `parted` says whether its client hangs up."""
 
-    def __init__(self, pair: KeyPair) -> None:
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(pair.certificate, pair.key)
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
 
@@ -180,15 +179,9 @@ class Frozen:
 
 async def test_a_stream_that_is_left_is_closed_at_once(tmp_path: Path) -> None:
     """Also where the server is too busy to agree to it, so that no connection outlives the program's loop."""
-    authority = Authority(tmp_path, "ca")
-    frozen = Frozen(authority.server("server"))
-    kubeconfig = write_kubeconfig(
-        tmp_path / "config",
-        f"https://127.0.0.1:{frozen.port}",
-        authority.certificate,
-        authority.client("client", "somebody"),
-        "somebody",
-    )
+    tls = Tls(tmp_path)
+    frozen = Frozen(tls.server)
+    kubeconfig = tls.kubeconfig(frozen.port)
     serving = asyncio.create_task(asyncio.to_thread(frozen.parted))
     async with await Cluster.connect(field_manager="alpha", kubeconfig=str(kubeconfig)) as cluster:
         async with aclosing(cluster._transport.lines("/watch", {})) as lines:

@@ -15,7 +15,7 @@ from localcluster.cluster import Cluster
 from serving_io import kinds
 from tests.clusters import own_run_dir
 from tests.system.failures import AUTOSCALER, OPERATOR, has_restarted, program_pod, restart_program
-from tests.system.kube import Kube, Manifest, until
+from tests.system.kube import Kube, until
 
 SYSTEM = "serving-system"
 
@@ -89,14 +89,6 @@ def namespace(kube: Kube) -> Iterator[str]:
     metadata = {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
     kube.create(kinds.NAMESPACE, None, {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
     yield name
-    until("its services are gone", lambda: not _delete_services(kube, name))
+    until("its services are gone", lambda: not kube.delete_services(name))
     until("the services' pods are gone", lambda: not kube.list(kinds.POD, name))
     kube.delete(kinds.NAMESPACE, None, name)
-
-
-def _delete_services(kube: Kube, namespace: str) -> list[Manifest]:
-    """Delete a namespace's services; those that there were."""
-    services = kube.list(kinds.INFERENCE_SERVICE, namespace)
-    for service in services:
-        kube.delete(kinds.INFERENCE_SERVICE, namespace, service["metadata"]["name"])
-    return services

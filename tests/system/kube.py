@@ -176,6 +176,13 @@ class Kube:
             answer.raise_for_status()  # `until` asks again
         assert answer.is_success or answer.status_code == 404, answer.text
 
+    def delete_services(self, namespace: str) -> bool:
+        """Delete a namespace's services; whether there were any."""
+        services = self.list(kinds.INFERENCE_SERVICE, namespace)
+        for service in services:
+            self.delete(kinds.INFERENCE_SERVICE, namespace, service["metadata"]["name"])
+        return bool(services)
+
     def evict(self, namespace: str, name: str) -> bool:
         """Ask for a pod's eviction, as `kubectl drain` does; False if its budget does not allow it now."""
         eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}

@@ -40,8 +40,7 @@ def phantom_node(kube: Kube, namespace: str, pods: int) -> Iterator[None]:
     try:
         yield
     finally:
-        for service in kube.list(kinds.INFERENCE_SERVICE, namespace):
-            kube.delete(kinds.INFERENCE_SERVICE, namespace, service["metadata"]["name"])
+        kube.delete_services(namespace)
         kube.until("its pods are gone", lambda: not kube.list(kinds.POD, namespace))
         stop.set()
         for thread in threads:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +11,9 @@ import aiohttp
 import pytest
 
 from loadtests.failover.between import Between
-from localcluster.pki import Authority, write_kubeconfig
 from serving_io import Cluster, Unavailable, kinds, transport
 from serving_operator.observe import connection
+from tests.fakes.tls import Tls
 
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -38,19 +37,10 @@ class Server:
 @pytest.fixture
 async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Server, Between]]:
     """A server with a certificate, and a pod `operator-0` whose environment names the proxy to it."""
-    made, authority = Server(), Authority(tmp_path, "ca")
-    pair = authority.server("server")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pair.certificate, pair.key)
-    async with await asyncio.start_server(made.answer, "127.0.0.1", 0, ssl=context) as listening:
+    made, tls = Server(), Tls(tmp_path)
+    async with await asyncio.start_server(made.answer, "127.0.0.1", 0, ssl=tls.server) as listening:
         port = listening.sockets[0].getsockname()[1]
-        kubeconfig = write_kubeconfig(
-            tmp_path / "config",
-            f"https://127.0.0.1:{port}",
-            authority.certificate,
-            authority.client("client", "somebody"),
-            "somebody",
-        )
+        kubeconfig = tls.kubeconfig(port)
         async with Between(port) as between:
             monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
             monkeypatch.setenv("https_proxy", between.url("operator-0"))
