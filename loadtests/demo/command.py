@@ -10,6 +10,7 @@ import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import get_args
 
 import yaml
@@ -22,6 +23,7 @@ from loadtests.demo.counting import Counter
 from loadtests.demo.display import Display, View
 from loadtests.demo.evidence import evidence
 from loadtests.demo.figures import RUN_SECONDS, By, Run, shortcomings, summarise
+from loadtests.demo.rates import Rates, rates
 from loadtests.demo.stage import SceneError
 from loadtests.demo.story import Story
 from loadtests.demo.watch import Watcher
@@ -104,7 +106,11 @@ async def _demo(options: Options, display: Display) -> int:
         await setup.first_answer(request, commands)
         seconds_setup = time.monotonic() - began
         display.say(f"The first 200 through the gateway came {seconds_setup:.0f} s after the start.")
-        status = await _play(options, display, commands, request, local.prometheus_url, seconds_setup)
+        answers = await setup.answers_one_by_one(request)
+        display.say(f"An answer takes {1000 * median(answers):.0f} ms here; the load is chosen to fit.")
+        status = await _play(
+            options, display, commands, request, rates(answers), local.prometheus_url, seconds_setup
+        )
         if options.keep:
             display.say(what_next(local.gateway_url, local.prometheus_url, options.run_dir))
         return status
@@ -118,6 +124,7 @@ async def _play(
     display: Display,
     commands: Commands,
     request: Request,
+    chosen: Rates,
     prometheus_url: str,
     seconds_setup: float,
 ) -> int:
@@ -137,7 +144,7 @@ async def _play(
             tally = next((one for _, one in reversed(known) if one.attempt == attempt), None)
             return View(watcher.now, load.records, load.rate_per_second, load.now_seconds, tally)
 
-        story = Story(options.by, commands, load, watcher, shown.say)
+        story = Story(options.by, chosen, commands, load, watcher, shown.say)
         try:
             await story.play()
         except (SceneError, CommandError) as error:

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import median
 
 LOW_RATE = 5.0
 ROLLOUT_RATE = 12.0
 """During the rollouts: at 25% some thirty requests of the canary in each window."""
+PEAK_RATE = 60.0
+LOW_WORK, ROLLOUT_WORK = 0.35, 1.4
 PEAK_WORK = 1.95
 """Work that arrives at the peak, in replicas that would be busy all the time: two cannot hold it, three can."""
-PEAK_RATES = (16.0, 60.0)
-"""Least and most requests per second at the peak."""
 
 
-def peak_rate(answer_seconds: Sequence[float]) -> float:
-    """Return requests per second that keep PEAK_WORK replicas busy, from the times that answers took on an idle one.
+@dataclass(frozen=True)
+class Rates:
+    """Requests per second of the scenes."""
 
-    Machines differ by half in what one CPU does, and the demo is to show the same on each.
+    low: float
+    rollout: float
+    peak: float
+
+
+def rates(idle_answer_seconds: Sequence[float]) -> Rates:
+    """Return the scenes' rates, from the times that answers took, one request after another, of one replica.
+
+    One machine does in a second what another does in four, and the demo is to show the same on each: what a scene brings is
+    bounded by requests on a fast one, and by replicas that it keeps busy on a slow one.
     """
-    least, most = PEAK_RATES
-    return round(min(max(PEAK_WORK / median(answer_seconds), least), most))
+    seconds = median(idle_answer_seconds)
+    return Rates(
+        round(min(LOW_RATE, LOW_WORK / seconds), 1),
+        round(min(ROLLOUT_RATE, ROLLOUT_WORK / seconds), 1),
+        round(min(PEAK_RATE, PEAK_WORK / seconds)),
+    )

@@ -8,6 +8,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Literal
@@ -32,6 +33,7 @@ THIS_MACHINE = "127.0.0.1/32"
 TIMEOUT_SECONDS = 10.0
 """How long a request may take."""
 _FIRST_ANSWER_SECONDS = 300.0
+_COLD_ANSWERS, _ANSWERS = 5, 15
 
 
 class SetupError(Exception):
@@ -180,6 +182,24 @@ async def first_answer(request: Request, commands: Commands) -> None:
         raise SetupError(
             f"no 200 through the gateway within {_FIRST_ANSWER_SECONDS:.0f} s (last: {last})\n{described}"
         ) from None
+
+
+async def answers_one_by_one(request: Request) -> list[float]:
+    """How long, in seconds, each answer takes while nothing else is asked. Raises SetupError."""
+    took: list[float] = []
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)) as session:
+        for _ in range(_COLD_ANSWERS + _ANSWERS):
+            began = time.monotonic()
+            try:
+                async with session.post(request.url, headers=request.headers, data=request.body) as response:
+                    await response.read()
+                    response.raise_for_status()
+            except (aiohttp.ClientError, TimeoutError) as error:
+                raise SetupError(
+                    f"version 1 did not go on answering: {type(error).__name__}: {error}"
+                ) from error
+            took.append(time.monotonic() - began)
+    return took[_COLD_ANSWERS:]
 
 
 async def _asked(commands: Commands, line: str) -> str:

@@ -9,6 +9,7 @@ from autoscaler.replay.report.plot import Event
 from loadtests.demo.commands import Commands
 from loadtests.demo.figures import RUN_SECONDS, By
 from loadtests.demo.observation import Snapshot
+from loadtests.demo.rates import Rates
 from loadtests.demo.setup import NAMESPACE, SERVICE
 from loadtests.demo.watch import Watcher
 from loadtests.generator import LoadGenerator
@@ -39,6 +40,7 @@ class Stage:
     def __init__(
         self,
         by: By,
+        rates: Rates,
         commands: Commands,
         load: LoadGenerator,
         watcher: Watcher,
@@ -46,6 +48,7 @@ class Stage:
     ) -> None:
         self.told = Told()
         self.by = by
+        self.rates = rates
         self._ends_seconds = RUN_SECONDS[by] - SUMMING_UP_SECONDS
         self.commands = commands
         self.load = load

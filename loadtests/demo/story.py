@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from statistics import median
 
 from loadtests.demo.figures import PEAK_REPLICAS
 from loadtests.demo.history import seconds_while
 from loadtests.demo.observation import Snapshot
-from loadtests.demo.rates import LOW_RATE, ROLLOUT_RATE, peak_rate
 from loadtests.demo.stage import SceneError, Stage
 from serving_api.names import ABORT_LABEL, PROMOTE_LABEL
 
@@ -31,7 +29,7 @@ class Story(Stage):
         await self._warm_up()
         await self._rise()
         await self._fall()
-        self.rate(ROLLOUT_RATE)
+        self.rate(self.rates.rollout)
         if self.by == "evidence":
             await self._promote_version_2()
             await self._abort_version_3()
@@ -41,26 +39,23 @@ class Story(Stage):
             await self._abort_early(3)
 
     async def _warm_up(self) -> None:
-        self.rate(LOW_RATE)
+        self.rate(self.rates.low)
         await self.wait(lambda now: bool(now.stable), "version 1 is committed as stable", 60)
         self.told.revisions.append(self.watcher.now.stable)
         self.say(
-            f"Version 1 serves. {LOW_RATE:g} requests a second arrive, on a schedule that waits for no answer. "
+            f"Version 1 serves. {self.rates.low:g} requests a second arrive, on a schedule that waits for no answer. "
             "Hold, soak and the windows of evidence are short in the demo's manifests; leave them out in earnest."
         )
         await asyncio.sleep(WARM_SECONDS)
 
     async def _rise(self) -> None:
-        answers = [record.response_seconds for record in self.load.records if record.is_success]
-        if not answers:
-            raise SceneError("version 1 answered nothing")
-        peak = peak_rate(answers)
+        low, peak = self.rates.low, self.rates.peak
         self.say(
-            f"An answer takes {1000 * median(answers):.0f} ms here. The load rises from {LOW_RATE:g} to {peak:g} a "
-            "second, step by step. The autoscaler must see it coming: a pod takes its time to start."
+            f"The load rises from {low:g} to {peak:g} a second, step by step. The autoscaler must see it coming: a pod takes "
+            "its time to start."
         )
         for fraction in RISE_FRACTIONS:
-            self.rate(max(LOW_RATE, round(fraction * peak)))
+            self.rate(max(low, round(fraction * peak)))
             await asyncio.sleep(RISE_STEP_SECONDS)
         self.rate(peak)
         await self.wait(
@@ -74,9 +69,9 @@ class Story(Stage):
 
     async def _fall(self) -> None:
         peak = self.watcher.now.desired_of_stable
-        self.rate(LOW_RATE)
+        self.rate(self.rates.low)
         self.say(
-            f"The load falls back to {LOW_RATE:g}. After the hold the replicas that nobody needs are removed."
+            f"The load falls back to {self.rates.low:g}. After the hold the replicas that nobody needs are removed."
         )
         await self.wait(lambda now: now.desired_of_stable < peak, "the autoscaler removes replicas", 75)
         self.say("The autoscaler scales down.", "scaled down")
@@ -85,7 +80,7 @@ class Story(Stage):
     async def _promote_version_2(self) -> None:
         canary_id = await self._applied(
             2,
-            f"under {ROLLOUT_RATE:g} requests a second: only its storageUri differs. It starts as a canary, with capacity "
+            f"under {self.rates.rollout:g} requests a second: only its storageUri differs. It starts as a canary, with capacity "
             "first.",
         )
         revision = self.told.revisions[-1]

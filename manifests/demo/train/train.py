@@ -21,10 +21,10 @@ TRAINING_IMAGES = 1400
 IMAGE_SIDE_PIXELS = 8
 
 VERSIONS = {
-    "v1": {"n_estimators": 400, "max_depth": None, "columns": IMAGE_SIDE_PIXELS},
-    "v2": {"n_estimators": 440, "max_depth": 12, "columns": IMAGE_SIDE_PIXELS},
-    "v3": {"n_estimators": 400, "max_depth": None, "columns": IMAGE_SIDE_PIXELS - 1},
-    "v4": {"n_estimators": 420, "max_depth": 12, "columns": IMAGE_SIDE_PIXELS},
+    "v1": {"n_estimators": 150, "max_depth": None, "columns": IMAGE_SIDE_PIXELS},
+    "v2": {"n_estimators": 165, "max_depth": 12, "columns": IMAGE_SIDE_PIXELS},
+    "v3": {"n_estimators": 150, "max_depth": None, "columns": IMAGE_SIDE_PIXELS - 1},
+    "v4": {"n_estimators": 158, "max_depth": 12, "columns": IMAGE_SIDE_PIXELS},
 }
 
 
