@@ -42,7 +42,7 @@ class Case:
     gpu_replicas: int
     """Highest number that the accelerators' utilisation asked for in the hold."""
     settled: bool
-    """Whether the replicas have been as they are for longer than lateness is counted over."""
+    """Whether the replicas have been as they are for longer than lateness is counted over; while nothing is learned, a third of it."""
     urgent: int
     """Highest number that a backlog or late requests asked for in the hold."""
     shrinking_believed: bool

@@ -125,7 +125,9 @@ def _decision(case: Case, model: _Model) -> Decision:
     raised = {
         "Demand": needed,
         "Reserve": reserve,
-        "Backlog" if backlogged(case) else "LateRequests": min(case.urgent, ceiling),
+        "Backlog" if backlogged(case) else "LateRequests": min(case.urgent, ceiling)
+        if learned
+        else case.urgent,
         "GpuUtilization": min(case.gpu_replicas, ceiling),
         "Minimum": case.minimum,
     }

@@ -24,8 +24,10 @@ Uncapacity = Literal["IdleButLate", "MoreDidNotHelp"]
 
 def urgent_replicas(case: Case) -> int:
     """Replicas for what the model cannot see: a queue that has formed, or lateness in a settled state."""
-    if case.service_seconds is None or case.ready < 1:
+    if case.ready < 1:
         return 0
+    if case.service_seconds is None:
+        return _without_capacity(case)
     asked = 0
     if backlogged(case):
         work = (case.in_flight or 0.0) * case.service_seconds
@@ -34,6 +36,14 @@ def urgent_replicas(case: Case) -> int:
     if case.settled and is_late(case) and not_capacity_bound(case) is None:
         asked = max(asked, case.ready + 1)
     return asked
+
+
+def _without_capacity(case: Case) -> int:
+    """As many replicas more as requests are late: pods that are too busy to be scraped teach nothing until they are less so."""
+    idle = case.gpu_utilization is not None and case.gpu_utilization < IDLE_UTILIZATION
+    if idle or not (case.settled and is_late(case)):
+        return 0
+    return case.ready + math.ceil((case.late_ratio or 0.0) * case.ready)
 
 
 def backlogged(case: Case) -> bool:

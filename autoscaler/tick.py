@@ -213,7 +213,8 @@ def _with_urgency(
     now: float,
 ) -> tuple[TargetState, Case]:
     """Add what a queue, lateness and the accelerators ask for, each held as demand is."""
-    patience = windows.base + LATENCY_LAG_SECONDS
+    # What is learned asks for its own; without it requests stay late until somebody asks.
+    patience = (windows.fast if case.service_seconds is None else windows.base) + LATENCY_LAG_SECONDS
     settled = state.settled_since is not None and now - state.settled_since >= patience
     case = changed(case, settled=settled)
     case = changed(case, late_first=first_lateness(case))

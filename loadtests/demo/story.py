@@ -7,7 +7,7 @@ import asyncio
 from loadtests.demo.figures import PEAK_REPLICAS
 from loadtests.demo.history import seconds_while
 from loadtests.demo.observation import Snapshot
-from loadtests.demo.stage import SceneError, Stage
+from loadtests.demo.stage import Stage
 from serving_api.names import ABORT_LABEL, PROMOTE_LABEL
 
 RISE_FRACTIONS = (0.25, 0.42, 0.6, 0.8)

@@ -22,6 +22,9 @@ from loadtests.simulator.govern import Peer
 from loadtests.simulator.requests import Ints
 from loadtests.simulator.scrapes import Values
 
+SCRAPE_TIMEOUT_SECONDS = 10.0
+"""Prometheus' default."""
+
 
 def unreachable(world: FaultyWorld) -> None:
     world.monitor.failure = UNREACHABLE
@@ -49,6 +52,16 @@ def half_scraped(world: FaultyWorld) -> None:
 
 def scraped(world: FaultyWorld) -> None:
     world.monitor.scraped = None
+
+
+def begun_saturated(world: FaultyWorld) -> None:
+    """The service is new, its one pod gets everything at once, and who is too busy to answer a scrape in time has no series."""
+    world.forget()
+    world.renew(STABLE)
+    world.scale(STABLE, 1)
+    busy_until = world.services[STABLE].requests.free_at
+    world.monitor.clear(PODS, np.arange(2 * MAX_REPLICAS))
+    world.monitor.too_slow = lambda kind, rows: busy_until[rows] > world.now + SCRAPE_TIMEOUT_SECONDS
 
 
 def asleep(world: FaultyWorld) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 
@@ -14,6 +14,7 @@ from loadtests.simulator.evaluate import Answer
 from loadtests.simulator.prometheus import Prometheus
 from loadtests.simulator.requests import Ints
 from loadtests.simulator.scrapes import Values
+from loadtests.simulator.store import Targets
 
 UNREACHABLE = Failure("Unreachable", "connection refused")
 GAUGES = ("up", "envoy_cluster_upstream_rq_active")
@@ -53,6 +54,8 @@ class FaultyPrometheus(Prometheus):
     """Whether no value is a number."""
     scraped: Chosen | None = None
     """Which targets are scraped; all unless stated."""
+    too_slow: Chosen | None = None
+    """Which targets do not answer a scrape in time: of them nothing is known but `up 0`."""
     gap_share: float = 0.0
     """Of its scrapes that each of the two misses."""
     altered: Callable[[int, Ints, Values], Values] | None = None
@@ -64,6 +67,8 @@ class FaultyPrometheus(Prometheus):
     _restarting: set[int] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
+        self._ups = {kind: len(self.kinds) + at for at, kind in enumerate(_with_up(self.kinds))}
+        self.kinds = [*self.kinds, *(_up_alone(self.kinds[kind]) for kind in self._ups)]
         super().__post_init__()
         self._random = np.random.default_rng(1)
 
@@ -85,6 +90,7 @@ class FaultyPrometheus(Prometheus):
         if self.altered is not None:
             values = self.altered(kind, rows, values)
         values = self._counted_anew(kind, rows, values)
+        values = {metric: held for metric, held in values.items() if metric in self.kinds[kind].each}
         if self.scraped is not None:
             chosen = self.scraped(kind, rows)
             each = self.kinds[kind].each
@@ -93,21 +99,23 @@ class FaultyPrometheus(Prometheus):
         if not len(rows):
             return
         if self._second is None or self._random.random() >= self.gap_share:
-            super().scrape(kind, rows, now, values)
+            self._add(super().scrape, super().end, kind, rows, now, values)
         if self._second is not None and self._random.random() >= self.gap_share:
-            self._second.scrape(kind, rows, now, values)
+            self._add(self._second.scrape, self._second.end, kind, rows, now, values)
 
     def clear(self, kind: int, rows: Ints) -> None:
         """Forget what these targets were, in both."""
-        super().clear(kind, rows)
-        if self._second is not None:
-            self._second.clear(kind, rows)
+        for each in {kind, self._ups.get(kind, kind)}:
+            super().clear(each, rows)
+            if self._second is not None:
+                self._second.clear(each, rows)
 
     def end(self, kind: int, rows: Ints) -> None:
         """These targets are gone, for both."""
-        super().end(kind, rows)
-        if self._second is not None:
-            self._second.end(kind, rows)
+        for each in {kind, self._ups.get(kind, kind)}:
+            super().end(each, rows)
+            if self._second is not None:
+                self._second.end(each, rows)
 
     def answer(self, question: str, now: float) -> AnswerLike | Failure:
         """What is answered: of two, each answers every other question."""
@@ -119,6 +127,26 @@ class FaultyPrometheus(Prometheus):
         if self.not_finite and not isinstance(found, Failure):
             return Answer((), len(found.samples))
         return found
+
+    def _add(
+        self,
+        scrape: Callable[[int, Ints, float, Values], None],
+        end: Callable[[int, Ints], None],
+        kind: int,
+        rows: Ints,
+        now: float,
+        values: Values,
+    ) -> None:
+        """A failed scrape leaves `up 0`, and ends the target's other series until the next one."""
+        if kind not in self._ups:
+            scrape(kind, rows, now, values)
+            return
+        failed = np.zeros(len(rows), dtype=np.bool_) if self.too_slow is None else self.too_slow(kind, rows)
+        scrape(self._ups[kind], rows, now, {"up": np.where(failed, 0.0, 1.0)})
+        each = self.kinds[kind].each
+        answered = {metric: held[np.repeat(~failed, each[metric])] for metric, held in values.items()}
+        scrape(kind, rows[~failed], now, answered)
+        end(kind, rows[failed])
 
     def _counted_anew(self, kind: int, rows: Ints, values: Values) -> Values:
         each = self.kinds[kind].each
@@ -138,3 +166,14 @@ class FaultyPrometheus(Prometheus):
             metric: held - bases[metric][places[metric]] if metric in bases else held
             for metric, held in values.items()
         }
+
+
+def _with_up(kinds: Sequence[Targets]) -> list[int]:
+    return [kind for kind, targets in enumerate(kinds) if "up" in targets.labels]
+
+
+def _up_alone(targets: Targets) -> Targets:
+    """Take `up` out of what these targets expose: Prometheus makes it, whether they answer or not."""
+    labels = targets.labels.pop("up")
+    del targets.each["up"], targets.values["up"]
+    return Targets({"up": labels}, targets.slots, targets.depth)

@@ -113,6 +113,17 @@ SCENARIOS: tuple[Scenario, ...] = (
         of=Surge(BEGIN - 100, 2.5),
         lasts=30.0,
     ),
+    signals(
+        "begun-saturated",
+        "a new service's one pod gets all of the load at once, and is too busy to be scraped",
+        acts.begun_saturated,
+        acts.nothing,
+        NO_THRASH,
+        at_most(2),
+        late_until(720),
+        back_within(1200),
+        lasts=0.0,
+    ),
     rollout(
         "crash-loop",
         "a canary at 10% whose pods never start",

@@ -150,6 +150,10 @@ class FaultyWorld(World):
         """The autoscaler's memory is lost."""
         self.state = LoopState()
 
+    def renew(self, number: int) -> None:
+        """Nobody has said anything of a service yet, as if it were new."""
+        self._autoscalers[number]["status"] = {}
+
     def slow(self, factor: float, slots: slice = slice(None), number: int = STABLE) -> None:
         """All work of these pods takes so many times longer from now on."""
         self.bring_up_to_date(number)

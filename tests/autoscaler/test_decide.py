@@ -268,12 +268,45 @@ def test_more_demand_never_means_fewer(case: Case, first: float, second: float) 
         ),
         ({"in_flight": 300.0}, False, 3, "a queue: work it off within half the horizon"),
         ({"in_flight": 300.0, "ready": 0}, False, 0, "nobody ready yet: the demand decides"),
-        ({"service_seconds": None, "late_ratio": 0.5}, True, 0, "nothing learned"),
+        ({"service_seconds": None, "late_ratio": 0.01}, True, 0, "nothing learned, and all is well"),
+        (
+            {"service_seconds": None, "late_ratio": 0.05},
+            True,
+            4,
+            "nothing learned and few are late: one more",
+        ),
+        (
+            {"service_seconds": None, "late_ratio": 1.0},
+            True,
+            6,
+            "nothing learned and all are late: twice as many",
+        ),
+        (
+            {"service_seconds": None, "late_ratio": 1.0},
+            False,
+            0,
+            "nothing learned while pods start: wait for them",
+        ),
+        (
+            {"service_seconds": None, "late_ratio": 1.0, "gpu_utilization": 0.1},
+            True,
+            0,
+            "nothing learned, late and idle: not for want of replicas",
+        ),
     ],
 )
 def test_urgency(changes: dict[str, Any], settled: bool, replicas: int, why: str) -> None:
     """What the model cannot see."""
     assert urgent_replicas(replace(CASE, settled=settled, **changes)) == replicas, why
+
+
+def test_lateness_raises_the_replicas_before_anything_is_learned() -> None:
+    """Nothing but maxReplicas bounds it: what arrivals justify is not known."""
+    late = replace(CASE, service_seconds=None, late_ratio=1.0, urgent=6)
+    (decision,) = decide([late])
+    assert (decision.desired, decision.reason) == (6, "LateRequests")
+    (bounded,) = decide([replace(late, maximum=5)])
+    assert (bounded.desired, bounded.reason) == (5, "Maximum")
 
 
 def test_late_and_idle_is_not_capacity() -> None:

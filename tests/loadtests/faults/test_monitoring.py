@@ -70,6 +70,22 @@ def test_what_is_not_scraped_grows_old() -> None:
     assert told(of, POD, 60.0) == pytest.approx({"a": 2.0})
 
 
+def test_who_answers_a_scrape_too_late_is_down() -> None:
+    """The scrape counts as one that failed, nothing else is known of the pod meanwhile, and then it goes on."""
+    of = prometheus()
+    late: set[float] = {45.0, 60.0}
+    for step in range(5):
+        of.too_slow = lambda kind, rows, at=15.0 * step: (rows == 1) & (at in late)
+        scrape(of, 15.0 * step, 30.0 * step)
+    assert told(of, UP, 60.0) == {"a": 1.0, "b": 0.0}
+    assert told(of, "sum by (pod) (work_total)", 60.0) == {"a": 120.0}
+    assert told(of, "sum by (pod) (count_over_time(up[50s]))", 60.0) == {"a": 4.0, "b": 4.0}
+    assert told(of, "sum by (pod) (count_over_time(work_total[50s]))", 60.0) == {"a": 4.0, "b": 2.0}
+    of.too_slow = None
+    scrape(of, 75.0, 150.0)
+    assert told(of, "sum by (pod) (work_total)", 75.0) == {"a": 150.0, "b": 150.0}
+
+
 def test_what_counts_anew_counts_on_from_zero() -> None:
     """Prometheus sees a reset, and the same rate again; gauges are what they are."""
     of = prometheus()
