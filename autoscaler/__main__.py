@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.process_collector import ProcessCollector
 
 from autoscaler.loop import Loop, first_to_end
 from autoscaler.metrics import Metrics
@@ -159,7 +158,6 @@ async def serve(settings: Settings) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     identity = f"{os.environ.get('POD_NAME') or socket.gethostname()}_{uuid.uuid4().hex[:8]}"
     registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
     metrics = Metrics(registry)
     prometheus = Prometheus(settings.prometheus)
     recorder = Recorder(settings.record, settings.record_megabytes) if settings.record else None

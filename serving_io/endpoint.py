@@ -5,12 +5,14 @@ It answers only while that loop turns, which is what a liveness probe should pro
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.process_collector import ProcessCollector
 
 Check = Callable[[], str | None]
 """Says what is wrong in one sentence, or None."""
@@ -40,7 +42,14 @@ async def endpoint(
     healthy: Check = lambda: None,
     ready: Check = lambda: None,
 ) -> AsyncIterator[int]:
-    """Serve until the block ends; yields the port (useful where 0 was asked for)."""
+    """Serve until the block ends; yields the port (useful where 0 was asked for).
+
+    What the process itself takes is added to the registry: memory, files, and tasks of the loop.
+    """
+    loop = asyncio.get_running_loop()
+    tasks = Gauge("asyncio_tasks", "Tasks of the event loop that have not ended.", registry=registry)
+    tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
+    process = ProcessCollector(registry=registry)
 
     async def metrics(_: web.Request) -> web.Response:
         # prometheus_client states a charset, which aiohttp wants apart: pass the header as a whole
@@ -68,3 +77,5 @@ async def endpoint(
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
+        registry.unregister(tasks)
+        registry.unregister(process)

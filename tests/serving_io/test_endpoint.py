@@ -27,6 +27,9 @@ async def test_metrics_and_health() -> None:
     }
 
     assert samples["tried_total"] == 3
+    assert samples["process_resident_memory_bytes"] > 1e6
+    assert samples["process_open_fds"] > 2
+    assert 1 <= samples["asyncio_tasks"] < 20
     assert metrics.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert (well.status_code, well.text) == (200, "ok\n")
     assert (ill.status_code, ill.text) == (503, "no pass for 5 minutes\n")

@@ -4,36 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from loadtests.small_server import SERVER
 from serving_io import kinds
 from serving_io.kinds import Kind
 from tests.api.manifests import edited
 from tests.system.kube import Kube, Manifest, holds
-
-# Hundreds of pods run it, so it starts in a third of the time that `http.server` takes.
-SERVER = """
-import os, socket, threading, time
-REVISION, WORK, FAIL = os.environ["SERVING_REVISION"], float(os.environ.get("WORK_MS", "5")) / 1000, os.environ.get("FAIL", "")
-def answer(path):
-    if path != b"/ready":
-        end = time.process_time() + WORK
-        while time.process_time() < end:
-            pass
-    status, body = "500 Failed" if FAIL and path != b"/ready" else "200 OK", REVISION + "\\n"
-    headers = f"x-serving-revision: {REVISION}\\r\\ncontent-length: {len(body)}"
-    return f"HTTP/1.1 {status}\\r\\n{headers}\\r\\n\\r\\n{body}".encode()
-def serve(connection):
-    with connection, connection.makefile("rb") as stream:
-        while request := stream.readline():
-            length = 0
-            while (header := stream.readline()).strip():
-                name, _, value = header.partition(b":")
-                length = int(value) if name.lower() == b"content-length" else length
-            stream.read(length)
-            connection.sendall(answer(request.split()[1]))
-listener = socket.create_server((os.environ["LISTEN_ADDRESS"], 8080), backlog=128)
-while True:
-    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
-"""
 
 
 def web_service(
