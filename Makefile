@@ -18,7 +18,7 @@ export PYTHONUNBUFFERED := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit contract system flake campaign mutation bench faults scale scale-autoscaler upgrade high-availability judge-study crds dashboards docs manifests lock downloader cluster-up cluster-down clean
+.PHONY: help demo test check lint types unit contract system flake campaign mutation bench faults scale scale-autoscaler upgrade high-availability soak judge-study crds dashboards docs manifests lock downloader cluster-up cluster-down clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ upgrade: $(VENV)/installed ## another release under a canary at half the traffic
 
 high-availability: $(VENV)/installed ## leaders killed, frozen and cut off in rollouts and surges (FAILOVER="--only committed"; out/failover/report.md)
 	@$(BIN)/python -m loadtests.failover $(FAILOVER)
+
+soak: $(VENV)/installed ## hours of random rollouts, loads and faults (MINUTES=30 SOAK="--seed 2"; out/soak/report.md)
+	@$(BIN)/python -m loadtests.soak $(if $(MINUTES),--minutes $(MINUTES)) $(SOAK)
 
 judge-study: $(VENV)/installed ## how often judges of canaries are wrong, by simulation: ours and others in use (RUNS=4000)
 	@$(BIN)/python -m loadtests.judge_study $(if $(RUNS),--runs $(RUNS))

@@ -37,7 +37,9 @@ def covers(live: Manifest | None, wanted: Manifest) -> bool:
     if live is None:
         return False
     stated = _stated(wanted)
-    if not _same(live, stated, "") or _number_is_others(live, stated):
+    if _number_is_others(live, stated) or not (
+        _same(live, stated, "") or _same(live, _without_zeros(live, stated), "")
+    ):
         return False
     return not any(_dropped(fields, stated) for fields in _owned(live, None))
 
@@ -99,6 +101,39 @@ def _owned(live: Manifest, subresource: str | None) -> Iterator[Mapping[str, Any
             yield entry.get("fieldsV1") or {}
 
 
+def _without_zeros(live: Manifest, wanted: Manifest) -> Any:
+    """What is wanted without the zeros, empty texts and falsehoods that the server has from us and does not keep.
+
+    Ours they are as long as nobody else has written the field; a pointer's zero, which is kept, is nobody's once removed.
+    """
+    for fields in _owned(live, None):
+        wanted = _kept(live, wanted, fields)
+    return wanted
+
+
+def _kept(live: Any, wanted: Any, owned: Mapping[str, Any]) -> Any:
+    if isinstance(wanted, dict) and isinstance(live, dict):
+        return {
+            key: _kept(live.get(key), value, owned.get(f"f:{key}") or {})
+            for key, value in wanted.items()
+            if not (f"f:{key}" in owned and key not in live and value in ("", 0))
+        }
+    if isinstance(wanted, (list, tuple)) and isinstance(live, (list, tuple)):
+        items = list(wanted)
+        for keys, fields in (
+            (_parsed(path[2:]), inner) for path, inner in owned.items() if path.startswith("k:")
+        ):
+            found = next((item for item in live if _has(item, keys)), None)
+            items = [_kept(found, item, fields) if _has(item, keys) else item for item in items]
+        return items
+    return wanted
+
+
+def _has(item: Any, keys: Mapping[str, Any]) -> bool:
+    """Whether a list's item has a key of fieldsV1; what it leaves out has its default, which a key states."""
+    return isinstance(item, dict) and all(item.get(key, value) == value for key, value in keys.items())
+
+
 def _same(live: Any, wanted: Any, name: str) -> bool:
     # All children are compared in every look at a service, most fields are texts: hence the loop, and texts at once.
     if isinstance(wanted, dict):
@@ -153,7 +188,7 @@ def _dropped(owned: Mapping[str, Any], stated: Any) -> bool:
         elif path.startswith("k:"):
             keys = _parsed(path[2:])
             items = stated if isinstance(stated, (list, tuple)) else ()
-            matches = [item for item in items if all(item.get(key, keys[key]) == keys[key] for key in keys)]
+            matches = [item for item in items if _has(item, keys)]
             if not matches:
                 return True
             found = matches[0]

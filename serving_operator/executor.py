@@ -108,6 +108,9 @@ class Executor:
         place = place_of(manifest)
         identity = ObjectId(place.kind, place.name)
         before = self._cache.get(place)
+        version = None if before is None else version_of(before)
+        if write.verb == "apply" and self._cache.memory.is_in_vain(key, version, manifest):
+            return False
         try:
             answer = await self._send(key, write, place)
         except NamespaceTerminating as error:
@@ -129,9 +132,10 @@ class Executor:
         if write.verb == "delete":
             self._cache.mark_deleting(place, _now())
         else:
-            if before is not None and version_of(before) == version_of(answer):
-                # Had it been known to be so, it would not have been sent: harmless, but worth a look.
+            if version == version_of(answer):
+                # Had it been known to be so, it would not have been sent: harmless once, but worth a look.
                 log.warning("%s: %s of %s %s changed nothing", key, write.verb, identity.kind, identity.name)
+                self._cache.memory.remember_in_vain(key, version_of(answer), manifest)
                 return False
             self._cache.put(answer)
         log.info("%s: %s %s %s: %s", key, write.verb, identity.kind, identity.name, write.why)

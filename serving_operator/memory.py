@@ -23,6 +23,7 @@ class Memory:
         self._replicas: dict[ServiceKey, dict[str, int]] = defaultdict(dict)
         self._revisions: dict[ServiceKey, dict[str, Manifest]] = defaultdict(dict)
         self._disrupted_pods: dict[ServiceKey, dict[str, Manifest]] = defaultdict(dict)
+        self._in_vain: dict[ServiceKey, dict[ObjectId, tuple[int, Manifest]]] = defaultdict(dict)
 
     def remember_stranger(self, key: ServiceKey, manifest: Manifest) -> None:
         """Remember an object that has a child's name but that no watch shows, for it lacks our labels."""
@@ -62,9 +63,18 @@ class Memory:
         """Return the last words of pods that were taken from the service and are gone."""
         return tuple(self._disrupted_pods.get(key, {}).values())
 
+    def remember_in_vain(self, key: ServiceKey, version: int, manifest: Manifest) -> None:
+        """Remember an apply that left its object at this resourceVersion: the server spells what is wanted otherwise."""
+        self._in_vain[key][ObjectId(manifest["kind"], manifest["metadata"]["name"])] = version, manifest
+
+    def is_in_vain(self, key: ServiceKey, version: int | None, manifest: Manifest) -> bool:
+        """Whether the same apply has changed nothing of the object as it is."""
+        identity = ObjectId(manifest["kind"], manifest["metadata"]["name"])
+        return self._in_vain.get(key, {}).get(identity) == (version, manifest)
+
     def forget_service(self, key: ServiceKey) -> None:
         """Forget what was remembered on behalf of a service that is gone."""
-        for memory in self._strangers, self._replicas, self._revisions, self._disrupted_pods:
+        for memory in self._strangers, self._replicas, self._revisions, self._disrupted_pods, self._in_vain:
             memory.pop(key, None)
 
 

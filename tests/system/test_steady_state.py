@@ -23,6 +23,12 @@ from tests.system.phantom import NAME as PHANTOM
 from tests.system.phantom import SELECTOR, TOLERATION, phantom_node
 from tests.system.services import web_service
 
+ZEROS: dict[str, Any] = {
+    "spec__predictor__container__env": [{"name": "EMPTY", "value": ""}],
+    "spec__predictor__container__stdin": False,
+    "spec__predictor__container__readinessProbe__initialDelaySeconds": 0,
+}
+"""What people write and the API server does not keep."""
 SETTLED = 200
 QUIET_SECONDS = 60
 PROGRAMS = ("serving-system:serving-operator", "serving-system:serving-autoscaler")
@@ -45,6 +51,7 @@ def phantom_service(namespace: str, number: int) -> Manifest:
         spec__predictor__nodeSelector=SELECTOR,
         spec__predictor__tolerations=[TOLERATION],
         spec__predictor__container__command=GONE,
+        **(ZEROS if number % 3 == 0 else {}),
         spec__route__parentRefs=[{"name": PHANTOM}],
         **({} if number % 10 == 0 else external),
     )

@@ -97,6 +97,53 @@ def owned(fields: dict[str, Any], manager: str = "serving-operator", **more: str
     return {"manager": manager, "operation": "Apply", "fieldsV1": fields} | more
 
 
+CONTAINER = {
+    "name": "c",
+    "stdin": False,
+    "env": [{"name": "EMPTY", "value": ""}, {"name": "FULL", "value": "1"}],
+}
+PROBED = CONTAINER | {"readinessProbe": {"initialDelaySeconds": 0, "periodSeconds": 5}}
+STORED = {
+    "name": "c",
+    "env": [{"name": "EMPTY"}, {"name": "FULL", "value": "1"}],
+    "readinessProbe": {"periodSeconds": 5},
+}
+OWNED = {
+    "f:stdin": {},
+    "f:env": {
+        'k:{"name":"EMPTY"}': {"f:name": {}, "f:value": {}},
+        'k:{"name":"FULL"}': {"f:name": {}, "f:value": {}},
+    },
+    "f:readinessProbe": {"f:initialDelaySeconds": {}, "f:periodSeconds": {}},
+}
+
+
+@pytest.mark.parametrize(
+    ("why", "stored", "fields", "covered"),
+    [
+        ("the server keeps no zeros, and says that they are ours", STORED, OWNED, True),
+        ("not ours any more: somebody has removed it", STORED, {**OWNED, "f:stdin": None}, False),
+        ("another value is drift", STORED | {"readinessProbe": {"periodSeconds": 9}}, OWNED, False),
+        ("a zero that became something is drift", STORED | {"stdin": True}, OWNED, False),
+        (
+            "what is missing and no zero is drift",
+            STORED | {"env": [{"name": "EMPTY"}, {"name": "FULL"}]},
+            OWNED,
+            False,
+        ),
+    ],
+)
+def test_zeros_that_the_server_does_not_keep(
+    why: str, stored: dict[str, Any], fields: dict[str, Any], covered: bool
+) -> None:
+    """As a real API server stores them: an empty text, a zero and a falsehood are left out, and managed by who applied."""
+    fields = {path: inner for path, inner in fields.items() if inner is not None}
+    entry = owned({"f:spec": {"f:containers": {'k:{"name":"c"}': fields}}})
+    live = {"metadata": {"managedFields": [entry]}, "spec": {"containers": [stored]}}
+
+    assert covers(live, {"metadata": {}, "spec": {"containers": [PROBED]}}) == covered, why
+
+
 def test_a_dropped_label_of_ours_is_drift() -> None:
     """A label that we own and do not state any more must go; another manager's may stay."""
     wanted = {"metadata": {"name": "x", "labels": {"a": "1"}}}

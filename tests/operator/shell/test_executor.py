@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,37 @@ async def test_a_plan_is_in_its_own_way_nowhere(fake: FakeKube) -> None:
         assert await executor.execute(KEY, plan(again)) == 0
 
     assert fake.get(INFERENCE_SERVICE, "llama", NAMESPACE)["status"] == {"observedGeneration": 1}
+
+
+async def test_what_changed_nothing_is_not_sent_again(fake: FakeKube) -> None:
+    """The server may spell what is wanted in a way that we do not know; it is asked once, until the object changes."""
+    cache, service = Cache(), fake.write(external())
+    cache.put(service)
+    sent: list[str] = []
+
+    def note(verb: str, resource: str, name: str) -> bool:
+        if (verb, resource) == ("patch", "controllerrevisions"):
+            sent.append(name)
+        return False
+
+    async with fake.cluster("serving-operator") as cluster:
+        executor, made = Executor(cluster, cache), creation(service)
+        await executor.execute(KEY, plan(service, made))
+        again = replace(made, verb="apply")
+        await executor.execute(KEY, plan(service, again))
+        fake.fail(match=note)
+        assert [await executor.execute(KEY, Plan((again,))) for _ in range(3)] == [0, 0, 0]
+        assert len(sent) == 1
+
+        name = made.manifest["metadata"]["name"]
+        cache.put(
+            fake.write(
+                made.manifest | {"metadata": {"name": name, "namespace": NAMESPACE, "labels": {"a": "b"}}},
+                manager="user",
+            )
+        )
+        await executor.execute(KEY, Plan((again,)))
+        assert len(sent) == 2
 
 
 async def test_a_service_that_changes_meanwhile_is_decided_again(
