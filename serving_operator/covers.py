@@ -7,13 +7,12 @@ them (`managedFields` tells).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
 from serving_api.names import OPERATOR
 from serving_api.quantity import value_of
+from serving_operator.owned import has, parsed
 from serving_operator.world import Manifest
 
 # How the API server tells the items of a list apart. Lists without an entry are compared item by item.
@@ -121,17 +120,12 @@ def _kept(live: Any, wanted: Any, owned: Mapping[str, Any]) -> Any:
     if isinstance(wanted, (list, tuple)) and isinstance(live, (list, tuple)):
         items = list(wanted)
         for keys, fields in (
-            (_parsed(path[2:]), inner) for path, inner in owned.items() if path.startswith("k:")
+            (parsed(path[2:]), inner) for path, inner in owned.items() if path.startswith("k:")
         ):
-            found = next((item for item in live if _has(item, keys)), None)
-            items = [_kept(found, item, fields) if _has(item, keys) else item for item in items]
+            found = next((item for item in live if has(item, keys)), None)
+            items = [_kept(found, item, fields) if has(item, keys) else item for item in items]
         return items
     return wanted
-
-
-def _has(item: Any, keys: Mapping[str, Any]) -> bool:
-    """Whether a list's item has a key of fieldsV1; what it leaves out has its default, which a key states."""
-    return isinstance(item, dict) and all(item.get(key, value) == value for key, value in keys.items())
 
 
 def _same(live: Any, wanted: Any, name: str) -> bool:
@@ -186,22 +180,16 @@ def _dropped(owned: Mapping[str, Any], stated: Any) -> bool:
                 return True
             found = stated[path[2:]]
         elif path.startswith("k:"):
-            keys = _parsed(path[2:])
+            keys = parsed(path[2:])
             items = stated if isinstance(stated, (list, tuple)) else ()
-            matches = [item for item in items if _has(item, keys)]
+            matches = [item for item in items if has(item, keys)]
             if not matches:
                 return True
             found = matches[0]
         elif path.startswith("v:"):
-            if not isinstance(stated, (list, tuple)) or _parsed(path[2:]) not in stated:
+            if not isinstance(stated, (list, tuple)) or parsed(path[2:]) not in stated:
                 return True
             continue
         if inner and _dropped(inner, found):
             return True
     return False
-
-
-@lru_cache(maxsize=4096)
-def _parsed(text: str) -> Any:
-    """A key or value of fieldsV1; the same few come again and again, and nobody changes them."""
-    return json.loads(text)

@@ -23,6 +23,7 @@ from serving_io.kinds import (
     SERVING_RUNTIME,
     Kind,
 )
+from serving_operator.owned import absent
 from serving_operator.world import Manifest
 
 OURS = f"{MANAGED_BY_LABEL}={OPERATOR}"
@@ -76,13 +77,12 @@ def kept(manifest: Mapping[str, Any]) -> Manifest:
     """Return the object without what no decision reads.
 
     Of `managedFields`, which outweigh all the rest, stays: which labels and annotations are ours, who owns a
-    Deployment's replicas, who set a command label, and all that is ours of the kinds whose fields come and go.
+    Deployment's replicas and which zeros of its pods are ours that it does not have, who set a command label, and all
+    that is ours of the kinds whose fields come and go.
     """
     result = dict(manifest)
     metadata = dict(result.get("metadata") or {})
-    owned = [
-        entry for entry in map(_reduced(str(result.get("kind"))), metadata.pop("managedFields", ())) if entry
-    ]
+    owned = [entry for entry in map(_reduced(result), metadata.pop("managedFields", ())) if entry]
     if owned:
         metadata["managedFields"] = owned
     result["metadata"] = metadata
@@ -106,7 +106,9 @@ def _shared(value: Any) -> Any:
     return sys.intern(value) if isinstance(value, str) else value
 
 
-def _reduced(kind: str) -> Any:
+def _reduced(manifest: Manifest) -> Any:
+    kind = manifest.get("kind")
+
     def reduce(entry: Mapping[str, Any]) -> Manifest | None:
         fields = entry.get("fieldsV1") or {}
         if entry.get("manager") != OPERATOR:
@@ -123,8 +125,11 @@ def _reduced(kind: str) -> Any:
             metadata = {
                 key: owned[key] for key in ("f:labels", "f:annotations", "f:ownerReferences") if key in owned
             }
-            replicas: Manifest = {"f:replicas": {}} if "f:replicas" in (fields.get("f:spec") or {}) else {}
-            fields = {key: value for key, value in (("f:metadata", metadata), ("f:spec", replicas)) if value}
+            ours = fields.get("f:spec") or {}
+            spec: Manifest = {"f:replicas": {}} if "f:replicas" in ours else {}
+            if kind == DEPLOYMENT.name:
+                spec = absent(ours, manifest.get("spec") or {}) | spec
+            fields = {key: value for key, value in (("f:metadata", metadata), ("f:spec", spec)) if value}
         stated = {key: entry[key] for key in ("manager", "operation", "subresource") if entry.get(key)}
         return stated | {"fieldsV1": fields}
 

@@ -25,7 +25,6 @@ from tests.system.services import web_service
 
 ZEROS: dict[str, Any] = {
     "spec__predictor__container__env": [{"name": "EMPTY", "value": ""}],
-    "spec__predictor__container__stdin": False,
     "spec__predictor__container__readinessProbe__initialDelaySeconds": 0,
 }
 """What people write and the API server does not keep."""

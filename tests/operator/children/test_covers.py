@@ -13,6 +13,7 @@ from serving_api.names import AUTOSCALER, OPERATOR
 from serving_operator.children.deployment import deployment
 from serving_operator.children.route import route
 from serving_operator.covers import covers, covers_status, drops_created
+from serving_operator.watched import kept
 from serving_operator.world import Manifest
 from tests.operator.children.services import MODEL, recorded, service
 
@@ -138,10 +139,16 @@ def test_zeros_that_the_server_does_not_keep(
 ) -> None:
     """As a real API server stores them: an empty text, a zero and a falsehood are left out, and managed by who applied."""
     fields = {path: inner for path, inner in fields.items() if inner is not None}
-    entry = owned({"f:spec": {"f:containers": {'k:{"name":"c"}': fields}}})
-    live = {"metadata": {"managedFields": [entry]}, "spec": {"containers": [stored]}}
+    entry = owned({"f:spec": {"f:template": {"f:containers": {'k:{"name":"c"}': fields}}}})
+    live = kept(
+        {
+            "kind": "Deployment",
+            "metadata": {"managedFields": [entry]},
+            "spec": {"template": {"containers": [stored]}},
+        }
+    )
 
-    assert covers(live, {"metadata": {}, "spec": {"containers": [PROBED]}}) == covered, why
+    assert covers(live, {"metadata": {}, "spec": {"template": {"containers": [PROBED]}}}) == covered, why
 
 
 def test_a_dropped_label_of_ours_is_drift() -> None:

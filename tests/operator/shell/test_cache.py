@@ -237,7 +237,7 @@ def test_a_service_that_is_not_known_has_no_world() -> None:
 
 
 def test_only_what_decisions_read_is_kept() -> None:
-    """Of a pod its placement and state; of a Deployment's managers who owns the replicas and our labels."""
+    """Of a pod its placement and state; of a Deployment's managers who owns the replicas, our labels, and zeros that it lacks."""
     pod = made(
         "Pod", "p", 1, spec={"nodeName": "n", "volumes": [1], "containers": [{"name": "m", "env": [1]}]}
     )
@@ -250,18 +250,25 @@ def test_only_what_decisions_read_is_kept() -> None:
             "time": "x",
             "fieldsV1": {
                 "f:metadata": {"f:labels": {"f:a": {}}},
-                "f:spec": {"f:template": {}, "f:replicas": {}},
+                "f:spec": {
+                    "f:template": {"f:spec": {"f:hostNetwork": {}, "f:volumes": {}}},
+                    "f:replicas": {},
+                },
             },
         },
         {"manager": "serving-autoscaler", "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
         {"manager": "kube-controller-manager", "subresource": "status", "fieldsV1": {"f:status": {}}},
     ]
-    deployment = made("Deployment", "d", 1, metadata={"managedFields": entries})
+    template = {"spec": {"volumes": []}}
+    deployment = made("Deployment", "d", 1, metadata={"managedFields": entries}, spec={"template": template})
     assert kept(deployment)["metadata"]["managedFields"] == [
         {
             "manager": "serving-operator",
             "operation": "Apply",
-            "fieldsV1": {"f:metadata": {"f:labels": {"f:a": {}}}, "f:spec": {"f:replicas": {}}},
+            "fieldsV1": {
+                "f:metadata": {"f:labels": {"f:a": {}}},
+                "f:spec": {"f:template": {"f:spec": {"f:hostNetwork": {}}}, "f:replicas": {}},
+            },
         },
         {"manager": "serving-autoscaler", "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
     ]
