@@ -10,9 +10,13 @@ VARIABLE = "SERVING_TEST_RUN_DIR"
 """Names the run directories of the clusters that a pytest run has, with the separator of PATH between them."""
 
 
-def variable(run_dirs: Sequence[Path]) -> dict[str, str]:
-    """The environment that tells a pytest run which clusters are its own."""
-    return {VARIABLE: os.pathsep.join(str(run_dir) for run_dir in run_dirs)}
+GARBAGE = {"GOGC": "400"}
+"""Memory for time: the API server, a quarter of all that a run takes, works a fifth less with 0.8 GiB more."""
+
+
+def environment(run_dirs: Sequence[Path]) -> dict[str, str]:
+    """The environment that tells a pytest run which clusters are its own, and what is written in Go to spend memory."""
+    return GARBAGE | {VARIABLE: os.pathsep.join(str(run_dir) for run_dir in run_dirs)}
 
 
 def own_run_dir() -> Path:

@@ -164,7 +164,7 @@ class Flake:
         self._say(f"{rung}, run {turn} of {self._wanted}: {run.seconds:.0f} s, {run.passed} passed, {said}")
 
     def _do(self, command: list[str], log: Path, run_dirs: Sequence[Path]) -> int:
-        environment = {**os.environ, **clusters.variable(run_dirs)}
+        environment = {**os.environ, **clusters.environment(run_dirs)}
         with log.open("ab") as words:
             process = subprocess.Popen(
                 command, cwd=ROOT, env=environment, stdout=words, stderr=words, process_group=0

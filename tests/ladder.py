@@ -163,7 +163,7 @@ class Background:
             self._process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env={**os.environ, **clusters.variable(run_dirs)},
+                env={**os.environ, **clusters.environment(run_dirs)},
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 process_group=0,
@@ -236,7 +236,7 @@ def main() -> int:
         for rung in (ALIASES.get(name, (name,)) if options.only else (name,))
     ]
     OUT.mkdir(parents=True, exist_ok=True)
-    os.environ |= clusters.variable([RUN_DIR])
+    os.environ |= clusters.environment([RUN_DIR])
     began = time.monotonic()
     try:
         results = climb(wanted)

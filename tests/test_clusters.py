@@ -23,7 +23,8 @@ def test_workers_share_the_clusters_out(
     monkeypatch: pytest.MonkeyPatch, worker: str | None, run_dirs: list[str], own: str
 ) -> None:
     """With as many clusters as workers each has its own; with one they share it; without workers it is the first."""
-    monkeypatch.setenv(*clusters.variable([Path(run_dir) for run_dir in run_dirs]).popitem())
+    named = clusters.environment([Path(run_dir) for run_dir in run_dirs])[clusters.VARIABLE]
+    monkeypatch.setenv(clusters.VARIABLE, named)
     if worker is None:
         monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     else:
