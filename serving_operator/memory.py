@@ -1,8 +1,9 @@
-"""What was last known of objects that no watch shows: strangers without our labels, and children that are gone."""
+"""What was last known of what no watch shows: strangers without our labels, children that are gone, applies in vain."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import TypeVar
 
 from serving_api.names import ServiceKey
 from serving_io.kinds import CONTROLLER_REVISION, DEPLOYMENT, POD
@@ -10,9 +11,10 @@ from serving_operator.rollout.disrupted import disruption
 from serving_operator.watched import kept
 from serving_operator.world import Manifest, ObjectId
 
+K, V = TypeVar("K"), TypeVar("V")
 DEFAULT_REPLICAS = 1
 REMEMBERED = 20
-"""Of what is gone, so many objects of a kind are remembered for each service."""
+"""Of what is gone or was in vain, so many objects of a kind are remembered for each service."""
 
 
 class Memory:
@@ -45,11 +47,11 @@ class Memory:
         elif manifest["kind"] == CONTROLLER_REVISION.name:
             self.remember_revision(key, manifest)
         elif manifest["kind"] == POD.name and disruption(manifest) is not None:
-            _remember(self._disrupted_pods[key], manifest)
+            _remember(self._disrupted_pods[key], manifest["metadata"]["name"], manifest)
 
     def remember_revision(self, key: ServiceKey, manifest: Manifest) -> None:
         """Remember a ControllerRevision as we had written it."""
-        _remember(self._revisions[key], manifest)
+        _remember(self._revisions[key], manifest["metadata"]["name"], manifest)
 
     def replicas(self, key: ServiceKey) -> dict[str, int]:
         """Return the last wanted replicas of Deployments that were deleted, by name."""
@@ -65,7 +67,9 @@ class Memory:
 
     def remember_in_vain(self, key: ServiceKey, version: int, manifest: Manifest) -> None:
         """Remember an apply that left its object at this resourceVersion: the server spells what is wanted otherwise."""
-        self._in_vain[key][ObjectId(manifest["kind"], manifest["metadata"]["name"])] = version, manifest
+        _remember(
+            self._in_vain[key], ObjectId(manifest["kind"], manifest["metadata"]["name"]), (version, manifest)
+        )
 
     def is_in_vain(self, key: ServiceKey, version: int | None, manifest: Manifest) -> bool:
         """Whether the same apply has changed nothing of the object as it is."""
@@ -78,8 +82,8 @@ class Memory:
             memory.pop(key, None)
 
 
-def _remember(memory: dict[str, Manifest], manifest: Manifest) -> None:
-    """Remember an object; the oldest of too many is forgotten."""
-    memory[manifest["metadata"]["name"]] = manifest
+def _remember(memory: dict[K, V], key: K, value: V) -> None:
+    """Remember something; the oldest of too many is forgotten."""
+    memory[key] = value
     if len(memory) > REMEMBERED:
         del memory[next(iter(memory))]
