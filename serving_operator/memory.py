@@ -11,7 +11,8 @@ from serving_operator.rollout.disrupted import disruption
 from serving_operator.watched import kept
 from serving_operator.world import Manifest, ObjectId
 
-K, V = TypeVar("K"), TypeVar("V")
+K = TypeVar("K")
+V = TypeVar("V")
 DEFAULT_REPLICAS = 1
 REMEMBERED = 20
 """Of what is gone or was in vain, so many objects of a kind are remembered for each service."""
