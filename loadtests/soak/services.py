@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from loadtests.small_server import SERVER
@@ -31,10 +31,6 @@ class Spec:
     def host(self) -> str:
         """Under which the gateway serves it."""
         return f"{self.name}.{NAMESPACE}.localhost"
-
-    def released(self, build: Build) -> Spec:
-        """A new version of the predictor."""
-        return replace(self, version=self.version + 1, build=build)
 
 
 def manifest(spec: Spec) -> dict[str, Any]:

@@ -51,7 +51,8 @@ class User:
         chance: random.Random,
         folder: Path,
     ) -> None:
-        self._spec = self._stable_spec = spec
+        self._spec = spec
+        self._stable_version = self._newest_version = spec.version
         self._commands, self._cluster, self._load, self._watcher = commands, cluster, load, watcher
         self._traffic, self._chance = traffic, chance
         self._file = folder / f"{spec.name}.json"
@@ -126,7 +127,7 @@ class User:
         stable = self._watcher.now.stable
         await self._release("good")
         await asyncio.sleep(self._chance.uniform(*_DRAWN_SECONDS))
-        await self._apply(replace(self._stable_spec, version=self._stable_spec.version))
+        await self._apply(replace(self._spec, version=self._stable_version))
         await self._until(lambda now: now.canary is None, "there is no canary any more")
         self._same(stable)
 
@@ -166,8 +167,9 @@ class User:
             f"-n {NAMESPACE} delete infsvc {self._spec.name} --ignore-not-found --cascade=foreground"
         )
         await self._comes("nothing of the service is left", self._is_gone)
-        await self._apply(self._spec.released("good"))
+        await self._apply(self._new("good"))
         await self._until(lambda now: bool(now.stable), "the service made anew is stable")
+        self._stable_version = self._spec.version
         await self._answers()
         self._set_rate(rate)
 
@@ -177,7 +179,7 @@ class User:
         """Apply a new version, and return its attempt and revision once there is one."""
         before = self._watcher.now
         known = {before.stable, before.canary.revision if before.canary else "", *before.replicas}
-        await self._apply(self._spec.released(build))
+        await self._apply(self._new(build))
         await self._until(
             lambda now: now.canary is not None and now.canary.revision not in known,
             "the new version is the canary",
@@ -187,6 +189,11 @@ class User:
         if build == "failing":
             self._traffic.failing.add(canary.revision)
         return canary.id, canary.revision
+
+    def _new(self, build: Build) -> Spec:
+        """A version that there has never been, also where the last one was taken back."""
+        self._newest_version += 1
+        return replace(self._spec, version=self._newest_version, build=build)
 
     async def _promote(self, attempt: str, revision: str) -> None:
         await self._has_traffic(revision)
@@ -199,7 +206,7 @@ class User:
 
     async def _is_stable(self, revision: str) -> None:
         await self._until(lambda now: now.stable == revision and now.canary is None, f"{revision} is stable")
-        self._stable_spec = self._spec
+        self._stable_version = self._spec.version
 
     async def _is_rejected(self, attempt: str) -> None:
         await self._until(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -39,7 +40,7 @@ def test_every_story_and_every_fault_is_drawn() -> None:
 def test_services_are_as_the_api_has_them(kind: Kind, build: Build) -> None:
     """A version changes the predictor; bounds and objective do not."""
     spec = Spec("east", kind)
-    made = manifest(spec.released(build))
+    made = manifest(replace(spec, version=2, build=build))
     read = InferenceServiceSpec.model_validate(made["spec"])
 
     assert (read.rollout.promotion == "Automatic") == (kind == "judged")
