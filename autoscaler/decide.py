@@ -110,7 +110,7 @@ def _decision(case: Case, model: _Model) -> Decision:
     learned = case.service_seconds is not None
     if learned:
         needed, reserve, ceiling = model.now, model.reserve, CEILING_FACTOR * model.justified
-        carries = model.carries
+        carries, urgent = model.carries, min(case.urgent, ceiling)
         if case.ready >= reserve:
             carries = max(carries, case.reserve_percent)
         elif case.expected > 0:
@@ -119,15 +119,13 @@ def _decision(case: Case, model: _Model) -> Decision:
         needed = _without_capacity(case, case.weight_percent)
         reserve = _without_capacity(case, case.reserve_percent)
         ceiling = max(needed, case.wanted)
-        carries = _carries_without_capacity(case)
+        carries, urgent = _carries_without_capacity(case), case.urgent
     reserve_limited = learned and reserve > case.maximum
     lower = min(case.maximum, max(case.minimum, reserve))
     raised = {
         "Demand": needed,
         "Reserve": reserve,
-        "Backlog" if backlogged(case) else "LateRequests": min(case.urgent, ceiling)
-        if learned
-        else case.urgent,
+        "Backlog" if backlogged(case) else "LateRequests": urgent,
         "GpuUtilization": min(case.gpu_replicas, ceiling),
         "Minimum": case.minimum,
     }

@@ -12,7 +12,7 @@ from typing import Any
 
 from serving_api.names import OPERATOR
 from serving_api.quantity import value_of
-from serving_operator.owned import has, parsed
+from serving_operator.owned import has, parsed, without_zeros
 from serving_operator.world import Manifest
 
 # How the API server tells the items of a list apart. Lists without an entry are compared item by item.
@@ -37,7 +37,7 @@ def covers(live: Manifest | None, wanted: Manifest) -> bool:
         return False
     stated = _stated(wanted)
     if _number_is_others(live, stated) or not (
-        _same(live, stated, "") or _same(live, _without_zeros(live, stated), "")
+        _same(live, stated, "") or _same(live, _as_stored(live, stated), "")
     ):
         return False
     return not any(_dropped(fields, stated) for fields in _owned(live, None))
@@ -100,31 +100,13 @@ def _owned(live: Manifest, subresource: str | None) -> Iterator[Mapping[str, Any
             yield entry.get("fieldsV1") or {}
 
 
-def _without_zeros(live: Manifest, wanted: Manifest) -> Any:
+def _as_stored(live: Manifest, wanted: Manifest) -> Any:
     """What is wanted without the zeros, empty texts and falsehoods that the server has from us and does not keep.
 
     Ours they are as long as nobody else has written the field; a pointer's zero, which is kept, is nobody's once removed.
     """
     for fields in _owned(live, None):
-        wanted = _kept(live, wanted, fields)
-    return wanted
-
-
-def _kept(live: Any, wanted: Any, owned: Mapping[str, Any]) -> Any:
-    if isinstance(wanted, dict) and isinstance(live, dict):
-        return {
-            key: _kept(live.get(key), value, owned.get(f"f:{key}") or {})
-            for key, value in wanted.items()
-            if not (f"f:{key}" in owned and key not in live and value in ("", 0))
-        }
-    if isinstance(wanted, (list, tuple)) and isinstance(live, (list, tuple)):
-        items = list(wanted)
-        for keys, fields in (
-            (parsed(path[2:]), inner) for path, inner in owned.items() if path.startswith("k:")
-        ):
-            found = next((item for item in live if has(item, keys)), None)
-            items = [_kept(found, item, fields) if has(item, keys) else item for item in items]
-        return items
+        wanted = without_zeros(wanted, live, fields)
     return wanted
 
 

@@ -37,3 +37,22 @@ def _absent(owned: Mapping[str, Any], live: Any) -> Iterator[tuple[str, Any]]:
             found = next((item for item in live if has(item, keys)), None)
         if inner and found is not None and (rest := absent(inner, found)):
             yield path, rest
+
+
+def without_zeros(wanted: Any, live: Any, owned: Mapping[str, Any]) -> Any:
+    """Return what is wanted without the zeros that are owned and that the object does not have."""
+    if isinstance(wanted, dict) and isinstance(live, dict):
+        return {
+            key: without_zeros(value, live.get(key), owned.get(f"f:{key}") or {})
+            for key, value in wanted.items()
+            if not (f"f:{key}" in owned and key not in live and value in ("", 0))
+        }
+    if isinstance(wanted, (list, tuple)) and isinstance(live, (list, tuple)):
+        items = list(wanted)
+        for keys, fields in (
+            (parsed(path[2:]), inner) for path, inner in owned.items() if path.startswith("k:")
+        ):
+            found = next((item for item in live if has(item, keys)), None)
+            items = [without_zeros(item, found, fields) if has(item, keys) else item for item in items]
+        return items
+    return wanted
