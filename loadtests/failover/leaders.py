@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import time
@@ -20,6 +19,7 @@ from loadtests.failover.between import Between
 from loadtests.failover.cases import Case, Fault
 from loadtests.failover.phases import NAMES, Program
 from loadtests.failover.played import Loss
+from loadtests.pods import on_node, restarts
 from loadtests.scale.program import total
 from serving_api.names import SYSTEM_NAMESPACE
 from serving_io.cluster import Cluster
@@ -103,7 +103,7 @@ class Leaders:
         """Replace the pods that were started again so often that the next time would be waited for."""
         for program, name in NAMES.items():
             for pod in await self._pods(name):
-                if _restarts(pod) >= MOST_RESTARTS:
+                if restarts(pod) >= MOST_RESTARTS:
                     await self._cluster.delete(POD, pod["metadata"]["name"], SYSTEM_NAMESPACE)
                     await self.whole(program)
 
@@ -153,22 +153,21 @@ class Leaders:
     async def _process(self, identity: str) -> Leader | None:
         """What the node agent says of a holder's pod; None while it runs nothing there."""
         pod = identity.rpartition("_")[0]
-        state = json.loads((self._run_dir / "pods.json").read_text(encoding="utf-8"))
-        found = state["pods"].get(f"{SYSTEM_NAMESPACE}/{pod}")
+        found = on_node(self._run_dir).get(f"{SYSTEM_NAMESPACE}/{pod}")
         if found is None:
             return None
         (container,) = found["containers"].values()
         if not container["pid"]:
             return None
-        restarts = _restarts(await self._cluster.get(POD, pod, SYSTEM_NAMESPACE))
-        return Leader(identity, pod, container["pid"], found["listenAddress"], restarts)
+        count = restarts(await self._cluster.get(POD, pod, SYSTEM_NAMESPACE))
+        return Leader(identity, pod, container["pid"], found["listenAddress"], count)
 
     async def _pods(self, name: str) -> list[dict[str, Any]]:
         selector = f"app.kubernetes.io/name={name}"
         return (await self._cluster.list(POD, SYSTEM_NAMESPACE, label_selector=selector)).items
 
     async def _is_restarted(self, leader: Leader) -> bool:
-        return _restarts(await self._cluster.get(POD, leader.pod, SYSTEM_NAMESPACE)) > leader.restarts
+        return restarts(await self._cluster.get(POD, leader.pod, SYSTEM_NAMESPACE)) > leader.restarts
 
     async def _is_whole(self, program: Program) -> bool:
         pods = await self._pods(NAMES[program])
@@ -189,10 +188,6 @@ class Leaders:
             raise LeaderError(
                 f"waited {_PATIENCE_SECONDS:.0f} s, and it did not come about that {what}"
             ) from None
-
-
-def _restarts(pod: dict[str, Any]) -> int:
-    return sum(int(one["restartCount"]) for one in pod["status"].get("containerStatuses") or ())
 
 
 def _is_ready(pod: dict[str, Any]) -> bool:

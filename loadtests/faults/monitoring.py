@@ -99,9 +99,9 @@ class FaultyPrometheus(Prometheus):
         if not len(rows):
             return
         if self._second is None or self._random.random() >= self.gap_share:
-            self._add(super().scrape, super().end, kind, rows, now, values)
+            self._add(self, kind, rows, now, values)
         if self._second is not None and self._random.random() >= self.gap_share:
-            self._add(self._second.scrape, self._second.end, kind, rows, now, values)
+            self._add(self._second, kind, rows, now, values)
 
     def clear(self, kind: int, rows: Ints) -> None:
         """Forget what these targets were, in both."""
@@ -128,25 +128,17 @@ class FaultyPrometheus(Prometheus):
             return Answer((), len(found.samples))
         return found
 
-    def _add(
-        self,
-        scrape: Callable[[int, Ints, float, Values], None],
-        end: Callable[[int, Ints], None],
-        kind: int,
-        rows: Ints,
-        now: float,
-        values: Values,
-    ) -> None:
-        """A failed scrape leaves `up 0`, and ends the target's other series until the next one."""
+    def _add(self, to: Prometheus, kind: int, rows: Ints, now: float, values: Values) -> None:
+        """Add to one of the two. A failed scrape leaves `up 0`, and ends the target's other series until the next one."""
         if kind not in self._ups:
-            scrape(kind, rows, now, values)
+            Prometheus.scrape(to, kind, rows, now, values)
             return
         failed = np.zeros(len(rows), dtype=np.bool_) if self.too_slow is None else self.too_slow(kind, rows)
-        scrape(self._ups[kind], rows, now, {"up": np.where(failed, 0.0, 1.0)})
+        Prometheus.scrape(to, self._ups[kind], rows, now, {"up": np.where(failed, 0.0, 1.0)})
         each = self.kinds[kind].each
         answered = {metric: held[np.repeat(~failed, each[metric])] for metric, held in values.items()}
-        scrape(kind, rows[~failed], now, answered)
-        end(kind, rows[failed])
+        Prometheus.scrape(to, kind, rows[~failed], now, answered)
+        Prometheus.end(to, kind, rows[failed])
 
     def _counted_anew(self, kind: int, rows: Ints, values: Values) -> Values:
         each = self.kinds[kind].each

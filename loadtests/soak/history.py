@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from loadtests.record import Record
-from loadtests.soak.services import Kind
 from loadtests.soak.stories import COSTS_REQUESTS, Fault, Story
 from loadtests.soak.vitals import Vital
 
@@ -20,8 +19,6 @@ class Told:
 
     service: str
     story: Story
-    began: float
-    ended: float
     problem: str = ""
     """What did not come about; empty if all did."""
 
@@ -41,7 +38,6 @@ class Struck:
 class Traffic:
     """The requests of one service."""
 
-    kind: Kind
     records: list[Record] = field(default_factory=list)
     sent: int = 0
     started: float = 0.0

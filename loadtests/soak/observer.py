@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 
+from loadtests.demo.setup import side_by_side
 from loadtests.soak.rules import LAG_SECONDS, WATCHED, Rules
 from serving_io.cluster import Cluster
 from serving_io.errors import ApiError
@@ -16,10 +17,8 @@ _AGAIN_SECONDS = 1.0
 
 async def observe(cluster: Cluster, namespace: str, rules: Rules, clock: Callable[[], float]) -> None:
     """Watch until cancelled."""
-    async with asyncio.TaskGroup() as tasks:
-        for kind in WATCHED:
-            tasks.create_task(_follow(cluster, kind, namespace, rules, clock), name=f"observe-{kind.plural}")
-        tasks.create_task(_look(rules, clock), name="observe-look")
+    followed = (_follow(cluster, kind, namespace, rules, clock) for kind in WATCHED)
+    await side_by_side(*followed, _look(rules, clock))
 
 
 async def _follow(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import random
 import signal
@@ -12,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from loadtests.pods import on_node
 from loadtests.soak.history import Struck
 from loadtests.soak.services import NAMESPACE
 from loadtests.soak.stories import Fault
@@ -79,9 +79,10 @@ class Striker:
 
     def _pods(self, namespace: str, prefix: str) -> list[dict[str, Any]]:
         """What the node agent knows of the pods of a Deployment, or of a service's Deployments."""
-        state = json.loads((self._run_dir / "pods.json").read_text(encoding="utf-8"))
         return [
-            pod for name, pod in sorted(state["pods"].items()) if name.startswith(f"{namespace}/{prefix}-")
+            pod
+            for name, pod in sorted(on_node(self._run_dir).items())
+            if name.startswith(f"{namespace}/{prefix}-")
         ]
 
 

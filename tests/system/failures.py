@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from loadtests.demo.setup import configuration
+from loadtests.pods import on_node, restarts
 from localcluster.cluster import Cluster
 from localcluster.running import read_status
 from serving_io import kinds
@@ -41,13 +41,13 @@ def _component(cluster: Cluster, name: str) -> dict[str, Any]:
 def kill_container(kube: Kube, pod: Manifest) -> None:
     """SIGKILL what runs in a pod, and wait until it runs again and is ready."""
     namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
-    before = _restarts(pod)
+    before = restarts(pod)
     _signal(kube, pod, signal.SIGKILL)
     until(
         f"pod {name} runs again",
         lambda: (
             (now := kube.get(kinds.POD, namespace, name))
-            and _restarts(now) > before
+            and restarts(now) > before
             and all(status["ready"] for status in now["status"]["containerStatuses"])
         ),
     )
@@ -55,19 +55,15 @@ def kill_container(kube: Kube, pod: Manifest) -> None:
 
 def _signal(kube: Kube, pod: Manifest, number: signal.Signals) -> None:
     """Send a signal to what runs in a pod."""
-    state = json.loads((kube.cluster.run_dir / "pods.json").read_text())
     metadata = pod["metadata"]
-    for container in state["pods"][f"{metadata['namespace']}/{metadata['name']}"]["containers"].values():
+    running = on_node(kube.cluster.run_dir)[f"{metadata['namespace']}/{metadata['name']}"]
+    for container in running["containers"].values():
         os.kill(container["pid"], number)
 
 
 def has_restarted(pod: Manifest) -> bool:
     """Whether a container of the pod has ended before."""
-    return _restarts(pod) > 0
-
-
-def _restarts(pod: Manifest) -> int:
-    return sum(int(status["restartCount"]) for status in pod["status"].get("containerStatuses") or ())
+    return restarts(pod) > 0
 
 
 def program_pod(kube: Kube, name: str) -> Manifest:

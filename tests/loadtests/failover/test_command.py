@@ -15,15 +15,13 @@ from loadtests.failover.command import MOST_EMPTY, MOST_PROBLEMS, Findings
 from loadtests.failover.phases import Course
 from loadtests.failover.played import Loss, Played
 from localcluster.progress import Progress
+from tests.loadtests.setting_up import starting_raises, stopped_clusters
 
 
 @pytest.fixture
 def stopped(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Run directories whose cluster was stopped; nothing is."""
-    found: list[Path] = []
-    monkeypatch.setattr(command.setup, "stop_cluster", found.append)
-    monkeypatch.setattr(command, "ignore", lambda: None)
-    return found
+    return stopped_clusters(monkeypatch, command)
 
 
 def run(tmp_path: Path, *arguments: str) -> int:
@@ -57,11 +55,7 @@ def test_a_set_up_that_fails_is_said(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Exit status 1, the cluster stopped."""
-
-    async def start(_: Path) -> None:
-        raise SetupError("no ports")
-
-    monkeypatch.setattr(command.setup, "start_cluster", start)
+    starting_raises(monkeypatch, command, SetupError("no ports"))
 
     assert run(tmp_path) == 1
     assert "no ports" in capsys.readouterr().err
@@ -72,11 +66,7 @@ def test_an_interruption_tidies_up(
     tmp_path: Path, stopped: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exit status 130, the cluster stopped."""
-
-    async def start(_: Path) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(command.setup, "start_cluster", start)
+    starting_raises(monkeypatch, command, KeyboardInterrupt())
 
     assert run(tmp_path) == 130
     assert stopped[-1] == tmp_path / "cluster"

@@ -31,9 +31,9 @@ def vitals(program: str, *mebibytes: float, process: str = "1") -> list[Vital]:
 def history() -> History:
     """One in which all was well."""
     return History(
-        told=[Told("east", "promoted", 1.0, 20.0)],
+        told=[Told("east", "promoted")],
         struck=[Struck("model-killed", 30.0, 35.0, "east")],
-        traffic={"east": Traffic("judged", [request(at) for at in range(60)], 60, 0.0, {"bad"})},
+        traffic={"east": Traffic([request(at) for at in range(60)], 60, 0.0, {"bad"})},
         vitals=[each for name in (OPERATOR, AUTOSCALER) for each in vitals(name, *([100.0] * FEWEST))],
         restarts={OPERATOR: 0, AUTOSCALER: 0},
         tracebacks={OPERATOR: 0, AUTOSCALER: 0},
@@ -72,7 +72,7 @@ def test_whose_a_bad_response_is(why: str, record: Record, expected: tuple[int, 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda seen: seen.told.append(Told("east", "aborted", 1.0, 2.0, "it stayed")), "it stayed"),
+        (lambda seen: seen.told.append(Told("east", "aborted", "it stayed")), "it stayed"),
         (lambda seen: seen.broken.append("two canaries"), "two canaries"),
         (lambda seen: seen.traffic["east"].records.append(request(90.0, 503)), "nothing explains"),
         (lambda seen: seen.traffic["east"].records.pop(), "not counted"),
