@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from serving_api.scaling import Gpu, Objective, SignalProfile
 from serving_api.schema import Model, ObjectName, rule, rules
-from serving_api.service import Gpu, Objective, SignalProfile
 
 Percent = Annotated[int, Field(ge=0, le=100)]
 MetricName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]

@@ -9,8 +9,8 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from serving_api.pod import Toleration
+from serving_api.route import ParentReference
 from serving_api.schema import Model, Name
-from serving_api.service import ParentReference
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 

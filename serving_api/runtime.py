@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from serving_api.predictor import ContainerSource, FormatName, FormatVersion, UserOrGroup
+from serving_api.scaling import Signals
 from serving_api.schema import Model, Quantity, rule, rules
-from serving_api.service import Signals
 
 
 class SupportedModelFormat(Model):

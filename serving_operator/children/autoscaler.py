@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from serving_api.names import API_VERSION, AUTOSCALER_KIND, revision_name
-from serving_api.service import InferenceService, Objective
+from serving_api.scaling import Objective
+from serving_api.service import InferenceService
 from serving_operator.children.metadata import metadata
 from serving_operator.runtimes.catalogue import Catalogue
 from serving_operator.runtimes.resolve import resolved_record

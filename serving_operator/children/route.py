@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from serving_api.names import revision_name
-from serving_api.service import InferenceService, ParentReference
+from serving_api.route import ParentReference
+from serving_api.service import InferenceService
 from serving_operator.children.metadata import metadata
 from serving_operator.children.services import SERVICE_PORT
 from serving_operator.world import Manifest

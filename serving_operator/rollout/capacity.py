@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from serving_api.autoscaler import Reserve
-from serving_api.service import Step
+from serving_api.rollout import Step
 from serving_api.status import CanaryStatus
 from serving_operator.rollout import routing, surge
 from serving_operator.rollout.observed import Observed, Revision, is_leaving

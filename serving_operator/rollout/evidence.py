@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from serving_api.names import REVISION_LABEL
-from serving_api.service import Analysis
+from serving_api.rollout import Analysis
 from serving_api.status import CanaryStatus, EvidenceStatus, Span
 from serving_operator.judge.planner import Plan, plan
 from serving_operator.judge.verdict import judge, limits_of

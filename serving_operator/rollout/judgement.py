@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from serving_api.service import Analysis
+from serving_api.rollout import Analysis
 from serving_api.status import Abort
 from serving_operator.judge.windows import NOT_YET_READ, Finding, Missing
 from serving_operator.rollout import capacity, deadlines, evidence

@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 
 from serving_api.names import AUTOSCALER_KIND, REVISION_LABEL, STABLE_LABEL, Attempt, revision_name
 from serving_api.revision import revision_of
-from serving_api.service import InferenceService, Objective, Rollout
+from serving_api.rollout import Rollout
+from serving_api.scaling import Objective
+from serving_api.service import InferenceService
 from serving_operator.children import route as routes
 from serving_operator.children.metadata import revision_in
 from serving_operator.children.revision import attempt_is_ours, attempt_of

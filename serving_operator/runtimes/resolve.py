@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from serving_api.names import HTTP_PORT_NAME, METRICS_PORT_NAME
 from serving_api.predictor import ContainerSource, ModelSource, Predictor
 from serving_api.runtime import ServingRuntime
-from serving_api.service import SignalProfile
+from serving_api.scaling import SignalProfile
 from serving_operator.runtimes.catalogue import Catalogue, Manifest, Unresolved, choose
 from serving_operator.runtimes.storage import StoredModel
 

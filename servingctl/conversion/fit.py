@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from serving_api.crd import structural
 from serving_api.service import InferenceServiceSpec
+from serving_api.structural import structural
 from servingctl.conversion.ledger import NOTHING, Ledger
 from servingctl.linting.schema import Schema, violations
 from servingctl.paths import Path, spelled

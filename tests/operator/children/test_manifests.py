@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from serving_api.revision import revision_of
-from serving_api.service import Objective
+from serving_api.scaling import Objective
 from serving_operator.children.autoscaler import inference_autoscaler
 from serving_operator.children.deployment import deployment
 from serving_operator.children.disruption import disruption_budget
