@@ -85,6 +85,10 @@ class Invalid(ApiError):
     """The object breaks its schema; `causes` name the fields."""
 
 
+class Denied(ApiError):
+    """The server does not take the request, in whatever words: an admission webhook chooses its own code (400 if it has none)."""
+
+
 class TooManyRequests(ApiError):
     """The server sheds load; `retry_after` says for how long (seconds)."""
 
@@ -108,8 +112,10 @@ class SignalUnavailable(ServingIOError):
 
 
 _BY_STATUS: dict[int, type[ApiError]] = {
+    401: ApiError,
     403: Forbidden,
     404: NotFound,
+    408: ApiError,
     409: Conflict,
     410: Expired,
     422: Invalid,
@@ -145,7 +151,8 @@ def error_from_status(
 def _error(
     status: int, reason: str, message: str, causes: tuple[Cause, ...], headers: Mapping[str, str] | None
 ) -> ApiError:
-    kind = _BY_STATUS.get(status, Unavailable if status >= 500 else ApiError)
+    others = Unavailable if status >= 500 else Denied if status >= 400 else ApiError
+    kind = _BY_STATUS.get(status, others)
     if reason == "AlreadyExists":
         kind = AlreadyExists
     if status == 500 and "failed to create typed patch object" in message:

@@ -13,6 +13,7 @@ from serving_io.errors import (
     AlreadyExists,
     ApiError,
     Conflict,
+    Denied,
     Forbidden,
     Invalid,
     NamespaceTerminating,
@@ -127,7 +128,7 @@ class Executor:
                 raise Outdated(f"{identity.kind} {identity.name} is gone") from None
             self._cache.missing(place)
             return True
-        except (Forbidden, Invalid) as error:
+        except (Forbidden, Invalid, Denied) as error:
             raise Refused(identity, error) from error
         if write.verb == "delete":
             self._cache.mark_deleting(place, _now())

@@ -14,11 +14,10 @@ from serving_api.revision import revision_of
 from serving_api.service import InferenceService
 from serving_io.cluster import Cluster
 from serving_io.errors import NotFound
-from serving_io.kinds import HTTP_ROUTE, INFERENCE_SERVICE, kind_of
+from serving_io.kinds import HTTP_ROUTE, INFERENCE_SERVICE, SERVICE, kind_of
 from serving_operator.asked import Heartbeat, Quotas, StorageSecrets
 from serving_operator.cache import Cache
 from serving_operator.children.route import weights
-from serving_operator.ensure import TRAFFIC_KINDS
 from serving_operator.evidence.questions import wanted
 from serving_operator.evidence.reader import EvidenceReader
 from serving_operator.executor import Executor, Outdated, Refused, ServiceGone
@@ -33,6 +32,7 @@ AGAIN_CAP_SECONDS = 10.0
 REFUSED_SECONDS = 15.0
 PROGRESS = tuple(field.name for field in fields(State))
 """Fields of the status in which a rollout is recorded."""
+COMMANDS = "commands"
 
 Decide = Callable[[World, Settings, datetime], Plan]
 
@@ -141,7 +141,7 @@ class Reconciler:
             live = self._cache.service(key) or {}
             await self._executor.execute(key, without_progress(plan, refused.identity, live))
         self._show(key)
-        return min(REFUSED_SECONDS, plan.requeue_after_seconds or REFUSED_SECONDS)
+        return REFUSED_SECONDS
 
     async def _look_at_strangers(self, key: ServiceKey) -> None:
         """Read again what is in the way of a child and that no watch shows."""
@@ -175,12 +175,21 @@ class Reconciler:
 
 
 def without_progress(plan: Plan, refused: ObjectId, service: Manifest) -> Plan:
-    """What is left of a plan one write of which is refused: the status, without what presumes that traffic moved."""
-    if plan.status is None or refused.kind not in TRAFFIC_KINDS:
+    """What is left of a plan one write of which is refused: the status, without what presumes that traffic moved.
+
+    Commands stay: they are recorded before they act. One that begins an attempt is recorded with it, or not at all.
+    """
+    carries_traffic = refused in (
+        ObjectId(HTTP_ROUTE.name, service["metadata"]["name"]),
+        ObjectId(SERVICE.name, service["metadata"]["name"]),
+    )
+    if plan.status is None or not carries_traffic:
         return replace(plan, writes=())
     was = service.get("status") or {}
-    told = {key: value for key, value in plan.status.items() if key not in PROGRESS}
-    told |= {key: was[key] for key in PROGRESS if key in was}
+    same_attempt = (plan.status.get("canary") or {}).get("id") == (was.get("canary") or {}).get("id")
+    withheld = [key for key in PROGRESS if key != COMMANDS or not same_attempt]
+    told = {key: value for key, value in plan.status.items() if key not in withheld}
+    told |= {key: was[key] for key in withheld if key in was}
     return replace(plan, writes=(), status=told, events=transitions(was, told, service))
 
 

@@ -257,20 +257,43 @@ async def test_deleting_a_service_is_silent(
         await until(lambda: ready(fake), fake)
 
 
+@pytest.mark.parametrize("code", [400, 403, 413, 422])
 async def test_a_refusal_is_told_and_tried_again(
-    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    """A child that the API server refuses is no crash: status names the cause, and it goes on when it may."""
+    """A child that is refused, with whatever code, is no crash: status names the cause, and it goes on when it may."""
+    refusals = 6
     fake.fail(
-        times=3, status=403, match=lambda verb, resource, name: (verb, resource) == ("create", "deployments")
+        times=refusals,
+        status=code,
+        match=lambda verb, resource, name: (verb, resource) == ("create", "deployments"),
     )
-    monkeypatch.setattr("serving_operator.reconciler.REFUSED_SECONDS", 0.5)
+    monkeypatch.setattr("serving_operator.reconciler.REFUSED_SECONDS", 0.3)
     fake.write(external())
 
     async with operator(fake, tmp_path, monkeypatch):
-        said = await until(lambda: condition(fake, "Stalled") or condition(fake, "Reconciling"), fake)
-        assert said["message"]
+        await until(lambda: condition(fake, "Stalled").get("reason") == "Refused", fake)
         await until(lambda: ready(fake), fake)
+
+
+async def test_a_refusal_is_not_asked_for_again_every_second(
+    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What admission refuses is tried again after a while: nothing but a person changes it."""
+    fake.fail(
+        times=1000,
+        status=403,
+        match=lambda verb, resource, name: (verb, resource) == ("create", "deployments"),
+    )
+    fake.write(external())
+
+    async with operator(fake, tmp_path, monkeypatch):
+        await until(lambda: condition(fake, "Stalled").get("reason") == "Refused", fake)
+        before = len(fake.log)
+        await asyncio.sleep(4)
+        tried = [one for one in fake.log[before:] if one.verb == "create" and one.resource == "deployments"]
+
+    assert len(tried) <= 1
 
 
 async def test_only_the_stated_namespaces_are_served(

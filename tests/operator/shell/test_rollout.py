@@ -245,11 +245,12 @@ def test_ownership_by_creation_becomes_ownership_by_apply() -> None:
     [
         (ObjectId("HTTPRoute", "llama"), False),
         (ObjectId("Service", "llama"), False),
-        (ObjectId("Deployment", "llama-1"), True),
+        (ObjectId("Service", "llama-985c2be2"), True),
+        (ObjectId("Deployment", "llama-985c2be2"), True),
     ],
 )
 def test_a_status_does_not_tell_that_traffic_moved_which_did_not(refused: ObjectId, goes_on: bool) -> None:
-    """Conditions say what was refused; stable, canary, rejections and commands stay while a route or Service is."""
+    """Conditions say what was refused; stable, canary and rejections stay while what carries the traffic is."""
     stalled = {"type": "Stalled", "status": "True", "reason": "Refused", "message": "no"}
     before = {"stable": {"id": "0-1"}, "canary": {"id": "1-1", "weight": 20}, "rejected": []}
     after = {
@@ -258,10 +259,54 @@ def test_a_status_does_not_tell_that_traffic_moved_which_did_not(refused: Object
         "conditions": [stalled],
     }
     plan = Plan(status=after, events=transitions(before, after, {}))
-    left = without_progress(plan, refused, {"status": before})
+    left = without_progress(plan, refused, {"metadata": {"name": "llama"}, "status": before})
 
     assert left.status is not None
     assert left.status["conditions"] == [stalled]
     assert ("canary" in left.status) is not goes_on
     assert bool(left.status["rejected"]) is goes_on
     assert [event.reason for event in left.events] == ["Rejected"] * goes_on + ["StalledRefused"]
+
+
+@pytest.mark.parametrize(
+    ("canary", "told"),
+    [
+        ({"id": "1-1", "weight": 20}, True),  # an abort of the attempt under way is recorded, and acts later
+        (
+            {"id": "2-1", "weight": 0},
+            False,
+        ),  # a rollback begins with its command: recorded alone it would be lost
+    ],
+)
+def test_a_command_is_recorded_while_the_route_is_refused(canary: dict[str, Any], told: bool) -> None:
+    """What a person commands is heard, whatever the API server refuses meanwhile."""
+    before = {"stable": {"id": "0-1"}, "canary": {"id": "1-1", "weight": 10}}
+    command = {"kind": "Abort", "id": "1-1", "time": "2026-01-01T00:00:00Z"}
+    plan = Plan(status={"stable": {"id": "0-1"}, "canary": canary, "commands": [command]})
+    service = {"metadata": {"name": "llama"}, "status": before}
+    left = without_progress(plan, ObjectId("HTTPRoute", "llama"), service)
+
+    assert left.status is not None
+    assert left.status["canary"] == before["canary"]
+    assert ("commands" in left.status) is told
+
+
+async def test_an_attempt_whose_service_is_refused_ends(
+    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quota of Services stops the canary's: the cause is told, and its label aborts it."""
+    monkeypatch.setattr("serving_operator.reconciler.REFUSED_SECONDS", 0.3)
+    fake.write(external(), manager="user")
+    async with operator(fake, tmp_path, monkeypatch):
+        await until(lambda: settled(fake), fake)
+        fake.fail(
+            times=10_000, status=403, match=lambda verb, kind, name: (verb, kind) == ("create", "services")
+        )
+        fake.write(external(image="example.com/llm:2"), manager="user")
+        await until(lambda: condition(fake, "Stalled").get("reason") == "Refused", fake)
+        canary = status(fake)["canary"]
+        label(fake, "abort", canary["id"])
+        await until(
+            lambda: canary["id"] in [entry["id"] for entry in status(fake).get("rejected") or ()], fake
+        )
+        await until(lambda: fake.get(DEPLOYMENT, f"llama-{canary['revision']}", NAMESPACE) is None, fake)
