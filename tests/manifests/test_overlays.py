@@ -200,7 +200,7 @@ def test_policies_shut_out_all_but_what_is_needed() -> None:
 
 
 def test_monitors_say_what_the_scrape_configuration_says() -> None:
-    """Each job is a PodMonitor with the same relabelings in the same order, and the rules are the same groups."""
+    """Each job is a PodMonitor with the same relabelings in the same order, for no fewer pods; the rules are the same groups."""
     objects = rendered("overlays/prometheus-operator")
     jobs = yaml.safe_load((MANIFESTS / "prometheus" / "scrape-config.yaml").read_text())["scrape_configs"]
     for job in jobs:
@@ -215,6 +215,8 @@ def test_monitors_say_what_the_scrape_configuration_says() -> None:
             for relabeling in job["relabel_configs"]
         ]
         assert endpoint.get("honorLabels", False) == job.get("honor_labels", False)
+    everyones = objects[Id("PodMonitor", SYSTEM_NAMESPACE, "serving-pods")]["spec"]
+    assert (everyones["namespaceSelector"], everyones["selector"]) == ({"any": True}, {})
     rule = objects[Id("PrometheusRule", SYSTEM_NAMESPACE, "serving-rules")]["spec"]
     files = [yaml.safe_load((MANIFESTS / "prometheus" / name).read_text()) for name in RULES]
     assert rule == {"groups": [group for file in files for group in file["groups"]]}
