@@ -17,7 +17,7 @@ from serving_operator.children.metadata import controller_reference
 from tests.contract import schemas
 from tests.contract.installation import Admin
 from tests.contract.programs import program
-from tests.manifests.rendering import MANIFESTS, OVERLAYS, ROOT, Id, Manifest, by_id, rendered
+from tests.manifests.rendering import MANIFESTS, OVERLAYS, ROOT, Id, Manifest, by_id, of_kind, rendered
 from tests.manifests.test_overlays import with_kustomization
 from tests.system.authorization import Check, granted
 
@@ -165,9 +165,50 @@ def test_values_of_the_chart_reach_the_programs() -> None:
         assert pod["metadata"]["annotations"] != other[place]["spec"]["template"]["metadata"]["annotations"]
 
 
-@pytest.mark.parametrize("values", [{"highAvailabilty": True}, {"podSpec": {"containers": []}}])
+def test_resources_of_the_chart_are_laid_over_those_of_each_program() -> None:
+    """What is stated for one program replaces that alone; the other keeps its own."""
+    wanted = of_the_chart(rendered("base"))
+    operator = wanted[Id("Deployment", SYSTEM_NAMESPACE, "serving-operator")]
+    operator["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"] = "3Gi"
+
+    assert by_id(template(values={"resources": {"operator": {"limits": {"memory": "3Gi"}}}})) == wanted
+
+
+def test_policies_of_the_chart_open_the_way_to_where_things_are() -> None:
+    """Another namespace and port of Prometheus, and other ports of the API server; the rest stays as kustomize renders it."""
+    values = {"prometheusNamespace": "metrics", "prometheusPort": 8428, "apiServerPorts": [443, 16443]}
+    wanted = of_the_chart(rendered("overlays/network-policies"))
+    opened = wanted[Id("NetworkPolicy", SYSTEM_NAMESPACE, "serving-programs")]["spec"]
+    prometheus = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "metrics"}}}]
+    opened["ingress"][0]["from"] = opened["egress"][2]["to"] = prometheus
+    opened["egress"][0]["ports"][1]["port"] = 16443
+    opened["egress"][2]["ports"][0]["port"] = 8428
+
+    assert by_id(template(values={"networkPolicies": True, "policies": values})) == wanted
+
+
+def test_monitors_of_the_chart_carry_the_labels_that_they_are_selected_by() -> None:
+    """Monitors and rules, beside their own labels; nothing else does."""
+    label = {"release": "kube-prometheus-stack"}
+    wanted = of_the_chart(rendered("overlays/prometheus-operator"))
+    for entry in of_kind(wanted, "PodMonitor", "PrometheusRule"):
+        entry["metadata"]["labels"] |= label
+
+    assert by_id(template(values={"monitors": True, "monitorLabels": label})) == wanted
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"highAvailabilty": True},
+        {"podSpec": {"containers": []}},
+        {"policies": {"apiServerPort": 16443}},
+        {"policies": {"apiServerPorts": []}},
+        {"resources": {"operator": {"memory": "2Gi"}}},
+    ],
+)
 def test_a_value_that_has_no_effect_is_refused(values: Manifest) -> None:
-    """A misspelt value, and a field of the pods that the chart needs for itself, end the install with their names."""
+    """A misspelt value, a field of the pods that the chart needs for itself, and no port, which opens all, end the install."""
     with pytest.raises(AssertionError, match="values don't meet the specifications"):
         template(values=values)
 
