@@ -25,10 +25,8 @@ SCRAPE_INTERVAL = "15s"
 
 Manifest = dict[str, Any]
 SELECTED: dict[str, Manifest] = {
-    "serving-pods": {
-        "namespaceSelector": {"any": True},
-        "selector": {"matchLabels": {"app.kubernetes.io/name": "inference-service"}},
-    },
+    # By no label: the pods of Deployments that are not ours, and gateways' proxies, opt in by annotation too.
+    "serving-pods": {"namespaceSelector": {"any": True}, "selector": {}},
     "serving-system": {
         "selector": {
             "matchExpressions": [

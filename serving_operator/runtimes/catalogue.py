@@ -56,8 +56,8 @@ def choose(model: ModelSource, catalogue: Catalogue) -> ServingRuntime:
             return _read(next(raw for _, raw in found if raw["metadata"]["name"] == first[0]))
     raise Unresolved(
         "NoSupportingRuntime",
-        f"No runtime selects itself for {wanted}: apply one (kubectl apply -k manifests/runtimes), or name one in "
-        "predictor.model.runtime.",
+        f"No runtime selects itself for {wanted}: apply one (kubectl apply -k manifests/runtimes; where the operator is "
+        "told its namespaces, kubectl apply -k manifests/runtimes-namespaced), or name one in predictor.model.runtime.",
     )
 
 

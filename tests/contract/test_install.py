@@ -1,4 +1,4 @@
-"""The install on a real API server: every overlay is accepted, the chart is the same, and nothing is left of it."""
+"""The install on a real API server: every overlay is accepted, the chart fits the schemas, and nothing is left of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -17,20 +16,12 @@ from serving_operator.children.metadata import controller_reference
 from tests.contract import schemas
 from tests.contract.installation import Admin
 from tests.contract.programs import program
-from tests.manifests.rendering import MANIFESTS, OVERLAYS, ROOT, Id, Manifest, by_id, rendered
+from tests.contract.test_chart import VALUES, template
+from tests.manifests.rendering import OVERLAYS, ROOT, Id, by_id, rendered
 from tests.manifests.test_overlays import with_kustomization
 from tests.system.authorization import Check, granted
 
 pytestmark = pytest.mark.real_api
-
-CHART = MANIFESTS / "helm"
-BESIDE_THE_CHART = ("CustomResourceDefinition", "Namespace")
-VALUES = {
-    "high-availability": {"highAvailability": True},
-    "network-policies": {"networkPolicies": True},
-    "prometheus-operator": {"monitors": True},
-    "single-namespace": {"singleNamespace": True},
-}
 
 
 @pytest.fixture(scope="module")
@@ -49,25 +40,6 @@ def admin(real_kubeconfig: str, is_in_use: bool) -> Iterator[Admin]:
         yield made
     finally:
         made.remove_kinds(ours=not is_in_use)
-
-
-def template(*arguments: str, values: Manifest | None = None, namespace: str = SYSTEM_NAMESPACE) -> str:
-    """What `helm template` prints; raises AssertionError with its words if it fails."""
-    command = [str(program("helm")), "template", "serving", str(CHART), "--namespace", namespace, *arguments]
-    done = subprocess.run(
-        [*command, "--values", "-"],
-        input=yaml.safe_dump(values or {}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def of_the_chart(objects: dict[Id, Manifest]) -> dict[Id, Manifest]:
-    """What of a rendered folder is the chart's."""
-    return {name: entry for name, entry in objects.items() if entry["kind"] not in BESIDE_THE_CHART}
 
 
 @pytest.mark.parametrize("folder", ["base", *(f"overlays/{overlay}" for overlay in OVERLAYS)])
@@ -112,64 +84,6 @@ def test_kubeconform_finds_no_fault(admin: Admin, tmp_path: Path) -> None:
     wrong["spec"]["template"]["spec"]["containers"][0]["imagee"] = "x"
     (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(wrong))
     assert "imagee" in complaints("wrong.yaml")
-
-
-@pytest.mark.parametrize("overlay", ["", *VALUES])
-def test_the_chart_is_what_kustomize_renders(overlay: str) -> None:
-    """With the overlay's value the chart has the overlay's objects, but for the CRDs and the Namespace."""
-    assert set(VALUES) == set(OVERLAYS)
-    wanted = of_the_chart(rendered(f"overlays/{overlay}" if overlay else "base"))
-
-    assert by_id(template(values=VALUES.get(overlay))) == wanted
-
-
-def test_the_chart_is_what_kustomize_renders_of_everything(tmp_path: Path) -> None:
-    """All overlays together, in a namespace of one's own: still the same."""
-    parts = ("single-namespace", "high-availability", "network-policies", "prometheus-operator")
-    there = Path(*[".."] * (len(tmp_path.resolve().parts) - 1), *MANIFESTS.parts[1:], "components")
-    wanted = with_kustomization(
-        tmp_path, "base", namespace="team-a", components=[str(there / part) for part in parts]
-    )
-
-    values = {key: True for value in VALUES.values() for key in value}
-
-    assert by_id(template(values=values, namespace="team-a")) == of_the_chart(wanted)
-
-
-def test_values_of_the_chart_reach_the_programs() -> None:
-    """Configuration, images, a Secret's mount and fields of the pods; a change of the configuration is one of the pods."""
-    values: dict[str, Any] = {
-        "configuration": {"prometheus": {"url": "http://p:9090", "caFile": "/etc/serving-prometheus/ca.crt"}},
-        "images": {"operator": {"repository": "registry.example.com/operator", "tag": "2"}},
-        "prometheusSecret": "prometheus-access",
-        "podSpec": {"nodeSelector": {"pool": "system"}},
-    }
-    objects = by_id(template(values=values))
-    other = by_id(template(values=values | {"configuration": {"namespaces": ["a"]}}))
-
-    config = objects[Id("ConfigMap", SYSTEM_NAMESPACE, "serving-config")]
-    assert yaml.safe_load(config["data"]["config.yaml"]) == values["configuration"]
-    for name, image in (
-        ("operator", "registry.example.com/operator:2"),
-        ("autoscaler", "ghcr.io/serving-operator/autoscaler:0.1.0"),
-    ):
-        place = Id("Deployment", SYSTEM_NAMESPACE, f"serving-{name}")
-        pod = objects[place]["spec"]["template"]
-        (container,) = pod["spec"]["containers"]
-        assert container["image"] == image
-        assert pod["spec"]["nodeSelector"] == {"pool": "system"}
-        volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
-        assert volumes["prometheus"]["secret"] == {"secretName": "prometheus-access"}
-        mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
-        assert mounts == {"tmp": "/tmp", "config": "/etc/serving", "prometheus": "/etc/serving-prometheus"}
-        assert pod["metadata"]["annotations"] != other[place]["spec"]["template"]["metadata"]["annotations"]
-
-
-@pytest.mark.parametrize("values", [{"highAvailabilty": True}, {"podSpec": {"containers": []}}])
-def test_a_value_that_has_no_effect_is_refused(values: Manifest) -> None:
-    """A misspelt value, and a field of the pods that the chart needs for itself, end the install with their names."""
-    with pytest.raises(AssertionError, match="values don't meet the specifications"):
-        template(values=values)
 
 
 @pytest.mark.parametrize("name", ["serving-operator", "serving-autoscaler"])

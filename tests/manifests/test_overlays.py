@@ -160,7 +160,7 @@ def with_kustomization(folder: Path, resource: str, **fields: object) -> dict[Id
 
 
 def test_what_users_may_do_is_added_to_the_roles_that_clusters_have() -> None:
-    """view reads, edit writes, admin commands: on our kinds and their subresources, and never on a status."""
+    """view reads, edit writes, admin commands: on our kinds and their subresources; never a status, nor what is the cluster's."""
     objects = rendered("base")
     may: dict[str, set[tuple[str, str]]] = {}
     for role in of_kind(objects, "ClusterRole"):
@@ -173,14 +173,16 @@ def test_what_users_may_do_is_added_to_the_roles_that_clusters_have() -> None:
                     for verb in rule["verbs"]
                     for kind in rule["resources"]
                 }
-    kinds = {"inferenceservices", "inferenceautoscalers"}
+    kinds = {"inferenceservices", "inferenceautoscalers", "servingruntimes"}
     assert {verb for verb, _ in may["view"]} == {"get", "list", "watch"}
+    assert {("list", kind) for kind in kinds | {"clusterservingruntimes"}} <= may["view"]
     assert {("create", kind) for kind in kinds} | {("deletecollection", kind) for kind in kinds} <= may[
         "edit"
     ]
     assert ("patch", "inferenceservices/scale") in may["edit"]
     assert may["admin"] == {("command", "inferenceservices")}
-    assert not any(kind.endswith("/status") for _, kind in may["edit"] | may["admin"])
+    written = {kind for _, kind in may["edit"] | may["admin"]}
+    assert not any(kind.endswith("/status") or kind.startswith("cluster") for kind in written)
 
 
 def test_policies_shut_out_all_but_what_is_needed() -> None:
@@ -200,7 +202,7 @@ def test_policies_shut_out_all_but_what_is_needed() -> None:
 
 
 def test_monitors_say_what_the_scrape_configuration_says() -> None:
-    """Each job is a PodMonitor with the same relabelings in the same order, and the rules are the same groups."""
+    """Each job is a PodMonitor with the same relabelings in the same order, for no fewer pods; the rules are the same groups."""
     objects = rendered("overlays/prometheus-operator")
     jobs = yaml.safe_load((MANIFESTS / "prometheus" / "scrape-config.yaml").read_text())["scrape_configs"]
     for job in jobs:
@@ -215,6 +217,8 @@ def test_monitors_say_what_the_scrape_configuration_says() -> None:
             for relabeling in job["relabel_configs"]
         ]
         assert endpoint.get("honorLabels", False) == job.get("honor_labels", False)
+    everyones = objects[Id("PodMonitor", SYSTEM_NAMESPACE, "serving-pods")]["spec"]
+    assert (everyones["namespaceSelector"], everyones["selector"]) == ({"any": True}, {})
     rule = objects[Id("PrometheusRule", SYSTEM_NAMESPACE, "serving-rules")]["spec"]
     files = [yaml.safe_load((MANIFESTS / "prometheus" / name).read_text()) for name in RULES]
     assert rule == {"groups": [group for file in files for group in file["groups"]]}

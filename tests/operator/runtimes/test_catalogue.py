@@ -49,6 +49,7 @@ def test_choice(why: str, wanted: ModelSource, namespaced: Any, clusterwide: Any
     ("wanted", "catalogue", "reason", "says"),
     [
         (model(), Catalogue(), "NoSupportingRuntime", "kubectl apply -k manifests/runtimes"),
+        (model(), Catalogue(), "NoSupportingRuntime", "kubectl apply -k manifests/runtimes-namespaced"),
         (model(version="9"), Catalogue((runtime("a", ONNX | {"version": "1"}),)), "NoSupportingRuntime", "onnx 9"),
         (model(), Catalogue((runtime("a", ONNX), runtime("b", ONNX))), "SeveralRuntimes", "a and b"),
         (model(runtime="x"), Catalogue((runtime("a", ONNX),)), "RuntimeNotFound", "'x'"),

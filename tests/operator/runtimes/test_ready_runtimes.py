@@ -15,6 +15,7 @@ from serving_operator.runtimes.built_in import MLSERVER
 from serving_operator.runtimes.catalogue import Catalogue
 from serving_operator.runtimes.resolve import resolve
 from serving_operator.world import DEFAULT_SETTINGS
+from tests.manifests.rendering import rendered
 from tests.operator.children.security import violations
 from tests.operator.children.services import service
 
@@ -74,6 +75,13 @@ def test_kustomization_lists_them_all() -> None:
     listed = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())["resources"]
 
     assert sorted(listed) == [path.name for path in FILES]
+
+
+def test_a_namespace_gets_the_same() -> None:
+    """`kubectl apply -k manifests/runtimes-namespaced` brings every file as a ServingRuntime, of whichever namespace it is told."""
+    wanted = [read(path) | {"kind": "ServingRuntime"} for path in FILES]
+
+    assert list(rendered("runtimes-namespaced").values()) == wanted
 
 
 def test_built_in_is_what_the_manifest_says() -> None:
