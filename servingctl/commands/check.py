@@ -21,7 +21,7 @@ from servingctl.exits import FOUND, OK, USAGE, Stop
 from servingctl.observing import service
 from servingctl.options import cluster_options, output_option, service_argument
 from servingctl.output import show, width
-from servingctl.preflight import access, ask, objective, signals
+from servingctl.preflight import access, ask, judge, objective, signals
 from servingctl.preflight.finding import Finding, failed, text
 
 
@@ -152,7 +152,7 @@ async def _signals(
         readings = await ask.readings(prometheus, looked_for, matcher)
         now, ready = time.time(), None if target is None else target.ready_pods
         pairs = list(zip(looked_for, readings, strict=True))
-        findings += [signals.judge(signal, reading, now, ready) for signal, reading in signals.telling(pairs)]
+        findings += [judge.judge(signal, reading, now, ready) for signal, reading in signals.telling(pairs)]
         findings += _buckets(profiles, pairs, target)
         is_found = any(
             reading.own
@@ -160,7 +160,7 @@ async def _signals(
             if signal.what != "scraped" and isinstance(reading.own, list)
         )
         name, recorded = await ask.recorded(prometheus)
-        return [*findings, signals.rules(recorded, is_found, name)]
+        return [*findings, judge.rules(recorded, is_found, name)]
     finally:
         prometheus.close()
         await asyncio.sleep(0)
