@@ -153,6 +153,7 @@ async def _signals(
         now, ready = time.time(), None if target is None else target.ready_pods
         pairs = list(zip(looked_for, readings, strict=True))
         findings += [judge.judge(signal, reading, now, ready) for signal, reading in signals.telling(pairs)]
+        findings += signals.unused(pairs)
         findings += _buckets(profiles, pairs, target)
         is_found = any(
             reading.own

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from autoscaler.signals.profiles import BUILT_IN, ENVOY, Metric, Profile
-from servingctl.preflight.finding import Unasked
+from servingctl.preflight.finding import Finding, Unasked, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,8 @@ class Signal:
     what: str
     metric: Metric
     source: str
+    profile: str = ""
+    """Whose it is; empty of what says whether pods are scraped at all."""
     namespace: str = ""
     deployments: tuple[str, ...] = ()
     lazy: bool = False
@@ -61,7 +63,7 @@ def wanted(
     profiles: Iterable[Profile], namespace: str = "", deployments: tuple[str, ...] = ()
 ) -> list[Signal]:
     """Return the signals of profiles, each metric once."""
-    found = [Signal("scraped", Metric("up"), "pods", namespace, deployments)]
+    found = [Signal("scraped", Metric("up"), "pods", "", namespace, deployments)]
     profiles = list(profiles)
     only = all(profile.source != "pods" for profile in profiles)
     for profile in profiles:
@@ -72,21 +74,44 @@ def wanted(
         metrics += [("in flight", gauge) for gauge in profile.in_flight]
         for name, metric in metrics:
             lazy = profile.lazy or name != profile.presence
-            found.append(Signal(name, metric, profile.source, namespace, deployments, lazy, only))
+            found.append(Signal(name, metric, profile.source, profile.id, namespace, deployments, lazy, only))
     return found
 
 
 def telling(pairs: Sequence[tuple[Signal, Reading]]) -> list[tuple[Signal, Reading]]:
-    """Leave out what says the same again: of a Gateway that is not seen at all, one signal is enough."""
+    """Leave out what says the same again: of a Gateway that is not seen at all, one signal is enough.
+
+    Without a service also profiles of which there is nothing: `unused` tells of these.
+    """
     seen = any(signal.source != "pods" and reading.own for signal, reading in pairs)
+    absent = _absent(pairs)
     return [
         (signal, reading)
         for signal, reading in pairs
-        if seen or signal.source == "pods" or signal.what == ENVOY.presence
+        if signal.profile not in absent and (seen or signal.source == "pods" or signal.what == ENVOY.presence)
     ]
+
+
+def unused(pairs: Sequence[tuple[Signal, Reading]]) -> list[Finding]:
+    """Say in one line of which profiles there is nothing: without a service nobody knows whether one needs them."""
+    absent = _absent(pairs)
+    if not absent:
+        return []
+    words = "Prometheus has no series of them: no service uses them yet, or its pods or the Gateway's proxies are not scraped"
+    remedy = "servingctl check NAME tells, once there is a service"
+    return [unknown(f"signals of {', '.join(absent)}", Unasked(words), remedy)]
 
 
 def profiles_of(names: Iterable[str]) -> list[Profile]:
     """Return built-in profiles by name, the gateway's last and once."""
     found = [BUILT_IN[name] for name in dict.fromkeys(names) if name in BUILT_IN and name != ENVOY.id]
     return [*found, ENVOY]
+
+
+def _absent(pairs: Sequence[tuple[Signal, Reading]]) -> list[str]:
+    """Return the profiles that no service was named for and that have no series."""
+    there = {
+        signal.profile for signal, reading in pairs if signal.deployments or reading.own or reading.others
+    }
+    names = dict.fromkeys(signal.profile for signal, _ in pairs if signal.profile)
+    return [name for name in names if name not in there]

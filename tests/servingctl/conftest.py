@@ -31,7 +31,7 @@ def usual() -> Iterator[FakeKube]:
 def check(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, usual: FakeKube
 ) -> Check:
-    """Run `servingctl check digits` in a set-up; a few rights stand for all."""
+    """Run `servingctl check` in a set-up, of its service; a few rights stand for all."""
     monkeypatch.setattr(ask, "RIGHTS", [right for right in RIGHTS if right.resource in FEW])
 
     def against(fake: FakeKube, setup: SetUp) -> Ran:
@@ -46,7 +46,7 @@ def check(
                 fake.write({"apiVersion": "v1", "kind": "ConfigMap", "metadata": place, "data": data})
             else:
                 where += ["--prometheus-url", setup.url or prometheus.url]
-            return run(capsys, "check", "digits", *where)
+            return run(capsys, "check", *([setup.name] if setup.name else []), *where)
 
     def in_setup(setup: SetUp) -> Ran:
         if setup.is_usual:

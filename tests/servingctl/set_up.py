@@ -69,6 +69,8 @@ def service() -> dict[str, Any]:
 class SetUp:
     """A cluster and a Prometheus in which all is well, until a case breaks something."""
 
+    name: str = "digits"
+    """The service that is asked about; empty: none."""
     gateway_api: bool = True
     crds: bool = True
     gateway_class: str = "True"
