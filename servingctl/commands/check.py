@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from autoscaler.prometheus_options import DEFAULT_URL
-from autoscaler.signals.profiles import BUILT_IN
 from serving_api.names import SYSTEM_NAMESPACE, ServiceKey
 from serving_io.cluster import Cluster
 from serving_io.errors import SignalUnavailable
@@ -124,9 +123,7 @@ def command(
             timeout_seconds=where.timeout_seconds,
             labels=labels,
         )
-        return findings + await _signals(
-            reach, source, where.namespace, target, prometheus_matcher or matcher
-        )
+        return findings + await _signals(reach, source, target, prometheus_matcher or matcher)
 
     findings = where.ask(work)
     show([finding.wire() for finding in findings], output, text(findings, width=width()))
@@ -134,7 +131,7 @@ def command(
 
 
 async def _signals(
-    reach: PrometheusAccess, source: str, namespace: str, target: ask.Target | None, matcher: str
+    reach: PrometheusAccess, source: str, target: signals.Target | None, matcher: str
 ) -> list[Finding]:
     try:
         prometheus = Prometheus(reach)
@@ -145,16 +142,16 @@ async def _signals(
             findings = [access.reached(reach.url, await ask.newest_scrape(prometheus))]
         except SignalUnavailable as error:
             return [access.unreached(reach.url, source, error)]
-        profiles = list(BUILT_IN.values()) if target is None else signals.profiles_of(target.profiles)
-        looked_for = signals.wanted(profiles, namespace, () if target is None else target.deployments)
-        if target is not None and not target.deployments:
-            looked_for = []
+        profiles = signals.profiles_of(target)
+        looked_for = signals.wanted(profiles, target)
         readings = await ask.readings(prometheus, looked_for, matcher)
         now, ready = time.time(), None if target is None else target.ready_pods
         pairs = list(zip(looked_for, readings, strict=True))
         findings += [judge.judge(signal, reading, now, ready) for signal, reading in signals.telling(pairs)]
         findings += signals.unused(pairs)
-        findings += _buckets(profiles, pairs, target)
+        if target is not None:
+            findings += judge.together(pairs, target.evidence)
+            findings += _buckets(profiles, pairs, target)
         is_found = any(
             reading.own
             for signal, reading in pairs
@@ -168,9 +165,9 @@ async def _signals(
 
 
 def _buckets(
-    profiles: list[Any], pairs: list[tuple[signals.Signal, signals.Reading]], target: ask.Target | None
+    profiles: list[Any], pairs: list[tuple[signals.Signal, signals.Reading]], target: signals.Target
 ) -> list[Finding]:
-    if target is None or target.threshold_milliseconds is None:
+    if target.threshold_milliseconds is None:
         return []
     by_metric = {signal.metric.name: reading for signal, reading in pairs}
     found = [

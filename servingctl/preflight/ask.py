@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -29,21 +28,11 @@ from serving_io.prometheus import Prometheus
 from servingctl.preflight import installation, rights, route
 from servingctl.preflight.finding import Finding, Unasked
 from servingctl.preflight.rights import RIGHTS, Right
-from servingctl.preflight.signals import Answer, Reading, Series, Signal
+from servingctl.preflight.signals import Answer, Reading, Series, Signal, Target
 
 AT_ONCE = 8
 A_FEW = 5
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What of a service the signals are looked for of."""
-
-    profiles: tuple[str, ...]
-    deployments: tuple[str, ...]
-    ready_pods: int
-    threshold_milliseconds: int | None
 
 
 async def installed(cluster: Cluster, system_namespace: str) -> list[Finding]:
@@ -91,8 +80,16 @@ async def target_of(cluster: Cluster, service: Manifest) -> Target:
         deployment = await _get(cluster, DEPLOYMENT, name, metadata["namespace"])
         if isinstance(deployment, dict):
             ready += int((deployment.get("status") or {}).get("readyReplicas") or 0)
-    threshold = (service["spec"].get("objective") or {}).get("thresholdMilliseconds")
-    return Target(tuple(profiles), names, ready, threshold)
+    spec = service["spec"]
+    return Target(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        profiles=tuple(profiles),
+        deployments=names,
+        ready_pods=ready,
+        threshold_milliseconds=(spec.get("objective") or {}).get("thresholdMilliseconds"),
+        evidence=((spec.get("rollout") or {}).get("analysis") or {}).get("source") or "",
+    )
 
 
 async def newest_scrape(prometheus: Prometheus) -> float | None:
@@ -102,7 +99,7 @@ async def newest_scrape(prometheus: Prometheus) -> float | None:
 
 
 async def readings(prometheus: Prometheus, signals: Sequence[Signal], matcher: str) -> list[Reading]:
-    """Ask for each signal what there is of the service and, where that is nothing, what there is at all."""
+    """Ask for each signal what there is of the service and, where that is nothing, what there is of others."""
     return await _together(_reading(prometheus, signal, matcher) for signal in signals)
 
 
@@ -113,12 +110,12 @@ async def recorded(prometheus: Prometheus) -> tuple[str, Reading]:
 
 
 async def _reading(prometheus: Prometheus, signal: Signal, matcher: str) -> Reading:
-    if not signal.deployments:
-        return Reading(await _ask(prometheus, f"topk({A_FEW}, timestamp({signal.anything(matcher)}))"))
-    own = await _ask(prometheus, f"timestamp({signal.selector(matcher)})")
-    if own:
-        return Reading(own)
-    return Reading(own, await _ask(prometheus, f"topk({A_FEW}, timestamp({signal.anything(matcher)}))"))
+    first, *further = [f"timestamp({selector})" for selector in signal.selectors(matcher)]
+    own = await _ask(prometheus, first if signal.deployments else f"topk({A_FEW}, {first})")
+    for promql in () if own else further:
+        if others := await _ask(prometheus, f"topk({A_FEW}, {promql})"):
+            return Reading(own, others)
+    return Reading(own)
 
 
 async def _ask(prometheus: Prometheus, promql: str) -> Answer:

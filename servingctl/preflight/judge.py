@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from autoscaler.signals.queries import CLUSTER_OF_BACKEND
+from serving_operator.evidence.sources import ENVOY_GATEWAY, ISTIO, RUNTIME
 from servingctl.preflight.finding import Finding, Unasked, failed, ok, unknown, warning
-from servingctl.preflight.signals import Answer, Reading, Series, Signal
+from servingctl.preflight.signals import CLUSTER, ROUTE_OF_CLUSTER, Answer, Reading, Series, Signal
 
 FRESH_SECONDS: Final = 90.0
 """Older than this a signal is called stale: the longest scrape interval that is supported is 60 s."""
@@ -21,6 +21,8 @@ RELABEL: Final = (
     "add the relabelling of manifests/prometheus/scrape-config.yaml: __meta_kubernetes_namespace to namespace, "
     "__meta_kubernetes_pod_name to pod"
 )
+PROXIES: Final = "let Prometheus scrape the Gateway's proxies, with a cluster's statistics per backend"
+BY_BACKEND: Final = "httproute/NAMESPACE/ROUTE/rule/N/backend/SERVICE"
 
 
 def judge(signal: Signal, reading: Reading, now: float, ready_pods: int | None) -> Finding:
@@ -29,7 +31,9 @@ def judge(signal: Signal, reading: Reading, now: float, ready_pods: int | None) 
     if isinstance(reading.own, Unasked):
         return unknown(check, reading.own)
     if not reading.own:
-        return _absent(check, signal, reading.others, ready_pods)
+        if signal.source == "pods":
+            return _absent(check, signal, reading.others, ready_pods)
+        return _uncounted(check, signal, reading.others)
     unlabelled = _unlabelled(signal, reading.own)
     if unlabelled:
         return failed(check, f"series lack the label {unlabelled}", RELABEL)
@@ -49,6 +53,27 @@ def judge(signal: Signal, reading: Reading, now: float, ready_pods: int | None) 
             "remove the second scrape job, PodMonitor or annotation that finds these pods",
         )
     return ok(check, f"{len(reading.own)} series, the newest {max(age, 0):.0f} s old")
+
+
+def together(pairs: Sequence[tuple[Signal, Reading]], evidence: str) -> list[Finding]:
+    """Say that a Gateway counts the backends of a service's route together; nothing where it does not."""
+    names = {
+        series.labels.get(CLUSTER, "")
+        for signal, reading in pairs
+        if signal.source != "pods" and not isinstance(reading.own, Unasked)
+        for series in reading.own
+    }
+    if not names or not all(re.fullmatch(ROUTE_OF_CLUSTER, name) for name in names):
+        return []
+    check = "clusters of the Gateway"
+    words = (
+        f"the Gateway counts a route's backends together ({min(names)}): the autoscaler splits them by the rollout's weights, "
+        f"and analysis.source {ENVOY_GATEWAY} cannot judge a canary"
+    )
+    if evidence != ENVOY_GATEWAY:
+        return [ok(check, f"{words}; use {RUNTIME} or {ISTIO}")]
+    remedy = f"set rollout.analysis.source to {RUNTIME} or {ISTIO}, or use a Gateway that names clusters {BY_BACKEND}"
+    return [warning(check, words, remedy)]
 
 
 def doubled(found: Sequence[Series]) -> str:
@@ -92,34 +117,19 @@ def _absent(check: str, signal: Signal, others: Answer, ready_pods: int | None) 
             return unknown(check, Unasked("no pod is ready yet"))
         words = "Prometheus does not scrape the pods of this service, or their targets lack the labels namespace and pod"
         return failed(check, words, SCRAPE)
-    if signal.source != "pods" and signal.lazy:
-        return ok(check, "nothing of it was counted yet")
     if isinstance(others, Unasked) or not others:
         words = (
             "no series yet: it appears with the first request"
             if signal.lazy
             else "Prometheus has no series of it"
         )
-        if signal.source != "pods":
-            judged = failed if signal.is_only_source else warning
-            return judged(
-                check,
-                words,
-                "let Prometheus scrape the Gateway's proxies, with a cluster's statistics per backend",
-            )
         return unknown(check, Unasked(words)) if signal.lazy else failed(check, words, SCRAPE)
     lacking = _unlabelled(signal, others)
-    if lacking and signal.source == "pods":
+    if lacking:
         return failed(
             check,
             f"series are there, but lack the label {lacking}, so nobody can tell whose they are",
             RELABEL,
-        )
-    if lacking:
-        names = sorted({series.labels.get("envoy_cluster_name", "-") for series in others})[:3]
-        words = f"the Gateway counts, but not per backend of a route (clusters are named {', '.join(names)})"
-        return warning(
-            check, words, "use a Gateway that names clusters httproute/NAMESPACE/ROUTE/rule/N/backend/SERVICE"
         )
     words = "others have it, this service has no series yet"
     return (
@@ -129,13 +139,26 @@ def _absent(check: str, signal: Signal, others: Answer, ready_pods: int | None) 
     )
 
 
+def _uncounted(check: str, signal: Signal, others: Answer) -> Finding:
+    """Judge what no cluster of the service's route has, nor of any route where no service is named."""
+    if signal.lazy:
+        return ok(check, "nothing of it was counted yet")
+    judged = failed if signal.is_only_source else warning
+    if isinstance(others, Unasked) or not others:
+        return judged(check, "Prometheus has no series of it", PROXIES)
+    names = sorted({series.labels.get(CLUSTER, "-") for series in others})
+    counted = f"clusters are named {', '.join(names[:3])}"
+    if not signal.deployments:
+        return unknown(check, Unasked(f"the Gateway counts for no route yet ({counted})"))
+    if any(name.startswith("httproute/") for name in names):
+        remedy = f"see whether the Gateway has accepted the route, and {PROXIES}"
+        return judged(check, f"the Gateway counts for other routes only ({counted})", remedy)
+    words = f"the Gateway counts neither by route nor by backend ({counted})"
+    return judged(check, words, f"use a Gateway that names clusters {BY_BACKEND}, or without its end")
+
+
 def _unlabelled(signal: Signal, found: Sequence[Series]) -> str:
-    if signal.source != "pods":
-        named = any(
-            re.fullmatch(CLUSTER_OF_BACKEND, series.labels.get("envoy_cluster_name", "")) for series in found
-        )
-        return "" if named else "envoy_cluster_name"
-    if signal.what == "scraped" and not signal.deployments:
+    if signal.source != "pods" or (signal.what == "scraped" and not signal.deployments):
         return ""
     lacking = [_lacks(series) for series in found]
     return lacking[0] if all(lacking) else ""

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
-from autoscaler.signals.profiles import BUILT_IN, ENVOY, Metric, Profile
+from autoscaler.signals.profiles import BUILT_IN, ENVOY, GATEWAY, Metric, Profile
 from servingctl.preflight.finding import Finding, Unasked, unknown
+
+CLUSTER: Final = "envoy_cluster_name"
+"""The label that says whose requests a Gateway's Envoy has counted."""
+ROUTE_OF_CLUSTER: Final = "httproute/([^/]+)/([^/]+)/rule/[0-9]+(?:/backend/[0-9]+)?"
+"""Envoy's name of a cluster that stands for all backends of a route."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +27,21 @@ Answer = Sequence[Series] | Unasked
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """What of a service the signals are looked for of; its route has its name."""
+
+    namespace: str
+    name: str
+    profiles: tuple[str, ...]
+    """By which its autoscalers read its load."""
+    deployments: tuple[str, ...]
+    ready_pods: int
+    threshold_milliseconds: int | None
+    evidence: str
+    """Where requests of its canaries are counted; empty if nobody judges them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Signal:
     """One thing that is read: what for, which metric, and of which pods or backends (regular expressions)."""
 
@@ -30,42 +51,51 @@ class Signal:
     profile: str = ""
     """Whose it is; empty of what says whether pods are scraped at all."""
     namespace: str = ""
+    route: str = ""
     deployments: tuple[str, ...] = ()
     lazy: bool = False
     """Whether it appears with the first request only."""
     is_only_source: bool = False
     """Whether load is read nowhere else, so that the autoscaler is blind without it."""
 
-    def selector(self, matcher: str) -> str:
-        """Return the selector of what belongs to the deployments; of everything without any."""
-        own = ""
+    def selectors(self, matcher: str) -> list[str]:
+        """Return selectors of what belongs to the deployments, of what belongs to any, and of whatever there is."""
         names = "|".join(self.deployments)
-        if names and self.source == "pods":
-            own = f'namespace="{self.namespace}", pod=~"(?:{names})-.+"'
-        elif names:
-            own = f'envoy_cluster_name=~"httproute/{self.namespace}/[^/]+/rule/[0-9]+/backend/(?:{names})"'
-        return f"{self.metric.name}{{{', '.join(part for part in (self.metric.matchers, own, matcher) if part)}}}"
-
-    def anything(self, matcher: str) -> str:
-        """Return the selector of whatever there is of the metric."""
-        return f"{self.metric.name}{{{', '.join(part for part in (self.metric.matchers, matcher) if part)}}}"
+        if self.source == "pods":
+            owned = [f'namespace="{self.namespace}", pod=~"(?:{names})-.+"', ""]
+        else:
+            rule = "rule/[0-9]+"
+            backends, whole = f"[^/]+/{rule}/backend/(?:{names})", f"{self.route}/{rule}(?:/backend/[0-9]+)?"
+            own = f"httproute/{self.namespace}/(?:{backends}|{whole})"
+            owned = [
+                f'{CLUSTER}=~"{own}"',
+                f'{CLUSTER}=~"httproute/[^/]+/[^/]+/{rule}(?:/backend/[^/]+)?"',
+                "",
+            ]
+        return [
+            f"{self.metric.name}{{{', '.join(part for part in (self.metric.matchers, own, matcher) if part)}}}"
+            for own in owned[0 if names else 1 :]
+        ]
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What Prometheus said of one signal: of the service, and where that is nothing, a few series of anything."""
+    """What Prometheus said of one signal: of the service, and where that is nothing, a few series of others."""
 
     own: Answer
     others: Answer = ()
 
 
-def wanted(
-    profiles: Iterable[Profile], namespace: str = "", deployments: tuple[str, ...] = ()
-) -> list[Signal]:
-    """Return the signals of profiles, each metric once."""
-    found = [Signal("scraped", Metric("up"), "pods", "", namespace, deployments)]
-    profiles = list(profiles)
-    only = all(profile.source != "pods" for profile in profiles)
+def wanted(profiles: Iterable[Profile], target: Target | None) -> list[Signal]:
+    """Return the signals of profiles, each metric once: of a service, or of everybody."""
+    if target is not None and not target.deployments:
+        return []
+    scraped = Signal("scraped", Metric("up"), "pods")
+    if target is not None:
+        scraped = replace(
+            scraped, namespace=target.namespace, route=target.name, deployments=target.deployments
+        )
+    found = [scraped]
     for profile in profiles:
         metrics = [(name, metric) for name, metric in profile.counters.items()]
         metrics.append(("work", profile.work.count))
@@ -74,7 +104,18 @@ def wanted(
         metrics += [("in flight", gauge) for gauge in profile.in_flight]
         for name, metric in metrics:
             lazy = profile.lazy or name != profile.presence
-            found.append(Signal(name, metric, profile.source, profile.id, namespace, deployments, lazy, only))
+            only = profile.id == GATEWAY and target is not None and GATEWAY in target.profiles
+            found.append(
+                replace(
+                    scraped,
+                    what=name,
+                    metric=metric,
+                    source=profile.source,
+                    profile=profile.id,
+                    lazy=lazy,
+                    is_only_source=only,
+                )
+            )
     return found
 
 
@@ -102,9 +143,10 @@ def unused(pairs: Sequence[tuple[Signal, Reading]]) -> list[Finding]:
     return [unknown(f"signals of {', '.join(absent)}", Unasked(words), remedy)]
 
 
-def profiles_of(names: Iterable[str]) -> list[Profile]:
-    """Return built-in profiles by name, the gateway's last and once."""
-    found = [BUILT_IN[name] for name in dict.fromkeys(names) if name in BUILT_IN and name != ENVOY.id]
+def profiles_of(target: Target | None) -> list[Profile]:
+    """Return the profiles that a service is read by, the gateway's last and once; all without one."""
+    names = BUILT_IN if target is None else dict.fromkeys(target.profiles)
+    found = [BUILT_IN[name] for name in names if name in BUILT_IN and name != GATEWAY]
     return [*found, ENVOY]
 
 

@@ -83,6 +83,12 @@ class SetUp:
     page: str = ""
     url: str = ""
     labels: dict[str, str] = field(default_factory=lambda: dict(POD))
+    profile: str = "mlserver"
+    """By which the autoscaler reads the service's load; empty: it has no autoscaler."""
+    evidence: str = ""
+    """Where the requests of its canaries are counted; empty: nobody judges them."""
+    clusters: tuple[str, ...] = ()
+    """In which the Gateway's Envoy counts."""
     is_scraped: bool = True
     scrapes: int = 1
     age_seconds: float = AHEAD_SECONDS
@@ -100,6 +106,8 @@ class SetUp:
             self.rules,
             len(self.leases) < 2,
             self.configuration,
+            self.profile != "mlserver",
+            self.evidence,
         )
         return not any(broken) and max(self.leases.values()) < 60
 
@@ -127,6 +135,9 @@ class SetUp:
             prometheus.add(
                 "rest_server_request_duration_seconds_bucket", age_seconds=AHEAD_SECONDS, **path, **target
             )
+        for cluster in self.clusters:
+            counter = "envoy_cluster_upstream_rq_total"
+            prometheus.add(counter, age_seconds=AHEAD_SECONDS, envoy_cluster_name=cluster)
         if self.are_rules_loaded:
             prometheus.add("serving:arrivals:rate1m", age_seconds=AHEAD_SECONDS, deployment="digits-aaaaaaaa")
 
@@ -139,18 +150,22 @@ class SetUp:
         fake.write(GATEWAY | {"metadata": place, "status": accepted("True")}, subresource="status")
 
     def _fill_service(self, fake: FakeKube) -> None:
-        fake.write(service())
+        made = service()
+        if self.evidence:
+            made["spec"]["rollout"] = {"analysis": {"source": self.evidence}}
+        fake.write(made)
         stable = {"id": "aaaaaaaa-1", "revision": "aaaaaaaa"}
-        fake.write({**service(), "status": {"stable": stable}}, subresource="status")
+        fake.write({**made, "status": {"stable": stable}}, subresource="status")
         name = {"name": "digits-aaaaaaaa", "namespace": "ns"}
         spec = {
             "scaleTargetRef": {"name": "digits-aaaaaaaa"},
             "maxReplicas": 4,
             "objective": {"thresholdMilliseconds": 500},
-            "signals": {"profile": "mlserver"},
+            "signals": {"profile": self.profile},
         }
         kind = {"apiVersion": "serving-operator.dev/v1alpha1", "kind": "InferenceAutoscaler"}
-        fake.write({**kind, "metadata": name, "spec": spec})
+        if self.profile:
+            fake.write({**kind, "metadata": name, "spec": spec})
         deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": name}
         template = {
             "metadata": {"labels": {"a": "b"}},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from servingctl.preflight.judge import judge
 from servingctl.preflight.signals import Reading, wanted
 from tests.servingctl.conftest import Check
@@ -49,6 +51,76 @@ def test_what_is_there_is_judged_without_a_name(check: Check) -> None:
 
 def test_a_prometheus_that_scrapes_nothing_is_a_failure() -> None:
     """Without any `up` there is nothing to read, whoever asks."""
-    (scraped,) = wanted([])
+    (scraped,) = wanted([], None)
 
     assert judge(scraped, Reading(()), now=0.0, ready_pods=None).level == "Failed"
+
+
+BACKEND = "httproute/ns/digits/rule/0/backend/digits-aaaaaaaa"
+TOGETHER = "the autoscaler splits them by the rollout's weights, and analysis.source envoy-gateway cannot judge a canary"
+NAMINGS: dict[str, tuple[SetUp, str, str, int]] = {
+    "a rule": (SetUp(clusters=("httproute/ns/digits/rule/0",), profile="gateway"), "OK", TOGETHER, 0),
+    "a place": (SetUp(clusters=("httproute/ns/digits/rule/0/backend/1",), profile="gateway"), "OK", TOGETHER, 0),
+    "a rule, judged there": (
+        SetUp(clusters=("httproute/ns/digits/rule/0",), profile="gateway", evidence="envoy-gateway"),
+        "Warning",
+        "set rollout.analysis.source to runtime or istio",
+        0,
+    ),
+    "neither, of the only source": (
+        SetUp(clusters=("outbound|80||digits",), profile="gateway"),
+        "Failed",
+        "counts neither by route nor by backend (clusters are named outbound|80||digits)",
+        1,
+    ),
+    "neither, beside the pods": (SetUp(clusters=("outbound|80||digits",)), "Warning", "counts neither by", 0),
+    "neither, without an autoscaler": (
+        SetUp(clusters=("outbound|80||digits",), profile=""),
+        "Warning",
+        "counts neither by",
+        0,
+    ),
+    "another route": (
+        SetUp(clusters=("a", "b", "c", "d", "e", "httproute/ns/other/rule/0"), profile="gateway"),
+        "Failed",
+        "counts for other routes only (clusters are named httproute/ns/other/rule/0)",
+        1,
+    ),
+    "nothing": (SetUp(profile="gateway"), "Failed", "let Prometheus scrape the Gateway's proxies", 1),
+    "no route yet, of nobody": (
+        SetUp(clusters=("xds_cluster",), name=""),
+        "Unknown",
+        "counts for no route yet (clusters are named xds_cluster)",
+        0,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMINGS)
+def test_how_a_gateway_names_its_clusters(check: Check, name: str) -> None:
+    """What stands for a route as a whole is enough to scale by; what names neither is a failure where load is read nowhere else."""
+    setup, level, words, code = NAMINGS[name]
+    ran = check(setup)
+
+    (found,) = lines(ran.out, words)
+    assert found.startswith(level), ran.out
+    assert ran.code == code, ran.out
+
+
+def test_backends_that_are_counted_each_need_no_word(check: Check) -> None:
+    """The signal is there, and nothing is said of names; also while clusters of the other kind are still in Prometheus."""
+    ran = check(
+        SetUp(clusters=(BACKEND, "httproute/ns/digits/rule/0"), profile="gateway", evidence="envoy-gateway")
+    )
+
+    assert lines(ran.out, "(envoy_cluster_upstream_rq_total)")[0].startswith("OK")
+    assert not lines(ran.out, "clusters of the Gateway")
+    assert ran.code == 0, ran.out
+
+
+def test_clusters_of_any_route_are_enough_without_a_name(check: Check) -> None:
+    """However many other clusters Envoy counts in."""
+    ran = check(SetUp(clusters=("a", "b", "c", "d", "e", "f", "httproute/ns/digits/rule/0"), name=""))
+
+    assert lines(ran.out, "(envoy_cluster_upstream_rq_total)")[0].startswith("OK")
+    assert ran.code == 0, ran.out
