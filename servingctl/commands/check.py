@@ -10,11 +10,13 @@ from typing import Any
 import click
 
 from autoscaler.prometheus_options import DEFAULT_URL
+from serving_api.configuration import Configuration
 from serving_api.names import SYSTEM_NAMESPACE, ServiceKey
 from serving_io.cluster import Cluster
 from serving_io.errors import SignalUnavailable
 from serving_io.prometheus import Prometheus, PrometheusAccess
-from servingctl.configured import configured
+from serving_operator.world import DEFAULT_SETTINGS
+from servingctl.configured import Configured, configured
 from servingctl.connecting import Where
 from servingctl.exits import FOUND, OK, USAGE, Stop
 from servingctl.observing import service
@@ -89,6 +91,7 @@ def command(
 
     async def work(cluster: Cluster) -> list[Finding]:
         findings = await ask.installed(cluster, system_namespace)
+        told, faults = await _told(cluster, system_namespace)
         live, target = None, None
         if name is not None and not any(
             entry.level == "Failed" and entry.check.startswith("CRD") for entry in findings
@@ -98,36 +101,41 @@ def command(
                 missing = f"there is none of this name in namespace {where.namespace}"
                 findings.append(failed(f"InferenceService {name}", missing, "servingctl status -A"))
             else:
-                findings += await ask.routed(cluster, live)
+                findings += await ask.routed(cluster, live, told)
                 target = await ask.target_of(cluster, live)
-        labels: dict[str, str] = {}
-        url, source, matcher = DEFAULT_URL, "the autoscaler's default; nobody has said another", ""
-        try:
-            told = await configured(cluster, system_namespace)
-        except ValueError as error:
-            findings.append(
-                failed("configuration", str(error), "the programs do not start with it; see docs/install.md")
-            )
-        else:
-            matcher = told.configuration.prometheus.matcher or ""
-            labels = told.configuration.prometheus.labels.others
-            if told.configuration.prometheus.url:
-                url, source = told.configuration.prometheus.url, told.source
+        prometheus = told.configuration.prometheus
         if prometheus_url:
             url, source = prometheus_url, "--prometheus-url"
+        elif prometheus.url:
+            url, source = prometheus.url, told.source
+        else:
+            url, source = DEFAULT_URL, "the autoscaler's default; nobody has said another"
         reach = PrometheusAccess(
             url,
             bearer_token_file=prometheus_bearer_token_file,
             ca_file=prometheus_ca_file,
             headers=headers,
             timeout_seconds=where.timeout_seconds,
-            labels=labels,
+            labels=prometheus.labels.others,
         )
-        return findings + await _signals(reach, source, target, prometheus_matcher or matcher)
+        matcher = prometheus_matcher or prometheus.matcher or ""
+        return [*findings, *faults, *await _signals(reach, source, target, matcher)]
 
     findings = where.ask(work)
     show([finding.wire() for finding in findings], output, text(findings, width=width()))
     return FOUND if any(finding.level == "Failed" for finding in findings) else OK
+
+
+async def _told(cluster: Cluster, system_namespace: str) -> tuple[Configured, list[Finding]]:
+    """Return what the programs were told, and what of it they would not start with."""
+    try:
+        return await configured(cluster, system_namespace), []
+    except ValueError as error:
+        remedy = "the programs do not start with it; see docs/install.md"
+        nothing = Configured(
+            Configuration(), DEFAULT_SETTINGS, "the programs would refuse it", is_known=False
+        )
+        return nothing, [failed("configuration", str(error), remedy)]
 
 
 async def _signals(

@@ -25,6 +25,7 @@ from serving_io.kinds import (
     Kind,
 )
 from serving_io.prometheus import Prometheus
+from servingctl.configured import Configured
 from servingctl.preflight import installation, rights, route
 from servingctl.preflight.finding import Finding, Unasked
 from servingctl.preflight.rights import RIGHTS, Right
@@ -54,16 +55,18 @@ async def installed(cluster: Cluster, system_namespace: str) -> list[Finding]:
     ]
 
 
-async def routed(cluster: Cluster, service: Manifest) -> list[Finding]:
+async def routed(cluster: Cluster, service: Manifest, told: Configured) -> list[Finding]:
     """Look at the Gateways of a service's route; nothing where the Gateway API is not installed."""
     if not (await cluster.served(GATEWAY) and await cluster.served(HTTP_ROUTE)):
         return []
-    keys = list(dict.fromkeys(route.parents(service)))
-    gateways = await _together(_get(cluster, GATEWAY, name, namespace) for namespace, name in keys)
-    named = {found["spec"]["gatewayClassName"] for found in gateways if isinstance(found, dict)}
-    classes = await _together(_get(cluster, GATEWAY_CLASS, name) for name in sorted(named))
+    named = route.parents(service, told.configuration.route, told.source, told.is_known)
+    if isinstance(named, Finding):
+        return [named]
+    gateways = await _together(_get(cluster, GATEWAY, name, namespace) for namespace, name in named.keys)
+    names = sorted({found["spec"]["gatewayClassName"] for found in gateways if isinstance(found, dict)})
+    classes = await _together(_get(cluster, GATEWAY_CLASS, name) for name in names)
     return route.findings(
-        service, dict(zip(keys, gateways, strict=True)), dict(zip(sorted(named), classes, strict=True))
+        named, dict(zip(named.keys, gateways, strict=True)), dict(zip(names, classes, strict=True))
     )
 
 

@@ -45,6 +45,9 @@ def accepted(status: str) -> dict[str, Any]:
     return {"conditions": [entry | {"lastTransitionTime": "2026-01-01T00:00:00Z"}]}
 
 
+ROUTE = {"parentRefs": [{"name": "public", "namespace": "ns"}], "hostnames": ["digits.example.com"]}
+
+
 def service() -> dict[str, Any]:
     """A service with a committed revision."""
     return {
@@ -57,10 +60,7 @@ def service() -> dict[str, Any]:
                 "maxReplicas": 4,
             },
             "objective": {"thresholdMilliseconds": 500},
-            "route": {
-                "parentRefs": [{"name": "public", "namespace": "ns"}],
-                "hostnames": ["digits.example.com"],
-            },
+            "route": ROUTE,
         },
     }
 
@@ -83,6 +83,7 @@ class SetUp:
     page: str = ""
     url: str = ""
     labels: dict[str, str] = field(default_factory=lambda: dict(POD))
+    route: dict[str, Any] = field(default_factory=lambda: dict(ROUTE))
     profile: str = "mlserver"
     """By which the autoscaler reads the service's load; empty: it has no autoscaler."""
     evidence: str = ""
@@ -106,6 +107,7 @@ class SetUp:
             self.rules,
             len(self.leases) < 2,
             self.configuration,
+            self.route != ROUTE,
             self.profile != "mlserver",
             self.evidence,
         )
@@ -151,6 +153,7 @@ class SetUp:
 
     def _fill_service(self, fake: FakeKube) -> None:
         made = service()
+        made["spec"]["route"] = self.route
         if self.evidence:
             made["spec"]["rollout"] = {"analysis": {"source": self.evidence}}
         fake.write(made)
