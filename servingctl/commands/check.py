@@ -90,8 +90,8 @@ def command(
     headers = dict(_header(stated) for stated in prometheus_header)
 
     async def work(cluster: Cluster) -> list[Finding]:
-        findings = await ask.installed(cluster, system_namespace)
         told, faults = await _told(cluster, system_namespace)
+        findings = await ask.installed(cluster, system_namespace, told)
         live, target = None, None
         if name is not None and not any(
             entry.level == "Failed" and entry.check.startswith("CRD") for entry in findings

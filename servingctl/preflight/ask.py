@@ -28,15 +28,16 @@ from serving_io.prometheus import Prometheus
 from servingctl.configured import Configured
 from servingctl.preflight import installation, rights, route
 from servingctl.preflight.finding import Finding, Unasked
-from servingctl.preflight.rights import RIGHTS, Right
+from servingctl.preflight.rights import Right
 from servingctl.preflight.signals import Answer, Reading, Series, Signal, Target
+from servingctl.preflight.watched import Watched, watched
 
 AT_ONCE = 8
 A_FEW = 5
 T = TypeVar("T")
 
 
-async def installed(cluster: Cluster, system_namespace: str) -> list[Finding]:
+async def installed(cluster: Cluster, system_namespace: str, told: Configured) -> list[Finding]:
     """Look at CRDs, Leases, rights and the Gateway API."""
     names = list(installation.definitions())
     crds = await _together(_get(cluster, CUSTOM_RESOURCE_DEFINITION, name) for name in names)
@@ -44,13 +45,24 @@ async def installed(cluster: Cluster, system_namespace: str) -> list[Finding]:
     leases = await _together(_get(cluster, LEASE, name, system_namespace) for name in (OPERATOR, AUTOSCALER))
     has_routes = await cluster.served(GATEWAY) and await cluster.served(HTTP_ROUTE)
     classes = await _list(cluster, GATEWAY_CLASS) if has_routes else []
-    answers = await _together(_may(cluster, right, system_namespace) for right in RIGHTS)
+    deployments = await _together(
+        _get(cluster, DEPLOYMENT, name, system_namespace) for name in (OPERATOR, AUTOSCALER)
+    )
+    stated = Watched(tuple(told.configuration.namespaces), "" if told.is_known else told.source)
+    watches = {
+        name: watched(deployment, stated)
+        for name, deployment in zip((OPERATOR, AUTOSCALER), deployments, strict=True)
+    }
+    asked = rights.needed(watches)
+    lacking = await _together(
+        _lacking(cluster, right, watches[right.program].namespaces, system_namespace) for right in asked
+    )
     return [
         *installation.crds(dict(zip(names, crds, strict=True)), dict(zip(names, served, strict=True))),
         *installation.leases(
             dict(zip((OPERATOR, AUTOSCALER), leases, strict=True)), datetime.now(UTC), system_namespace
         ),
-        *rights.findings(dict(zip(RIGHTS, answers, strict=True)), system_namespace),
+        *rights.findings(dict(zip(asked, lacking, strict=True)), watches, system_namespace),
         *installation.gateway_api(has_routes, classes),
     ]
 
@@ -128,7 +140,28 @@ async def _ask(prometheus: Prometheus, promql: str) -> Answer:
         return Unasked(f"{error.reason}: {error.message}")
 
 
-async def _may(cluster: Cluster, right: Right, system_namespace: str) -> bool | Unasked:
+async def _lacking(
+    cluster: Cluster, right: Right, namespaces: Sequence[str], system_namespace: str
+) -> tuple[str, ...] | Unasked:
+    """Return where a program lacks a right. What it has in the whole cluster is not asked for in each of its namespaces."""
+    places = (system_namespace,) if right.is_local else tuple(namespaces)
+    if len(places) != 1:
+        everywhere = await _may(cluster, right, "", system_namespace)
+        if everywhere is not False:
+            return () if everywhere is True else everywhere
+        if not places:
+            return ("",)
+    lacking = []
+    for place in places:
+        may = await _may(cluster, right, place, system_namespace)
+        if isinstance(may, Unasked):
+            return may
+        if not may:
+            lacking.append(place)
+    return tuple(lacking)
+
+
+async def _may(cluster: Cluster, right: Right, namespace: str, system_namespace: str) -> bool | Unasked:
     resource, _, subresource = right.resource.partition("/")
     attributes: Mapping[str, Any] = {
         "verb": right.verb,
@@ -136,7 +169,7 @@ async def _may(cluster: Cluster, right: Right, system_namespace: str) -> bool | 
         "resource": resource,
         "subresource": subresource,
         "name": right.name,
-        "namespace": system_namespace if right.is_local else "",
+        "namespace": namespace,
     }
     review = {
         "apiVersion": SUBJECT_ACCESS_REVIEW.api_version,

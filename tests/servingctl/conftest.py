@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from serving_api.names import SYSTEM_NAMESPACE
-from servingctl.preflight import ask
+from servingctl.preflight import rights
 from servingctl.preflight.rights import RIGHTS
 from tests.fakes.kube import FakeKube
 from tests.fakes.prometheus_server import PrometheusServer
@@ -32,7 +32,7 @@ def check(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, usual: FakeKube
 ) -> Check:
     """Run `servingctl check` in a set-up, of its service; a few rights stand for all."""
-    monkeypatch.setattr(ask, "RIGHTS", [right for right in RIGHTS if right.resource in FEW])
+    monkeypatch.setattr(rights, "RIGHTS", [right for right in RIGHTS if right.resource in FEW])
 
     def against(fake: FakeKube, setup: SetUp) -> Ran:
         with PrometheusServer(token=setup.token, page=setup.page) as prometheus:

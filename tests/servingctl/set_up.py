@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from serving_api.names import AUTOSCALER, OPERATOR
+from serving_api.names import AUTOSCALER, OPERATOR, SYSTEM_NAMESPACE
 from tests.fakes.kube import FakeKube
 from tests.fakes.prometheus_server import PrometheusServer
 
-OPERATOR_USER = f"system:serviceaccount:serving-system:{OPERATOR}"
 AHEAD_SECONDS = -3600.0
 """How old is what has to be fresh for as long as a test lasts."""
 POD = {"namespace": "ns", "pod": "digits-aaaaaaaa-7d9c5b6f4d-x2x4z"}
@@ -75,7 +74,10 @@ class SetUp:
     crds: bool = True
     gateway_class: str = "True"
     """Status of its condition Accepted; empty: there is no class."""
-    rules: list[dict[str, list[str]]] | None = None
+    rules: dict[str, list[dict[str, list[str]]]] = field(default_factory=dict)
+    """RBAC rules by program; one without an entry may do everything."""
+    deployments: tuple[dict[str, Any], ...] = ()
+    """By which the programs were started."""
     leases: dict[str, float] = field(
         default_factory=lambda: {OPERATOR: AHEAD_SECONDS, AUTOSCALER: AHEAD_SECONDS}
     )
@@ -105,6 +107,7 @@ class SetUp:
             not self.crds,
             self.gateway_class != "True",
             self.rules,
+            self.deployments,
             len(self.leases) < 2,
             self.configuration,
             self.route != ROUTE,
@@ -118,8 +121,10 @@ class SetUp:
         fake.namespace("ns")
         for name, seconds_ago in self.leases.items():
             fake.write(lease(name, seconds_ago))
-        if self.rules is not None:
-            fake.knobs.rules[OPERATOR_USER] = self.rules
+        for program, rules in self.rules.items():
+            fake.knobs.rules[f"system:serviceaccount:{SYSTEM_NAMESPACE}:{program}"] = rules
+        for deployment in self.deployments:
+            fake.write(deployment)
         if self.gateway_api:
             self._fill_gateway(fake)
         if self.crds:

@@ -54,7 +54,7 @@ BROKEN: dict[str, tuple[SetUp, str, str, int]] = {
     "samples are old": (SetUp(age_seconds=400), "signal requests", "s old: it is scraped no longer", 1),
     "no CRDs": (SetUp(crds=False), "CRD inferenceservices", "it is not installed", 1),
     "missing RBAC right": (
-        SetUp(rules=without("services", "patch")),
+        SetUp(rules={OPERATOR: without("services", "patch")}),
         f"rights of {OPERATOR}",
         "it may not patch services",
         1,
