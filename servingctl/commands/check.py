@@ -10,18 +10,19 @@ from typing import Any
 import click
 
 from autoscaler.prometheus_options import DEFAULT_URL
-from autoscaler.signals.profiles import BUILT_IN
+from serving_api.configuration import Configuration
 from serving_api.names import SYSTEM_NAMESPACE, ServiceKey
 from serving_io.cluster import Cluster
 from serving_io.errors import SignalUnavailable
 from serving_io.prometheus import Prometheus, PrometheusAccess
-from servingctl.configured import configured
+from serving_operator.world import DEFAULT_SETTINGS
+from servingctl.configured import Configured, configured
 from servingctl.connecting import Where
 from servingctl.exits import FOUND, OK, USAGE, Stop
 from servingctl.observing import service
 from servingctl.options import cluster_options, output_option, service_argument
 from servingctl.output import show, width
-from servingctl.preflight import access, ask, objective, signals
+from servingctl.preflight import access, ask, judge, objective, signals
 from servingctl.preflight.finding import Finding, failed, text
 
 
@@ -89,7 +90,8 @@ def command(
     headers = dict(_header(stated) for stated in prometheus_header)
 
     async def work(cluster: Cluster) -> list[Finding]:
-        findings = await ask.installed(cluster, system_namespace)
+        told, faults = await _told(cluster, system_namespace)
+        findings = await ask.installed(cluster, system_namespace, told)
         live, target = None, None
         if name is not None and not any(
             entry.level == "Failed" and entry.check.startswith("CRD") for entry in findings
@@ -99,42 +101,45 @@ def command(
                 missing = f"there is none of this name in namespace {where.namespace}"
                 findings.append(failed(f"InferenceService {name}", missing, "servingctl status -A"))
             else:
-                findings += await ask.routed(cluster, live)
+                findings += await ask.routed(cluster, live, told)
                 target = await ask.target_of(cluster, live)
-        labels: dict[str, str] = {}
-        url, source, matcher = DEFAULT_URL, "the autoscaler's default; nobody has said another", ""
-        try:
-            told = await configured(cluster, system_namespace)
-        except ValueError as error:
-            findings.append(
-                failed("configuration", str(error), "the programs do not start with it; see docs/install.md")
-            )
-        else:
-            matcher = told.configuration.prometheus.matcher or ""
-            labels = told.configuration.prometheus.labels.others
-            if told.configuration.prometheus.url:
-                url, source = told.configuration.prometheus.url, told.source
+        prometheus = told.configuration.prometheus
         if prometheus_url:
             url, source = prometheus_url, "--prometheus-url"
+        elif prometheus.url:
+            url, source = prometheus.url, told.source
+        else:
+            url, source = DEFAULT_URL, "the autoscaler's default; nobody has said another"
         reach = PrometheusAccess(
             url,
             bearer_token_file=prometheus_bearer_token_file,
             ca_file=prometheus_ca_file,
             headers=headers,
             timeout_seconds=where.timeout_seconds,
-            labels=labels,
+            labels=prometheus.labels.others,
         )
-        return findings + await _signals(
-            reach, source, where.namespace, target, prometheus_matcher or matcher
-        )
+        matcher = prometheus_matcher or prometheus.matcher or ""
+        return [*findings, *faults, *await _signals(reach, source, target, matcher)]
 
     findings = where.ask(work)
     show([finding.wire() for finding in findings], output, text(findings, width=width()))
     return FOUND if any(finding.level == "Failed" for finding in findings) else OK
 
 
+async def _told(cluster: Cluster, system_namespace: str) -> tuple[Configured, list[Finding]]:
+    """Return what the programs were told, and what of it they would not start with."""
+    try:
+        return await configured(cluster, system_namespace), []
+    except ValueError as error:
+        remedy = "the programs do not start with it; see docs/install.md"
+        nothing = Configured(
+            Configuration(), DEFAULT_SETTINGS, "the programs would refuse it", is_known=False
+        )
+        return nothing, [failed("configuration", str(error), remedy)]
+
+
 async def _signals(
-    reach: PrometheusAccess, source: str, namespace: str, target: ask.Target | None, matcher: str
+    reach: PrometheusAccess, source: str, target: signals.Target | None, matcher: str
 ) -> list[Finding]:
     try:
         prometheus = Prometheus(reach)
@@ -145,31 +150,32 @@ async def _signals(
             findings = [access.reached(reach.url, await ask.newest_scrape(prometheus))]
         except SignalUnavailable as error:
             return [access.unreached(reach.url, source, error)]
-        profiles = list(BUILT_IN.values()) if target is None else signals.profiles_of(target.profiles)
-        looked_for = signals.wanted(profiles, namespace, () if target is None else target.deployments)
-        if target is not None and not target.deployments:
-            looked_for = []
+        profiles = signals.profiles_of(target)
+        looked_for = signals.wanted(profiles, target)
         readings = await ask.readings(prometheus, looked_for, matcher)
         now, ready = time.time(), None if target is None else target.ready_pods
         pairs = list(zip(looked_for, readings, strict=True))
-        findings += [signals.judge(signal, reading, now, ready) for signal, reading in signals.telling(pairs)]
-        findings += _buckets(profiles, pairs, target)
+        findings += [judge.judge(signal, reading, now, ready) for signal, reading in signals.telling(pairs)]
+        findings += signals.unused(pairs)
+        if target is not None:
+            findings += judge.together(pairs, target.evidence)
+            findings += _buckets(profiles, pairs, target)
         is_found = any(
             reading.own
             for signal, reading in pairs
             if signal.what != "scraped" and isinstance(reading.own, list)
         )
         name, recorded = await ask.recorded(prometheus)
-        return [*findings, signals.rules(recorded, is_found, name)]
+        return [*findings, judge.rules(recorded, is_found, name)]
     finally:
         prometheus.close()
         await asyncio.sleep(0)
 
 
 def _buckets(
-    profiles: list[Any], pairs: list[tuple[signals.Signal, signals.Reading]], target: ask.Target | None
+    profiles: list[Any], pairs: list[tuple[signals.Signal, signals.Reading]], target: signals.Target
 ) -> list[Finding]:
-    if target is None or target.threshold_milliseconds is None:
+    if target.threshold_milliseconds is None:
         return []
     by_metric = {signal.metric.name: reading for signal, reading in pairs}
     found = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -26,27 +25,19 @@ from serving_io.kinds import (
     Kind,
 )
 from serving_io.prometheus import Prometheus
+from servingctl.configured import Configured
 from servingctl.preflight import installation, rights, route
 from servingctl.preflight.finding import Finding, Unasked
-from servingctl.preflight.rights import RIGHTS, Right
-from servingctl.preflight.signals import Answer, Reading, Series, Signal
+from servingctl.preflight.rights import Right
+from servingctl.preflight.signals import Answer, Reading, Series, Signal, Target
+from servingctl.preflight.watched import Watched, watched
 
 AT_ONCE = 8
 A_FEW = 5
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What of a service the signals are looked for of."""
-
-    profiles: tuple[str, ...]
-    deployments: tuple[str, ...]
-    ready_pods: int
-    threshold_milliseconds: int | None
-
-
-async def installed(cluster: Cluster, system_namespace: str) -> list[Finding]:
+async def installed(cluster: Cluster, system_namespace: str, told: Configured) -> list[Finding]:
     """Look at CRDs, Leases, rights and the Gateway API."""
     names = list(installation.definitions())
     crds = await _together(_get(cluster, CUSTOM_RESOURCE_DEFINITION, name) for name in names)
@@ -54,27 +45,40 @@ async def installed(cluster: Cluster, system_namespace: str) -> list[Finding]:
     leases = await _together(_get(cluster, LEASE, name, system_namespace) for name in (OPERATOR, AUTOSCALER))
     has_routes = await cluster.served(GATEWAY) and await cluster.served(HTTP_ROUTE)
     classes = await _list(cluster, GATEWAY_CLASS) if has_routes else []
-    answers = await _together(_may(cluster, right, system_namespace) for right in RIGHTS)
+    deployments = await _together(
+        _get(cluster, DEPLOYMENT, name, system_namespace) for name in (OPERATOR, AUTOSCALER)
+    )
+    stated = Watched(tuple(told.configuration.namespaces), "" if told.is_known else told.source)
+    watches = {
+        name: watched(deployment, stated)
+        for name, deployment in zip((OPERATOR, AUTOSCALER), deployments, strict=True)
+    }
+    asked = rights.needed(watches)
+    lacking = await _together(
+        _lacking(cluster, right, watches[right.program].namespaces, system_namespace) for right in asked
+    )
     return [
         *installation.crds(dict(zip(names, crds, strict=True)), dict(zip(names, served, strict=True))),
         *installation.leases(
             dict(zip((OPERATOR, AUTOSCALER), leases, strict=True)), datetime.now(UTC), system_namespace
         ),
-        *rights.findings(dict(zip(RIGHTS, answers, strict=True)), system_namespace),
+        *rights.findings(dict(zip(asked, lacking, strict=True)), watches, system_namespace),
         *installation.gateway_api(has_routes, classes),
     ]
 
 
-async def routed(cluster: Cluster, service: Manifest) -> list[Finding]:
+async def routed(cluster: Cluster, service: Manifest, told: Configured) -> list[Finding]:
     """Look at the Gateways of a service's route; nothing where the Gateway API is not installed."""
     if not (await cluster.served(GATEWAY) and await cluster.served(HTTP_ROUTE)):
         return []
-    keys = list(dict.fromkeys(route.parents(service)))
-    gateways = await _together(_get(cluster, GATEWAY, name, namespace) for namespace, name in keys)
-    named = {found["spec"]["gatewayClassName"] for found in gateways if isinstance(found, dict)}
-    classes = await _together(_get(cluster, GATEWAY_CLASS, name) for name in sorted(named))
+    named = route.parents(service, told.configuration.route, told.source, told.is_known)
+    if isinstance(named, Finding):
+        return [named]
+    gateways = await _together(_get(cluster, GATEWAY, name, namespace) for namespace, name in named.keys)
+    names = sorted({found["spec"]["gatewayClassName"] for found in gateways if isinstance(found, dict)})
+    classes = await _together(_get(cluster, GATEWAY_CLASS, name) for name in names)
     return route.findings(
-        service, dict(zip(keys, gateways, strict=True)), dict(zip(sorted(named), classes, strict=True))
+        named, dict(zip(named.keys, gateways, strict=True)), dict(zip(names, classes, strict=True))
     )
 
 
@@ -91,8 +95,16 @@ async def target_of(cluster: Cluster, service: Manifest) -> Target:
         deployment = await _get(cluster, DEPLOYMENT, name, metadata["namespace"])
         if isinstance(deployment, dict):
             ready += int((deployment.get("status") or {}).get("readyReplicas") or 0)
-    threshold = (service["spec"].get("objective") or {}).get("thresholdMilliseconds")
-    return Target(tuple(profiles), names, ready, threshold)
+    spec = service["spec"]
+    return Target(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        profiles=tuple(profiles),
+        deployments=names,
+        ready_pods=ready,
+        threshold_milliseconds=(spec.get("objective") or {}).get("thresholdMilliseconds"),
+        evidence=((spec.get("rollout") or {}).get("analysis") or {}).get("source") or "",
+    )
 
 
 async def newest_scrape(prometheus: Prometheus) -> float | None:
@@ -102,7 +114,7 @@ async def newest_scrape(prometheus: Prometheus) -> float | None:
 
 
 async def readings(prometheus: Prometheus, signals: Sequence[Signal], matcher: str) -> list[Reading]:
-    """Ask for each signal what there is of the service and, where that is nothing, what there is at all."""
+    """Ask for each signal what there is of the service and, where that is nothing, what there is of others."""
     return await _together(_reading(prometheus, signal, matcher) for signal in signals)
 
 
@@ -113,12 +125,12 @@ async def recorded(prometheus: Prometheus) -> tuple[str, Reading]:
 
 
 async def _reading(prometheus: Prometheus, signal: Signal, matcher: str) -> Reading:
-    if not signal.deployments:
-        return Reading(await _ask(prometheus, f"topk({A_FEW}, timestamp({signal.anything(matcher)}))"))
-    own = await _ask(prometheus, f"timestamp({signal.selector(matcher)})")
-    if own:
-        return Reading(own)
-    return Reading(own, await _ask(prometheus, f"topk({A_FEW}, timestamp({signal.anything(matcher)}))"))
+    first, *further = [f"timestamp({selector})" for selector in signal.selectors(matcher)]
+    own = await _ask(prometheus, first if signal.deployments else f"topk({A_FEW}, {first})")
+    for promql in () if own else further:
+        if others := await _ask(prometheus, f"topk({A_FEW}, {promql})"):
+            return Reading(own, others)
+    return Reading(own)
 
 
 async def _ask(prometheus: Prometheus, promql: str) -> Answer:
@@ -128,7 +140,28 @@ async def _ask(prometheus: Prometheus, promql: str) -> Answer:
         return Unasked(f"{error.reason}: {error.message}")
 
 
-async def _may(cluster: Cluster, right: Right, system_namespace: str) -> bool | Unasked:
+async def _lacking(
+    cluster: Cluster, right: Right, namespaces: Sequence[str], system_namespace: str
+) -> tuple[str, ...] | Unasked:
+    """Return where a program lacks a right. What it has in the whole cluster is not asked for in each of its namespaces."""
+    places = (system_namespace,) if right.is_local else tuple(namespaces)
+    if len(places) != 1:
+        everywhere = await _may(cluster, right, "", system_namespace)
+        if everywhere is not False:
+            return () if everywhere is True else everywhere
+        if not places:
+            return ("",)
+    lacking = []
+    for place in places:
+        may = await _may(cluster, right, place, system_namespace)
+        if isinstance(may, Unasked):
+            return may
+        if not may:
+            lacking.append(place)
+    return tuple(lacking)
+
+
+async def _may(cluster: Cluster, right: Right, namespace: str, system_namespace: str) -> bool | Unasked:
     resource, _, subresource = right.resource.partition("/")
     attributes: Mapping[str, Any] = {
         "verb": right.verb,
@@ -136,7 +169,7 @@ async def _may(cluster: Cluster, right: Right, system_namespace: str) -> bool | 
         "resource": resource,
         "subresource": subresource,
         "name": right.name,
-        "namespace": system_namespace if right.is_local else "",
+        "namespace": namespace,
     }
     review = {
         "apiVersion": SUBJECT_ACCESS_REVIEW.api_version,

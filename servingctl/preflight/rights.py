@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from serving_api.names import AUTOSCALER, OPERATOR
 from servingctl.preflight.finding import Finding, Unasked, failed, ok, unknown
+from servingctl.preflight.watched import Watched
 
 
 class Right(NamedTuple):
@@ -21,6 +22,8 @@ class Right(NamedTuple):
     """Whether it is needed in the namespace of the programs only."""
 
 
+Lacking = Mapping[Right, tuple[str, ...] | Unasked]
+"""Where a program lacks a right: namespaces, of which the empty one is the cluster as a whole; nowhere if it has it."""
 _OURS = "serving-operator.dev"
 _CHILDREN = "get list watch create patch delete"
 _RULES: Sequence[tuple[str, str, str, str]] = (
@@ -48,6 +51,7 @@ _RULES: Sequence[tuple[str, str, str, str]] = (
     (AUTOSCALER, "keda.sh", "scaledobjects", "list watch"),
     (AUTOSCALER, "events.k8s.io", "events", "create"),
 )
+_OF_THE_CLUSTER = "clusterservingruntimes"
 _LEASES: Sequence[tuple[str, str, str]] = (
     (OPERATOR, "", "create"),
     (OPERATOR, OPERATOR, "get update"),
@@ -66,38 +70,63 @@ RIGHTS: Sequence[Right] = tuple(
 )
 
 
-def findings(answers: Mapping[Right, bool | Unasked], system_namespace: str) -> list[Finding]:
+def needed(watched: Mapping[str, Watched]) -> list[Right]:
+    """Return the rights that programs need which watch these namespaces: kinds of the cluster only where they watch all."""
+    return [
+        right
+        for right in RIGHTS
+        if right.resource != _OF_THE_CLUSTER or not watched[right.program].namespaces
+    ]
+
+
+def findings(lacking: Lacking, watched: Mapping[str, Watched], system_namespace: str) -> list[Finding]:
     """Say per program which rights are missing."""
     found = []
     for program in (OPERATOR, AUTOSCALER):
-        check = f"rights of {program}"
-        own = {right: answer for right, answer in answers.items() if right.program == program}
-        unasked = [answer for answer in own.values() if isinstance(answer, Unasked)]
-        missing = [right for right, answer in own.items() if answer is False]
-        if unasked:
-            found.append(
-                unknown(
-                    check,
-                    unasked[0],
-                    f"ask as somebody who may create subjectaccessreviews, or: {_ask(program, system_namespace)}",
-                )
-            )
-        elif missing:
-            remedy = f"kubectl apply --server-side -k manifests/base gives it to the service account {system_namespace}/{program}"
-            found.append(
-                failed(
-                    check,
-                    f"it may not {_spelled(missing)}" if len(missing) < len(own) else "none is granted",
-                    remedy,
-                )
-            )
-        else:
-            found.append(ok(check, f"all {len(own)} are granted"))
+        own = {right: places for right, places in lacking.items() if right.program == program}
+        found.append(_judged(program, own, watched[program], system_namespace))
     return found
 
 
-def _ask(program: str, namespace: str) -> str:
-    return f"kubectl auth can-i --list --as=system:serviceaccount:{namespace}:{program}"
+def _judged(program: str, own: Lacking, watched: Watched, system_namespace: str) -> Finding:
+    check, account = f"rights of {program}", f"{system_namespace}:{program}"
+    ask = f"kubectl auth can-i --list --as=system:serviceaccount:{account}{_inside(watched.namespaces[:1], ' -n ')}"
+    missing: dict[tuple[str, ...], list[Right]] = {}
+    for right, places in own.items():
+        if isinstance(places, Unasked):
+            return unknown(check, places, f"ask as somebody who may create subjectaccessreviews, or: {ask}")
+        if places:
+            missing.setdefault(places, []).append(right)
+    if not missing:
+        return ok(check, f"all are granted{_inside(watched.namespaces)}")
+    said = "; ".join(f"{_spelled(rights)}{_inside(places)}" for places, rights in missing.items())
+    if watched.doubt:
+        why = f"which namespaces it was told ({watched.doubt}); unless they are others, it may not {said}"
+        return unknown(check, Unasked(why), ask)
+    everywhere = {watched.namespaces or ("",), (system_namespace,)}
+    has_none = all(places in everywhere for places in own.values())
+    words = f"none is granted{_inside(watched.namespaces)}" if has_none else f"it may not {said}"
+    return failed(check, words, _remedy(program, watched.namespaces, system_namespace))
+
+
+def _remedy(program: str, namespaces: Sequence[str], system_namespace: str) -> str:
+    """Name what grants it, and no more than was meant: who has told namespaces may have no right to the cluster."""
+    account = f"the service account {system_namespace}/{program}"
+    if not namespaces:
+        return f"kubectl apply --server-side -k manifests/base gives it to {account}"
+    if tuple(namespaces) == (system_namespace,):
+        return (
+            "kubectl apply --server-side -k manifests/overlays/single-namespace, or your kustomization of it with "
+            f"namespace: {system_namespace}, gives it by Roles to {account}"
+        )
+    return (
+        f"give it to {account} by Roles{_inside(namespaces)}, as manifests/overlays/single-namespace does in one; "
+        "manifests/base gives it in all namespaces"
+    )
+
+
+def _inside(namespaces: Sequence[str], before: str = " in ") -> str:
+    return before + ", ".join(namespaces) if any(namespaces) else ""
 
 
 def _spelled(missing: Sequence[Right]) -> str:

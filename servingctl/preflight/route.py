@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from serving_api.configuration import RouteConfiguration
+from serving_operator.routes import with_defaults
 from servingctl.preflight.finding import Finding, Unasked, failed, ok, unknown
 from servingctl.preflight.installation import condition, gateway_class
 
@@ -13,31 +16,60 @@ Gateways = Mapping[tuple[str, str], Manifest | Unasked | None]
 Classes = Mapping[str, Manifest | Unasked | None]
 
 
-def parents(service: Manifest) -> list[tuple[str, str]]:
-    """Return namespace and name of each Gateway that the service names."""
+@dataclass(frozen=True, slots=True)
+class Parents:
+    """The Gateways of a route, by namespace and name, and who names them."""
+
+    keys: tuple[tuple[str, str], ...]
+    source: str = ""
+    """What the administrator's configuration is read from; empty if the service names its Gateways itself."""
+
+
+def parents(
+    service: Manifest, configured: RouteConfiguration, source: str, is_known: bool
+) -> Parents | Finding:
+    """Return the Gateways that the service names, else those of the configuration; none if it asks for no route.
+
+    Where neither names one, or nobody knows what the configuration is, this is the finding.
+    """
     own = service["metadata"]["namespace"]
-    refs = ((service["spec"].get("route") or {}).get("parentRefs")) or ()
-    return [(ref.get("namespace") or own, ref["name"]) for ref in refs]
+    asked = service["spec"].get("route")
+    if asked is None:
+        return Parents(())
+    refs = with_defaults(asked, service["metadata"], configured).get("parentRefs") or ()
+    if not refs and not is_known:
+        why = f"the service names none, and the configuration is not known ({source})"
+        return unknown("Gateway", Unasked(why), "name one in spec.route.parentRefs")
+    if not refs:
+        words = f"spec.route.parentRefs names none, and the configuration has no route.parentRefs ({source})"
+        return failed("Gateway", words, "set one of them: kubectl get gateways -A")
+    keys = dict.fromkeys((ref.get("namespace") or own, ref["name"]) for ref in refs)
+    return Parents(tuple(keys), "" if asked.get("parentRefs") else source)
 
 
-def findings(service: Manifest, gateways: Gateways, classes: Classes) -> list[Finding]:
+def findings(named: Parents, gateways: Gateways, classes: Classes) -> list[Finding]:
     """Judge each Gateway: there, of an accepted class, accepted itself, and programmed."""
     found = []
-    for key in dict.fromkeys(parents(service)):
+    for key in named.keys:
         check, gateway = f"Gateway {'/'.join(key)}", gateways[key]
         if isinstance(gateway, Unasked):
             found.append(unknown(check, gateway))
         elif gateway is None:
-            found.append(
-                failed(
-                    check,
-                    "it does not exist",
-                    "name one that does in spec.route.parentRefs: kubectl get gateways -A",
-                )
-            )
+            found.append(_missing(check, named.source))
         else:
             found.append(_judged(check, gateway, classes))
     return found
+
+
+def _missing(check: str, source: str) -> Finding:
+    if not source:
+        remedy = "name one that does in spec.route.parentRefs: kubectl get gateways -A"
+        return failed(check, "it does not exist", remedy)
+    return failed(
+        check,
+        f"it does not exist; the service names none, and route.parentRefs of {source} names this one",
+        "name one that does there, or in spec.route.parentRefs: kubectl get gateways -A",
+    )
 
 
 def _judged(check: str, gateway: Manifest, classes: Classes) -> Finding:

@@ -1,27 +1,18 @@
-"""Per signal: is it in Prometheus, how old is it, and which label or scrape rule is missing."""
+"""What is looked for in Prometheus: the signals of a service or of everybody, and how they are asked for."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from autoscaler.signals.profiles import BUILT_IN, ENVOY, Metric, Profile
-from autoscaler.signals.queries import CLUSTER_OF_BACKEND
-from servingctl.preflight.finding import Finding, Unasked, failed, ok, unknown, warning
+from autoscaler.signals.profiles import BUILT_IN, ENVOY, GATEWAY, Metric, Profile
+from servingctl.preflight.finding import Finding, Unasked, unknown
 
-FRESH_SECONDS: Final = 90.0
-"""Older than this a signal is called stale: the longest scrape interval that is supported is 60 s."""
-HA_LABELS: Final = frozenset({"job", "prometheus", "prometheus_replica", "replica"})
-"""Copies that differ in these are counted once."""
-TARGET_LABELS: Final = HA_LABELS | {"instance", "endpoint", "service", "container", "scrape_pool"}
-"""What a scrape adds to a series: two that differ in nothing else are one, scraped twice."""
-SCRAPE: Final = "load manifests/prometheus/scrape-config.yaml into Prometheus"
-RELABEL: Final = (
-    "add the relabelling of manifests/prometheus/scrape-config.yaml: __meta_kubernetes_namespace to namespace, "
-    "__meta_kubernetes_pod_name to pod"
-)
+CLUSTER: Final = "envoy_cluster_name"
+"""The label that says whose requests a Gateway's Envoy has counted."""
+ROUTE_OF_CLUSTER: Final = "httproute/([^/]+)/([^/]+)/rule/[0-9]+(?:/backend/[0-9]+)?"
+"""Envoy's name of a cluster that stands for all backends of a route."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,49 +27,75 @@ Answer = Sequence[Series] | Unasked
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """What of a service the signals are looked for of; its route has its name."""
+
+    namespace: str
+    name: str
+    profiles: tuple[str, ...]
+    """By which its autoscalers read its load."""
+    deployments: tuple[str, ...]
+    ready_pods: int
+    threshold_milliseconds: int | None
+    evidence: str
+    """Where requests of its canaries are counted; empty if nobody judges them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Signal:
     """One thing that is read: what for, which metric, and of which pods or backends (regular expressions)."""
 
     what: str
     metric: Metric
     source: str
+    profile: str = ""
+    """Whose it is; empty of what says whether pods are scraped at all."""
     namespace: str = ""
+    route: str = ""
     deployments: tuple[str, ...] = ()
     lazy: bool = False
     """Whether it appears with the first request only."""
     is_only_source: bool = False
     """Whether load is read nowhere else, so that the autoscaler is blind without it."""
 
-    def selector(self, matcher: str) -> str:
-        """Return the selector of what belongs to the deployments; of everything without any."""
-        own = ""
+    def selectors(self, matcher: str) -> list[str]:
+        """Return selectors of what belongs to the deployments, of what belongs to any, and of whatever there is."""
         names = "|".join(self.deployments)
-        if names and self.source == "pods":
-            own = f'namespace="{self.namespace}", pod=~"(?:{names})-.+"'
-        elif names:
-            own = f'envoy_cluster_name=~"httproute/{self.namespace}/[^/]+/rule/[0-9]+/backend/(?:{names})"'
-        return f"{self.metric.name}{{{', '.join(part for part in (self.metric.matchers, own, matcher) if part)}}}"
-
-    def anything(self, matcher: str) -> str:
-        """Return the selector of whatever there is of the metric."""
-        return f"{self.metric.name}{{{', '.join(part for part in (self.metric.matchers, matcher) if part)}}}"
+        if self.source == "pods":
+            owned = [f'namespace="{self.namespace}", pod=~"(?:{names})-.+"', ""]
+        else:
+            rule = "rule/[0-9]+"
+            backends, whole = f"[^/]+/{rule}/backend/(?:{names})", f"{self.route}/{rule}(?:/backend/[0-9]+)?"
+            own = f"httproute/{self.namespace}/(?:{backends}|{whole})"
+            owned = [
+                f'{CLUSTER}=~"{own}"',
+                f'{CLUSTER}=~"httproute/[^/]+/[^/]+/{rule}(?:/backend/[^/]+)?"',
+                "",
+            ]
+        return [
+            f"{self.metric.name}{{{', '.join(part for part in (self.metric.matchers, own, matcher) if part)}}}"
+            for own in owned[0 if names else 1 :]
+        ]
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What Prometheus said of one signal: of the service, and where that is nothing, a few series of anything."""
+    """What Prometheus said of one signal: of the service, and where that is nothing, a few series of others."""
 
     own: Answer
     others: Answer = ()
 
 
-def wanted(
-    profiles: Iterable[Profile], namespace: str = "", deployments: tuple[str, ...] = ()
-) -> list[Signal]:
-    """Return the signals of profiles, each metric once."""
-    found = [Signal("scraped", Metric("up"), "pods", namespace, deployments)]
-    profiles = list(profiles)
-    only = all(profile.source != "pods" for profile in profiles)
+def wanted(profiles: Iterable[Profile], target: Target | None) -> list[Signal]:
+    """Return the signals of profiles, each metric once: of a service, or of everybody."""
+    if target is not None and not target.deployments:
+        return []
+    scraped = Signal("scraped", Metric("up"), "pods")
+    if target is not None:
+        scraped = replace(
+            scraped, namespace=target.namespace, route=target.name, deployments=target.deployments
+        )
+    found = [scraped]
     for profile in profiles:
         metrics = [(name, metric) for name, metric in profile.counters.items()]
         metrics.append(("work", profile.work.count))
@@ -87,143 +104,56 @@ def wanted(
         metrics += [("in flight", gauge) for gauge in profile.in_flight]
         for name, metric in metrics:
             lazy = profile.lazy or name != profile.presence
-            found.append(Signal(name, metric, profile.source, namespace, deployments, lazy, only))
+            only = profile.id == GATEWAY and target is not None and GATEWAY in target.profiles
+            found.append(
+                replace(
+                    scraped,
+                    what=name,
+                    metric=metric,
+                    source=profile.source,
+                    profile=profile.id,
+                    lazy=lazy,
+                    is_only_source=only,
+                )
+            )
     return found
 
 
 def telling(pairs: Sequence[tuple[Signal, Reading]]) -> list[tuple[Signal, Reading]]:
-    """Leave out what says the same again: of a Gateway that is not seen at all, one signal is enough."""
+    """Leave out what says the same again: of a Gateway that is not seen at all, one signal is enough.
+
+    Without a service also profiles of which there is nothing: `unused` tells of these.
+    """
     seen = any(signal.source != "pods" and reading.own for signal, reading in pairs)
+    absent = _absent(pairs)
     return [
         (signal, reading)
         for signal, reading in pairs
-        if seen or signal.source == "pods" or signal.what == ENVOY.presence
+        if signal.profile not in absent and (seen or signal.source == "pods" or signal.what == ENVOY.presence)
     ]
 
 
-def judge(signal: Signal, reading: Reading, now: float, ready_pods: int | None) -> Finding:
-    """Say what is to be said of one signal."""
-    check = f"signal {signal.what} ({signal.metric.name})"
-    if isinstance(reading.own, Unasked):
-        return unknown(check, reading.own)
-    if not reading.own:
-        return _absent(check, signal, reading.others, ready_pods)
-    unlabelled = _unlabelled(signal, reading.own)
-    if unlabelled:
-        return failed(check, f"series lack the label {unlabelled}", RELABEL)
-    age = now - max(series.sampled_at for series in reading.own)
-    if age > FRESH_SECONDS:
-        return failed(
-            check,
-            f"found, but the newest sample is {age:.0f} s old: it is scraped no longer",
-            "see Prometheus' page of targets",
-        )
-    # Two containers of a pod may well be scraped; what they count is another thing.
-    differing = "" if signal.what == "scraped" else doubled(reading.own)
-    if differing:
-        return failed(
-            check,
-            f"the same pods are scraped twice: series differ in {differing} only, and would count double",
-            "remove the second scrape job, PodMonitor or annotation that finds these pods",
-        )
-    return ok(check, f"{len(reading.own)} series, the newest {max(age, 0):.0f} s old")
+def unused(pairs: Sequence[tuple[Signal, Reading]]) -> list[Finding]:
+    """Say in one line of which profiles there is nothing: without a service nobody knows whether one needs them."""
+    absent = _absent(pairs)
+    if not absent:
+        return []
+    words = "Prometheus has no series of them: no service uses them yet, or its pods or the Gateway's proxies are not scraped"
+    remedy = "servingctl check NAME tells, once there is a service"
+    return [unknown(f"signals of {', '.join(absent)}", Unasked(words), remedy)]
 
 
-def doubled(found: Sequence[Series]) -> str:
-    """Return the labels, with values, in which copies of one series differ that would be counted twice; else empty."""
-    groups: dict[frozenset[tuple[str, str]], set[frozenset[tuple[str, str]]]] = {}
-    for series in found:
-        labels = {pair for pair in series.labels.items() if pair[0] not in HA_LABELS}
-        inner = frozenset(pair for pair in labels if pair[0] not in TARGET_LABELS)
-        groups.setdefault(inner, set()).add(frozenset(labels - inner))
-    for inner, copies in groups.items():
-        if len(copies) > 1 and "pod" in dict(inner):
-            names = sorted({name for copy in copies for name, _ in copy ^ next(iter(copies))})
-            return ", ".join(
-                f"{name} ({' and '.join(sorted({dict(copy).get(name, '-') for copy in copies}))})"
-                for name in names
-            )
-    return ""
-
-
-def rules(recorded: Reading, signals_found: bool, name: str) -> Finding:
-    """Say whether the recording rules are loaded."""
-    check = "recording rules"
-    if isinstance(recorded.own, Unasked):
-        return unknown(check, recorded.own)
-    if recorded.own:
-        return ok(check, f"{name} is recorded")
-    if not signals_found:
-        return unknown(check, Unasked("there is nothing to record yet"))
-    return warning(
-        check,
-        f"{name} is not there: dashboards and alerts show nothing",
-        "load manifests/prometheus/rules.yaml (rule_files)",
-    )
-
-
-def profiles_of(names: Iterable[str]) -> list[Profile]:
-    """Return built-in profiles by name, the gateway's last and once."""
-    found = [BUILT_IN[name] for name in dict.fromkeys(names) if name in BUILT_IN and name != ENVOY.id]
+def profiles_of(target: Target | None) -> list[Profile]:
+    """Return the profiles that a service is read by, the gateway's last and once; all without one."""
+    names = BUILT_IN if target is None else dict.fromkeys(target.profiles)
+    found = [BUILT_IN[name] for name in names if name in BUILT_IN and name != GATEWAY]
     return [*found, ENVOY]
 
 
-def _absent(check: str, signal: Signal, others: Answer, ready_pods: int | None) -> Finding:
-    if signal.what == "scraped":
-        if not signal.deployments:
-            return failed(check, "Prometheus scrapes nothing at all", SCRAPE)
-        if ready_pods == 0:
-            return unknown(check, Unasked("no pod is ready yet"))
-        words = "Prometheus does not scrape the pods of this service, or their targets lack the labels namespace and pod"
-        return failed(check, words, SCRAPE)
-    if signal.source != "pods" and signal.lazy:
-        return ok(check, "nothing of it was counted yet")
-    if isinstance(others, Unasked) or not others:
-        words = (
-            "no series yet: it appears with the first request"
-            if signal.lazy
-            else "Prometheus has no series of it"
-        )
-        if signal.source != "pods":
-            judged = failed if signal.is_only_source else warning
-            return judged(
-                check,
-                words,
-                "let Prometheus scrape the Gateway's proxies, with a cluster's statistics per backend",
-            )
-        return unknown(check, Unasked(words)) if signal.lazy else failed(check, words, SCRAPE)
-    lacking = _unlabelled(signal, others)
-    if lacking and signal.source == "pods":
-        return failed(
-            check,
-            f"series are there, but lack the label {lacking}, so nobody can tell whose they are",
-            RELABEL,
-        )
-    if lacking:
-        names = sorted({series.labels.get("envoy_cluster_name", "-") for series in others})[:3]
-        words = f"the Gateway counts, but not per backend of a route (clusters are named {', '.join(names)})"
-        return warning(
-            check, words, "use a Gateway that names clusters httproute/NAMESPACE/ROUTE/rule/N/backend/SERVICE"
-        )
-    words = "others have it, this service has no series yet"
-    return (
-        unknown(check, Unasked(f"{words}: it appears with the first request"))
-        if signal.lazy
-        else failed(check, words, SCRAPE)
-    )
-
-
-def _unlabelled(signal: Signal, found: Sequence[Series]) -> str:
-    if signal.source != "pods":
-        named = any(
-            re.fullmatch(CLUSTER_OF_BACKEND, series.labels.get("envoy_cluster_name", "")) for series in found
-        )
-        return "" if named else "envoy_cluster_name"
-    if signal.what == "scraped" and not signal.deployments:
-        return ""
-    lacking = [_lacks(series) for series in found]
-    return lacking[0] if all(lacking) else ""
-
-
-def _lacks(series: Series) -> str:
-    return next((label for label in ("namespace", "pod") if not series.labels.get(label)), "")
+def _absent(pairs: Sequence[tuple[Signal, Reading]]) -> list[str]:
+    """Return the profiles that no service was named for and that have no series."""
+    there = {
+        signal.profile for signal, reading in pairs if signal.deployments or reading.own or reading.others
+    }
+    names = dict.fromkeys(signal.profile for signal, _ in pairs if signal.profile)
+    return [name for name in names if name not in there]

@@ -98,6 +98,7 @@ def test_roles_of_a_single_namespace_are_enough_there(admin: Admin, name: str, t
     try:
         assert answers(admin, user, namespace, checks) == [True] * len(checks)
         assert answers(admin, user, "default", checks) == [False] * len(checks)
+        assert answers(admin, user, "", checks) == [False] * len(checks)
     finally:
         admin.kubectl("delete", "namespace", namespace, "--wait=false")
 

@@ -100,6 +100,27 @@ async def test_rules_are_enforced(fake: FakeKube) -> None:
             await cluster.patch(kinds.DEPLOYMENT, "d", "ns", {"spec": {"replicas": 1}})
 
 
+async def test_rules_of_a_role_hold_in_its_namespaces(fake: FakeKube) -> None:
+    """Elsewhere they allow nothing, nor does a review that asks about the whole cluster."""
+    rule = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"], "namespaces": ["ns"]}
+    fake.knobs.rules["operator"] = [rule]
+    about = {"verb": "get", "resource": "secrets"}
+    kind = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "metadata": {}}
+    reviews = [
+        kind | {"spec": {"user": "operator", "resourceAttributes": about | place}}
+        for place in ({"namespace": "ns"}, {"namespace": "elsewhere"}, {})
+    ]
+    async with fake.cluster("alpha", user="operator") as cluster:
+        with pytest.raises(NotFound):
+            await cluster.get(kinds.SECRET, "s", "ns")
+        with pytest.raises(Forbidden):
+            await cluster.get(kinds.SECRET, "s", "elsewhere")
+    async with fake.cluster("beta", user="person") as cluster:
+        allowed = [(await cluster.create(review))["status"]["allowed"] for review in reviews]
+
+    assert allowed == [True, False, False]
+
+
 async def test_history_holds_every_change(fake: FakeKube) -> None:
     """Each change is one step, with the object before and after."""
     fake.write(_config_map(a="1"))

@@ -75,7 +75,7 @@ class Knobs:
     is_partitioned: bool = False
     bookmark_seconds: float = 5.0
     rules: dict[str, list[dict[str, list[str]]]] = field(default_factory=dict)
-    """RBAC rules by user; a user without an entry may do everything."""
+    """RBAC rules by user; a user without an entry may do everything. `namespaces` in a rule are those of its Roles."""
 
 
 class FakeKube:
@@ -264,7 +264,7 @@ class FakeKube:
         verb, checks = self._meaning(request, target)
         code = 500
         try:
-            self._check_allowed(user, checks)
+            self._check_allowed(user, checks, target.namespace)
             self._check_failures(verb, checks[0][2], target.name)
             response = await self._answer(request, target, verb)
             code = response.status
@@ -368,10 +368,10 @@ class FakeKube:
             checks.append(("create", group, what, target.name))
         return verb, checks
 
-    def _check_allowed(self, user: str, checks: list[Check]) -> None:
+    def _check_allowed(self, user: str, checks: list[Check], namespace: str) -> None:
         rules = self.knobs.rules.get(user)
         for verb, group, resource, name in checks if rules is not None else ():
-            if not any(_allows(rule, verb, group, resource, name) for rule in rules or ()):
+            if not any(_allows(rule, verb, group, resource, name, namespace) for rule in rules or ()):
                 raise Refused(
                     403,
                     "Forbidden",
@@ -384,7 +384,8 @@ class FakeKube:
         asked = spec["resourceAttributes"]
         resource = "/".join(part for part in (asked["resource"], asked.get("subresource")) if part)
         rules = self.knobs.rules.get(spec["user"])
-        about = (asked["verb"], asked.get("group", ""), resource, asked.get("name", ""))
+        named = (asked.get("name", ""), asked.get("namespace", ""))
+        about = (asked["verb"], asked.get("group", ""), resource, *named)
         allowed = rules is None or any(_allows(rule, *about) for rule in rules)
         return {**body, "metadata": {}, "status": {"allowed": allowed}}
 
@@ -403,13 +404,16 @@ def _as_json(path: Path) -> str:
     return json.dumps(yaml.safe_load(path.read_text()))
 
 
-def _allows(rule: dict[str, list[str]], verb: str, group: str, resource: str, name: str) -> bool:
-    names = rule.get("resourceNames") or []
+def _allows(
+    rule: dict[str, list[str]], verb: str, group: str, resource: str, name: str, namespace: str
+) -> bool:
+    names, namespaces = rule.get("resourceNames") or [], rule.get("namespaces") or []
     return (
         bool({verb, "*"} & set(rule.get("verbs") or ()))
         and bool({group, "*"} & set(rule.get("apiGroups") or ()))
         and bool({resource, "*"} & set(rule.get("resources") or ()))
         and (not names or name in names)
+        and (not namespaces or namespace in namespaces)
     )
 
 
