@@ -88,7 +88,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument(
         "--listen",
         metavar="ADDRESS:PORT",
-        help=f"where /metrics, /healthz and /readyz are served (default: $LISTEN_ADDRESS or 0.0.0.0, port {DEFAULT_PORT})",
+        help=f"where /metrics, /healthz and /readyz are served (default: $LISTEN_ADDRESS or all addresses, port {DEFAULT_PORT})",
     )
     parser.add_argument(
         "--record",

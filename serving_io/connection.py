@@ -58,6 +58,8 @@ async def api_client(
         configuration.proxy = _proxy(configuration.host)
     # Otherwise each request asks the environment for the proxy, and a netrc file for a password, in another thread.
     configuration.client_session_kwargs = {"trust_env": False}
+    # No limit: each watch holds a connection for as long as it lasts, and a Lease must not wait for one.
+    configuration.connection_pool_maxsize = 0
     client = ApiClient(configuration)
     client.user_agent = user_agent
     return client

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 
 from aiohttp import web
@@ -21,16 +22,16 @@ Check = Callable[[], str | None]
 def listen_address(
     stated: str | None, default_port: int, environ: Mapping[str, str] = os.environ
 ) -> tuple[str, int]:
-    """Host and port from `--listen ADDRESS:PORT`; without it the host from LISTEN_ADDRESS, else all.
+    """Host and port from `--listen ADDRESS:PORT`; without it the host from LISTEN_ADDRESS, else all of IPv4 and IPv6 ("").
 
     Raises `ValueError` with the form that is expected.
     """
     if stated is None:
-        return environ.get("LISTEN_ADDRESS") or "0.0.0.0", default_port  # noqa: S104  (a pod's address)
+        return environ.get("LISTEN_ADDRESS", ""), default_port
     host, colon, port = stated.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > 65535:
         raise ValueError(f"--listen {stated!r}: expected ADDRESS:PORT, for example 127.0.0.1:{default_port}")
-    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104
+    return host.strip("[]"), int(port)
 
 
 @contextlib.asynccontextmanager
@@ -72,10 +73,20 @@ async def endpoint(
     runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port)
-        await site.start()
+        await web.SockSite(runner, _listening(host, port)).start()
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
         registry.unregister(tasks)
         registry.unregister(process)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket that listens at a host; without one at every address, of IPv4 and IPv6 where there are both."""
+    if host:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family)
+    if socket.has_dualstack_ipv6():
+        with contextlib.suppress(OSError):  # IPv6 may be compiled in, and switched off
+            return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", port))

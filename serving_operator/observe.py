@@ -219,14 +219,15 @@ async def connection() -> kopf.ConnectionInfo:
     client = await api_client(OPERATOR)
     try:
         found = client.configuration
-        bearer = await found.get_api_key_with_prefix("BearerToken") or ""
+        # The library spells the scheme in two ways, by where it has found the token; Kopf puts one before it.
+        scheme, _, token = (await found.get_api_key_with_prefix("BearerToken") or "").partition(" ")
         return kopf.ConnectionInfo(
             server=found.host,
             ca_path=found.ssl_ca_cert,
             insecure=not found.verify_ssl,
             certificate_path=found.cert_file,
             private_key_path=found.key_file,
-            token=bearer.removeprefix("Bearer ") or None,
+            token=token or scheme or None,
             proxy_url=found.proxy,
         )
     finally:

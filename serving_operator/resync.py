@@ -20,6 +20,8 @@ from serving_operator.watched import Watched
 from serving_operator.workqueue import WorkQueue
 
 JITTER = 0.1
+FIRST_SECONDS = 30.0
+"""After the start: by then the watches have begun, and what ended before they did is told by none of them."""
 RETRY_SECONDS = 5.0
 OUTAGE_SECONDS = 3.0
 
@@ -78,8 +80,8 @@ class Resync:
         self._on_result("success")
 
     async def keep(self) -> None:
-        """Resync for ever; after a failure soon again. Ends when the kinds that are served are others than before."""
-        pause_seconds = self._jittered()
+        """Resync for ever; soon at first, and after a failure. Ends when the kinds that are served are others than before."""
+        pause_seconds = min(FIRST_SECONDS, self._jittered())
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._recovered.wait(), pause_seconds)

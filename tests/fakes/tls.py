@@ -17,6 +17,11 @@ class Tls:
         self.server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.server.load_cert_chain(pair.certificate, pair.key)
 
+    @property
+    def authority(self) -> Path:
+        """The certificate that tells who is to be trusted."""
+        return self._authority.certificate
+
     def kubeconfig(self, port: int) -> Path:
         """The file of somebody who trusts the server at a port of 127.0.0.1."""
         return write_kubeconfig(

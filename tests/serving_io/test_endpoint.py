@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter
@@ -36,13 +38,22 @@ async def test_metrics_and_health() -> None:
     assert (ready.status_code, ready.text) == (503, "not leading\n")
 
 
+async def test_without_an_address_both_families_are_answered() -> None:
+    """In a cluster of IPv6 alone the kubelet asks by IPv6."""
+    families = ["127.0.0.1", "[::1]"] if socket.has_dualstack_ipv6() else ["127.0.0.1"]
+    async with endpoint("", 0, registry=CollectorRegistry()) as port:
+        for host in families:
+            async with httpx.AsyncClient(base_url=f"http://{host}:{port}", trust_env=False) as http:
+                assert (await http.get("/healthz")).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("stated", "environ", "expected"),
     [
-        (None, {}, ("0.0.0.0", 8080)),
+        (None, {}, ("", 8080)),
         (None, {"LISTEN_ADDRESS": "127.0.0.1"}, ("127.0.0.1", 8080)),
         ("127.0.0.1:9000", {"LISTEN_ADDRESS": "10.0.0.1"}, ("127.0.0.1", 9000)),
-        (":9000", {}, ("0.0.0.0", 9000)),
+        (":9000", {}, ("", 9000)),
         ("[::1]:9000", {}, ("::1", 9000)),
     ],
 )

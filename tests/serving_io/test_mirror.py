@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from serving_io import Unavailable, kinds
+from serving_io import Cluster, Unavailable, kinds
 from serving_io.mirror import Mirror
 from tests.fakes.kube import FakeKube
 from tests.fakes.waiting import until
@@ -113,6 +115,19 @@ async def test_a_compaction_costs_nothing(fake: FakeKube) -> None:
 
         assert set(await shown(mirror)) == {"there"}
         await mirror.close()
+
+
+async def test_watches_leave_room_for_other_requests(fake: FakeKube, tmp_path: Path) -> None:
+    """However many namespaces are watched, a Lease is renewed meanwhile."""
+    mirrors_wanted = 110  # the library's pool has 100 connections, unless told otherwise
+    kubeconfig = fake.kubeconfig(tmp_path / "config", "somebody")
+    async with await Cluster.connect(field_manager="alpha", kubeconfig=str(kubeconfig)) as cluster:
+        mirrors = [Mirror(cluster, kinds.CONFIG_MAP, "ns") for _ in range(mirrors_wanted)]
+        try:
+            await asyncio.gather(*(mirror.items() for mirror in mirrors))
+            assert (await cluster.list(kinds.CONFIG_MAP, "ns")).items == []
+        finally:
+            await asyncio.gather(*(mirror.close() for mirror in mirrors))
 
 
 async def test_a_server_that_does_not_answer_is_an_error_until_it_does(fake: FakeKube) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import functools
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -81,10 +82,18 @@ class Knobs:
 class FakeKube:
     """A context manager: `with FakeKube() as fake: cluster = fake.cluster("serving-operator")`.
 
-    Serves the CRDs of `crds/`; Gateway API unless `gateway=False`; KEDA's ScaledObject with `keda=True`.
+    Serves the CRDs of `crds/`; Gateway API unless `gateway=False`; KEDA's ScaledObject with `keda=True`; https with `tls`.
     """
 
-    def __init__(self, *, gateway: bool = True, keda: bool = False, crds: Path | None = Path("crds")) -> None:
+    def __init__(
+        self,
+        *,
+        gateway: bool = True,
+        keda: bool = False,
+        crds: Path | None = Path("crds"),
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._tls = tls
         self.knobs = Knobs()
         self.log: list[Request] = []
         self.store = Store()
@@ -233,8 +242,8 @@ class FakeKube:
         application.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self._tls).start()
+        self.url = f"http{'s' if self._tls else ''}://127.0.0.1:{self._runner.addresses[0][1]}"
 
     async def _stop(self) -> None:
         self._end_watches()
@@ -256,7 +265,7 @@ class FakeKube:
             return web.json_response(found)
         user = (
             request.headers.get("Impersonate-User")
-            or (request.headers.get("Authorization", "Bearer anonymous").partition(" ")[2])
+            or request.headers.get("Authorization", "Bearer anonymous").split(" ", 2)[1]
         )
         target = self._target(request.path)
         if target is None:

@@ -176,7 +176,13 @@ async def operator(
     fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **config: Any
 ) -> AsyncIterator[Operator]:
     """Run the operator, whole, while the block lasts; it must not fail, and end well when told to stop."""
-    running = process(fake, tmp_path, monkeypatch, **config)
+    async with run(process(fake, tmp_path, monkeypatch, **config)) as running:
+        yield running
+
+
+@contextlib.asynccontextmanager
+async def run(running: Operator) -> AsyncIterator[Operator]:
+    """Run an operator while the block lasts, as above."""
     task = asyncio.create_task(running.run())
     try:
         yield running

@@ -18,6 +18,7 @@ from serving_io.kinds import (
     POD_DISRUPTION_BUDGET,
     SERVICE,
 )
+from serving_operator.observe import Informer
 from serving_operator.world import Manifest
 from tests.fakes.kube import FakeKube
 from tests.operator.shell.surroundings import NAMESPACE, condition, external, operator, quiet, until
@@ -239,6 +240,26 @@ async def test_ghosts_end_with_the_next_resync(
 
         await until(lambda: shown() is None)
         assert fake.objects(DEPLOYMENT) == []
+
+
+async def test_what_ends_while_the_operator_starts_is_noticed_soon(
+    fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the first list and before the watches begin: no event tells of it, and it is put back all the same."""
+    fake.write(external())
+    async with operator(fake, tmp_path, monkeypatch):
+        await until(lambda: ready(fake), fake)
+        await quiet(fake, 0.5)
+    name, start = child(fake)["metadata"]["name"], Informer.start
+
+    def removed_before(informer: Informer) -> object:
+        fake.remove(DEPLOYMENT, name, NAMESPACE)
+        return start(informer)
+
+    monkeypatch.setattr(Informer, "start", removed_before)
+    monkeypatch.setattr("serving_operator.resync.FIRST_SECONDS", 1.0)
+    async with operator(fake, tmp_path, monkeypatch, resync_seconds=3600):
+        await until(lambda: fake.get(DEPLOYMENT, name, NAMESPACE), fake)
 
 
 async def test_deleting_a_service_is_silent(
