@@ -161,7 +161,8 @@ def _plan(
 ) -> Plan:
     live = world.service.get("status") or {}
     changed = status != live
-    seconds = [max(0.0, (moment - now).total_seconds()) for moment in moments if now is not None]
+    # What a moment changes is decided by then: to look again for one that has passed would go on without end.
+    seconds = [(moment - now).total_seconds() for moment in moments if now is not None and moment > now]
     if writes or changed:
         seconds.append(SOON_SECONDS)
     if status.get("canary"):

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from serving_api.configuration import parse
+from serving_operator.decide import SOON_SECONDS
 from serving_operator.judge.windows import Missing, Window
 from serving_operator.world import Manifest, ObjectId
 from tests.operator.rollout import rolling_back as rolling
@@ -459,13 +460,20 @@ def test_each_cell_is_as_documented(state: str) -> None:
 
 @pytest.mark.parametrize("state", STATES)
 def test_nothing_flaps(state: str) -> None:
-    """A second look at the same world changes nothing but what time changes; no message counts seconds or pods."""
+    """A second look at the same world changes nothing but what time changes; no message counts seconds or pods.
+
+    Nor does any look ask for the next one at once, which might do the same.
+    """
     cluster = brought_about(state)
     cluster.reconcile()
     cluster.reconcile()
     before = cluster.status_writes
     cluster.reconcile()
     assert cluster.status_writes == before
+    for _ in range(20):
+        again = cluster.decide().requeue_after_seconds
+        assert again is None or again >= SOON_SECONDS
+        cluster.round()
 
 
 @pytest.mark.parametrize("state", STATES)
