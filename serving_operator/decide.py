@@ -19,7 +19,9 @@ from serving_operator.rollout import (
     cleanup,
     commands,
     deadlines,
+    evidence,
     first,
+    judgement,
     promote,
     rollback,
     routing,
@@ -104,12 +106,7 @@ def _move(observed: Observed, heard: Heard, state: State, conflicts: tuple[str, 
         return abort.carry_out(observed, state, why)
     if (observed.routed and observed.route is None) or routing.is_drifted(observed, state):
         return deadlines.waiting(observed, state, steps.no_route(observed), steps.PREPARING)
-    if conflicts:
-        return deadlines.waiting(observed, state, _in_the_way(conflicts), steps.PREPARING)
-    advance = promote.promote if state.promoted() else steps.advance
-    if state.rolls_back:
-        advance = rollback.advance
-    move = advance(observed, state)
+    move = _held(observed, state, conflicts) if conflicts else _advance(observed, state)
     if move.overdue:
         return abort.carry_out(observed, state, abort.overdue(observed, state))
     if move.abort is not None:
@@ -122,6 +119,22 @@ def _move(observed: Observed, heard: Heard, state: State, conflicts: tuple[str, 
         )
         return replace(move, message=message)
     return move
+
+
+def _advance(observed: Observed, state: State) -> Move:
+    if state.rolls_back:
+        return rollback.advance(observed, state)
+    return promote.promote(observed, state) if state.promoted() else steps.advance(observed, state)
+
+
+def _held(observed: Observed, state: State, conflicts: tuple[str, ...]) -> Move:
+    """Wait for names that somebody else has; a canary that is worse than stable is aborted for all that."""
+    if judgement.has_a_say(state):
+        state = evidence.noted(observed, state)
+        bad = judgement.turned_bad(observed, state)
+        if bad is not None:
+            return bad
+    return deadlines.waiting(observed, state, _in_the_way(conflicts), steps.PREPARING)
 
 
 @dataclass(frozen=True, slots=True)
