@@ -13,6 +13,7 @@ from serving_operator.ensure import Ensured, checked
 from serving_operator.repair import is_lost, repair
 from serving_operator.rollout import (
     abort,
+    acknowledge,
     attempts,
     bluegreen,
     capacity,
@@ -37,7 +38,7 @@ from serving_operator.status.events import transitions
 from serving_operator.world import Plan, Settings, World, Write
 
 LOOK_AGAIN_SECONDS = 15.0
-"""During a rollout the world is looked at this often even if nothing is heard of it."""
+"""During a rollout the world is looked at this often even if nothing is heard of it; and while strangers are in the way."""
 SOON_SECONDS = 1.0
 REPLICAS_SECONDS = 30.0
 """During a rollout a changed number of pods alone is written this late: as a rule what follows from it takes it along."""
@@ -73,7 +74,9 @@ def decide(world: World, settings: Settings, now: datetime) -> Plan:
     conflicts = tuple(dict.fromkeys((*decided.conflicts, *drift.conflicts)))
     lost = tuple(name for name in capacity.live_revisions(state) if is_lost(observed, state, name))
     status = report.status(report.Report(observed, move, heard.ignored, conflicts, lost))
-    moments = (*move.look_again, *rest.look_again)
+    moments = (*move.look_again, *rest.look_again, *acknowledge.awaited(observed))
+    if decided.waits or drift.waits:
+        moments = (*moments, now + timedelta(seconds=LOOK_AGAIN_SECONDS))
     live = world.service.get("status") or {}
     written_at = observed.first_seen(pods_counted(status["replicas"])) + timedelta(seconds=REPLICAS_SECONDS)
     alone = status | {"replicas": live.get("replicas")} == live
@@ -142,6 +145,7 @@ class _Settled:
     writes: tuple[Write, ...]
     conflicts: tuple[str, ...]
     adopts: bool
+    waits: bool
 
 
 def _settle(ensured: list[Ensured]) -> _Settled:
@@ -149,6 +153,7 @@ def _settle(ensured: list[Ensured]) -> _Settled:
         tuple(entry.write for entry in ensured if entry.write is not None),
         tuple(entry.conflict for entry in ensured if entry.conflict is not None),
         any(entry.adopts for entry in ensured),
+        any(entry.waits for entry in ensured),
     )
 
 
