@@ -13,13 +13,16 @@ from serving_operator.ensure import Ensured, checked
 from serving_operator.repair import is_lost, repair
 from serving_operator.rollout import (
     abort,
+    acknowledge,
     attempts,
     bluegreen,
     capacity,
     cleanup,
     commands,
     deadlines,
+    evidence,
     first,
+    judgement,
     promote,
     rollback,
     routing,
@@ -35,7 +38,7 @@ from serving_operator.status.events import transitions
 from serving_operator.world import Plan, Settings, World, Write
 
 LOOK_AGAIN_SECONDS = 15.0
-"""During a rollout the world is looked at this often even if nothing is heard of it."""
+"""During a rollout the world is looked at this often even if nothing is heard of it; and while strangers are in the way."""
 SOON_SECONDS = 1.0
 REPLICAS_SECONDS = 30.0
 """During a rollout a changed number of pods alone is written this late: as a rule what follows from it takes it along."""
@@ -71,7 +74,9 @@ def decide(world: World, settings: Settings, now: datetime) -> Plan:
     conflicts = tuple(dict.fromkeys((*decided.conflicts, *drift.conflicts)))
     lost = tuple(name for name in capacity.live_revisions(state) if is_lost(observed, state, name))
     status = report.status(report.Report(observed, move, heard.ignored, conflicts, lost))
-    moments = (*move.look_again, *rest.look_again)
+    moments = (*move.look_again, *rest.look_again, *acknowledge.awaited(observed))
+    if decided.waits or drift.waits:
+        moments = (*moments, now + timedelta(seconds=LOOK_AGAIN_SECONDS))
     live = world.service.get("status") or {}
     written_at = observed.first_seen(pods_counted(status["replicas"])) + timedelta(seconds=REPLICAS_SECONDS)
     alone = status | {"replicas": live.get("replicas")} == live
@@ -104,12 +109,7 @@ def _move(observed: Observed, heard: Heard, state: State, conflicts: tuple[str, 
         return abort.carry_out(observed, state, why)
     if (observed.routed and observed.route is None) or routing.is_drifted(observed, state):
         return deadlines.waiting(observed, state, steps.no_route(observed), steps.PREPARING)
-    if conflicts:
-        return deadlines.waiting(observed, state, _in_the_way(conflicts), steps.PREPARING)
-    advance = promote.promote if state.promoted() else steps.advance
-    if state.rolls_back:
-        advance = rollback.advance
-    move = advance(observed, state)
+    move = _held(observed, state, conflicts) if conflicts else _advance(observed, state)
     if move.overdue:
         return abort.carry_out(observed, state, abort.overdue(observed, state))
     if move.abort is not None:
@@ -124,11 +124,28 @@ def _move(observed: Observed, heard: Heard, state: State, conflicts: tuple[str, 
     return move
 
 
+def _advance(observed: Observed, state: State) -> Move:
+    if state.rolls_back:
+        return rollback.advance(observed, state)
+    return promote.promote(observed, state) if state.promoted() else steps.advance(observed, state)
+
+
+def _held(observed: Observed, state: State, conflicts: tuple[str, ...]) -> Move:
+    """Wait for names that somebody else has; a canary that is worse than stable is aborted for all that."""
+    if judgement.has_a_say(state):
+        state = evidence.noted(observed, state)
+        bad = judgement.turned_bad(observed, state)
+        if bad is not None:
+            return bad
+    return deadlines.waiting(observed, state, _in_the_way(conflicts), steps.PREPARING)
+
+
 @dataclass(frozen=True, slots=True)
 class _Settled:
     writes: tuple[Write, ...]
     conflicts: tuple[str, ...]
     adopts: bool
+    waits: bool
 
 
 def _settle(ensured: list[Ensured]) -> _Settled:
@@ -136,6 +153,7 @@ def _settle(ensured: list[Ensured]) -> _Settled:
         tuple(entry.write for entry in ensured if entry.write is not None),
         tuple(entry.conflict for entry in ensured if entry.conflict is not None),
         any(entry.adopts for entry in ensured),
+        any(entry.waits for entry in ensured),
     )
 
 
@@ -161,7 +179,8 @@ def _plan(
 ) -> Plan:
     live = world.service.get("status") or {}
     changed = status != live
-    seconds = [max(0.0, (moment - now).total_seconds()) for moment in moments if now is not None]
+    # What a moment changes is decided by then: to look again for one that has passed would go on without end.
+    seconds = [(moment - now).total_seconds() for moment in moments if now is not None and moment > now]
     if writes or changed:
         seconds.append(SOON_SECONDS)
     if status.get("canary"):

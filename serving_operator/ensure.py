@@ -19,6 +19,8 @@ class Ensured(NamedTuple):
     write: Write | None = None
     conflict: str | None = None
     adopts: bool = False
+    waits: bool = False
+    """Whether an object that is not ours has to go first: as a rule no watch of ours tells when."""
 
 
 def ensure(observed: Observed, wanted: Manifest, why: str, *, versioned: bool = False) -> Ensured:
@@ -34,10 +36,10 @@ def ensure(observed: Observed, wanted: Manifest, why: str, *, versioned: bool = 
         return Ensured(Write("create", wanted, why))
     owner = classify(stranger, observed.service.uid, observed.world.key)
     if owner is Ownership.WAIT_FOR_GARBAGE_COLLECTION or stranger["metadata"].get("deletionTimestamp"):
-        return Ensured()
+        return Ensured(waits=True)
     if owner is Ownership.OURS or (owner is Ownership.ADOPTABLE and same_content(stranger, wanted)):
         return Ensured(_apply(stranger, wanted, f"{why}; it is adopted", versioned), adopts=True)
-    return Ensured(conflict=conflict_message(stranger))
+    return Ensured(conflict=conflict_message(stranger), waits=True)
 
 
 def checked(observed: Observed, write: Write) -> Ensured:

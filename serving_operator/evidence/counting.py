@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, Protocol
 
 from serving_operator.evidence import queries
 from serving_operator.evidence.sources import Source
+from serving_operator.judge.windows import GRID_SECONDS
 
 HISTORY_SECONDS: Final = 300
 """How long before a window a series must have been absent to count as new in it; also how far a gap is bridged."""
@@ -70,11 +71,14 @@ class Tally:
             )
 
     def was_scraped(self, start: float, end: float) -> bool:
-        """Whether Prometheus took any sample in a window that ends on the grid, as far as can be known."""
+        """Whether Prometheus took any sample of what is counted in a window, as far as can be known.
+
+        That is from the last point of the grid before the window to the last one in it.
+        """
         if self.pulse is None:
             return True
-        newest = self.pulse.get(end)
-        return newest is not None and newest > start
+        newest = self.pulse.get(_point(end))
+        return newest is not None and newest > _point(start)
 
     def has_series(self, backend: Backend, start: float, end: float) -> bool:
         """Whether anything is known of a backend in a window."""
@@ -134,6 +138,11 @@ class Tally:
             for points in signals.values()
             for at, _ in points[:1]
         )
+
+
+def _point(at: float) -> float:
+    """The last point of the grid at or before a moment."""
+    return at // GRID_SECONDS * GRID_SECONDS
 
 
 def judged(source: Source, grew: Callable[..., int], bound: str | None) -> Counts:

@@ -74,6 +74,17 @@ def overdue_at(observed: Observed) -> datetime:
     return seen + timedelta(seconds=observed.settings.propagation_delay_seconds)
 
 
+def awaited(observed: Observed) -> tuple[datetime, ...]:
+    """Return until when an acknowledgement of the route is waited for that has yet to come; nothing once it is missed.
+
+    No event tells: from then on it is said to be missing, or, of a Gateway that stamps no generation, taken for given.
+    """
+    if not observed.routed or observed.route is None or raised(observed).given:
+        return ()
+    overdue = overdue_at(observed)
+    return (overdue,) if observed.now < overdue else ()
+
+
 def settled(observed: Observed, *, draining: bool = False) -> bool:
     """Whether the present generation is acknowledged and has had the time to reach every proxy."""
     answer = drained(observed) if draining else raised(observed)

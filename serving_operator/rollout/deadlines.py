@@ -23,24 +23,23 @@ def waiting(observed: Observed, state: State, gate: Gate, stage: str, words: str
     """
     is_lost = gate.wait is Wait.LOST
     held = accounted(state, gate if is_lost else None, observed.now)
-    stalled, overdue, look_again = False, False, []
+    stalled, overdue, ends = False, False, None
     assert held.canary is not None
     if gate.reason == WAITING_FOR_CAPACITY and held.canary.hold is not None:
         patience = timedelta(seconds=observed.rollout_of(held.canary.revision).capacity_deadline_seconds)
         ends = moment_of(held.canary.hold.since) + patience
         stalled = observed.now >= ends
-        look_again.append(ends)
     elif gate.wait is Wait.OWN:
         ends = extended(observed, held.canary.revision, deadline(observed, held))
         overdue = observed.now >= ends
-        look_again.append(ends)
+    ahead = (ends,) if ends is not None and observed.now < ends else ()
     return Move(
         state=held,
         reason="Unschedulable" if stalled else gate.reason if is_lost else stage,
         message=words if words is not None and gate.wait is Wait.BRIEF else gate.message,
         stalled=stalled,
         overdue=overdue,
-        look_again=(*gate.look_again, *look_again),
+        look_again=(*gate.look_again, *ahead),
     )
 
 

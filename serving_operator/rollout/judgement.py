@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from serving_api.rollout import Analysis
-from serving_api.status import Abort
+from serving_api.status import Abort, Promotion
 from serving_operator.judge.windows import NOT_YET_READ, Finding, Missing
 from serving_operator.rollout import capacity, deadlines, evidence
 from serving_operator.rollout.commands import label_command
@@ -26,26 +26,23 @@ _NOTHING = Finding("Inconclusive", 0, 0, 0, 0, 0, 1.0, 1.0)
 
 
 def verdict(observed: Observed, state: State, analysis: Analysis) -> Move:
-    """Judge the step that the traffic has arrived at."""
-    assert state.canary is not None
-    noted = evidence.noted(observed, state)
-    assert noted.canary is not None
-    found = evidence.finding(observed, noted.canary)
-    if found is not None and found.verdict == "Bad":
-        return _abort(observed, noted, found)
-    if evidence.has_said(observed, noted.canary, "Good"):
-        return _good(observed, noted, analysis)
-    if evidence.lacking_since(noted.canary) is not None:
-        return _below_need(observed, noted)
+    """Judge the step that the traffic has arrived at, by evidence that is noted and has not turned bad."""
+    canary = state.canary
+    assert canary is not None
+    found = evidence.finding(observed, canary)
+    if evidence.has_said(observed, canary, "Good"):
+        return _good(observed, state, analysis)
+    if evidence.lacking_since(canary) is not None:
+        return _below_need(observed, state)
     if stable_is_broken(observed):
-        return roll_forward(observed, noted)
-    paused = evidence.has_said(observed, noted.canary, INCONCLUSIVE) and analysis.on_inconclusive == "Pause"
+        return roll_forward(observed, state)
+    paused = evidence.has_said(observed, canary, INCONCLUSIVE) and analysis.on_inconclusive == "Pause"
     if paused:
-        return _paused(observed, noted)
-    counted = evidence.counted(observed, noted.canary)
+        return _paused(observed, state)
+    counted = evidence.counted(observed, canary)
     if counted is not None and counted.missing is not None:
-        return _without_source(observed, noted, counted.missing)
-    settled = deadlines.accounted(noted, None, observed.now)
+        return _without_source(observed, state, counted.missing)
+    settled = deadlines.accounted(state, None, observed.now)
     assert settled.canary is not None
     pause_ends = _pause_ends(observed, settled)
     if found is not None and found.verdict == "Good" and observed.now >= pause_ends:
@@ -57,8 +54,14 @@ def verdict(observed: Observed, state: State, analysis: Analysis) -> Move:
     return _collecting(observed, settled, analysis, (pause_ends, ends))
 
 
+def has_a_say(state: State) -> bool:
+    """Whether evidence counts: until the attempt is promoted for another reason than that it was good enough."""
+    promotion = state.promoted()
+    return promotion is None or (isinstance(promotion, Promotion) and promotion.reason == "GoodEnough")
+
+
 def turned_bad(observed: Observed, state: State) -> Move | None:
-    """Abort what was good and is found worse than stable while the next weight is prepared."""
+    """Abort what is found worse than stable, whatever the rollout waits for; `state` has what is noted of the evidence."""
     canary = state.canary
     if canary is None or not canary.weight or canary.weight >= 100:
         return None

@@ -34,12 +34,12 @@ def promote(observed: Observed, state: State) -> Move:
             return deadlines.waiting(observed, state, gate, PROMOTING, words)
         arrived = steps.arrived(observed, state, 100)
         return _soak(observed, deadlines.accounted(arrived, None, observed.now))
-    on_evidence = canary.promotion is not None and canary.promotion.reason == "GoodEnough"
+    on_evidence = judgement.has_a_say(state)
     if on_evidence:
         state = evidence.noted(observed, state)
-        on_evidence = state.commanded("Promote", canary.id) is None
-    if on_evidence and (bad := judgement.turned_bad(observed, state)) is not None:
-        return bad
+        bad = judgement.turned_bad(observed, state)
+        if bad is not None:
+            return bad
     is_warm = state.rolls_back and capacity.is_warm(observed, canary.revision)
     gate = OPEN if is_warm else steps.canary_gate(observed, state, 100)
     if gate.open:

@@ -134,9 +134,14 @@ def no_route(observed: Observed) -> Gate:
 def verdict(observed: Observed, state: State) -> Move:
     """Judge the step: by evidence if the rollout has an analysis; without one a person gives the verdict."""
     assert state.canary is not None
+    state = evidence.noted(observed, state)
+    bad = judgement.turned_bad(observed, state)
+    if bad is not None:
+        return bad
     gate = capacity.autoscaler_gate(observed)
     if not gate.open:
         return deadlines.waiting(observed, state, gate, ADVANCING)
+    assert state.canary is not None
     analysis = evidence.analysis_of(observed, state.canary)
     if analysis is not None:
         return judgement.verdict(observed, state, analysis)

@@ -245,6 +245,22 @@ async def test_a_prometheus_that_sees_nothing_is_waited_for() -> None:
     assert seeing.missing is None
 
 
+@pytest.mark.parametrize("seconds", [*range(10, 21), 33, 61])
+@pytest.mark.parametrize("phase", [0, 1, 3.3])
+async def test_only_where_nothing_was_scraped_a_window_is_blind(seconds: int, phase: float) -> None:
+    """Windows of any length, most of whose ends lie between two points of the grid, see what is scraped every ten seconds."""
+    question, last = replace(QUESTION, window_seconds=seconds), T0 + 600
+    seamless, gap = Desk(), Desk()
+    for at in range(T0 - 60, last, 10):
+        scraped(seamless, at + phase, Backend(STABLE), Backend(CANARY))
+        if not T0 + 200 < at < T0 + 400:
+            scraped(gap, at + phase, Backend(STABLE), Backend(CANARY))
+
+    assert (await seamless.read(last, question)).blind_windows == 0
+    blind = (await gap.read(last, question)).blind_windows
+    assert 200 // seconds - 1 <= blind <= 200 // seconds + 1
+
+
 @pytest.mark.parametrize(
     ("error", "reason", "message"),
     [

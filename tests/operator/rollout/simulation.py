@@ -510,6 +510,13 @@ class Simulation:
                 ]
             }
 
+    def unstamped_gateway(self) -> None:
+        """Accept the route, without a word of which generation."""
+        self.gateway()
+        for parent in ((self.route or {}).get("status") or {}).get("parents") or ():
+            for condition in parent["conditions"]:
+                del condition["observedGeneration"]
+
     def autoscaler(self) -> None:
         """Renew the Lease, answer every share, and scale every target that is not only advised."""
         if not self.autoscaler_alive:

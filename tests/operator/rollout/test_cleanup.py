@@ -34,6 +34,24 @@ def test_the_longest_request_may_end() -> None:
     assert cluster.now - at >= timedelta(seconds=timeout + SETTINGS.propagation_delay_seconds)
 
 
+def test_a_gateway_that_stamps_no_generation_holds_up_nothing() -> None:
+    """After the commit time alone says when the old revision is unused: whoever looks only when asked to removes it in time."""
+    cluster, at = committed()
+    while True:
+        cluster.autoscaler()
+        cluster.kubelet()
+        cluster.unstamped_gateway()
+        if cluster.reconcile():
+            continue
+        again = cluster.decide().requeue_after_seconds
+        if again is None:
+            break
+        cluster.tick(again)
+    assert OLD not in cluster.objects
+    timeout = cluster.service["spec"]["predictor"]["timeout"]
+    assert cluster.now - at <= timedelta(seconds=timeout + 5 * SETTINGS.propagation_delay_seconds)
+
+
 def test_a_gateway_that_lags_keeps_the_old_revision() -> None:
     """As long as a Gateway has not carried out the route without it, the old revision's objects stay."""
     cluster, _ = committed()

@@ -7,6 +7,7 @@ import pytest
 
 from serving_api.names import AUTOSCALER_KIND
 from serving_operator.children.route import weights
+from serving_operator.decide import LOOK_AGAIN_SECONDS
 from serving_operator.world import Manifest, ObjectId
 from tests.operator.rollout.simulation import KEY, Simulation, at_step, inference_service, revision, settled
 
@@ -103,6 +104,28 @@ def test_a_foreign_object_with_a_childs_name_is_left_alone(kind: str) -> None:
     cluster.run(40)
     assert cluster.condition("NameConflict") is None
     assert cluster.status["canary"]["weight"] == 20
+
+
+@pytest.mark.parametrize("finalized", [False, True])
+def test_whoever_is_in_the_way_of_a_settled_service_is_looked_at_again(finalized: bool) -> None:
+    """No watch shows an object without our labels: that it goes, and is gone, is seen 15 seconds later at most."""
+    cluster = settled()
+    key = ObjectId("PodDisruptionBudget", f"{KEY.name}-{A}")
+    ours, cluster.objects[key] = cluster.objects[key], _foreign(key)
+    while cluster.reconcile():
+        pass
+    assert cluster.condition("NameConflict") is not None
+    assert cluster.decide().requeue_after_seconds == LOOK_AGAIN_SECONDS
+    if finalized:
+        cluster.objects[key]["metadata"]["deletionTimestamp"] = "2026-01-01T00:10:00Z"
+        cluster.reconcile()
+        assert cluster.condition("NameConflict") is None
+        assert cluster.decide().requeue_after_seconds == LOOK_AGAIN_SECONDS
+    del cluster.objects[key]
+    while cluster.reconcile():
+        pass
+    assert cluster.objects[key]["spec"] == ours["spec"]
+    assert cluster.decide().requeue_after_seconds is None
 
 
 @pytest.mark.parametrize("kind", ["HTTPRoute", "Service"])

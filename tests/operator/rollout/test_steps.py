@@ -16,6 +16,7 @@ from serving_operator.rollout.state import moment_of
 from serving_operator.world import Manifest, ObjectId
 from tests.operator.rollout.simulation import (
     BAD,
+    GOOD,
     KEY,
     QUIET,
     SETTINGS,
@@ -59,6 +60,17 @@ def quiet_at(weight: int, **rollout: Any) -> Simulation:
 def canary(cluster: Simulation) -> Manifest:
     """Return what the status says of the canary."""
     return dict(cluster.status["canary"])
+
+
+def wait_for(cluster: Simulation, holds: str) -> None:
+    """Let the rollout have to wait: for the autoscaler, or for somebody who has taken the name of the canary's budget."""
+    if holds == "AutoscalerUnavailable":
+        cluster.autoscaler_alive = False
+        cluster.tick(61)
+        return
+    budget = ObjectId("PodDisruptionBudget", f"{KEY.name}-{B}")
+    metadata = {"name": budget.name, "namespace": KEY.namespace, "uid": "theirs", "resourceVersion": "1"}
+    cluster.objects[budget] = {"apiVersion": "policy/v1", "kind": budget.kind, "metadata": metadata}
 
 
 def committed(cluster: Simulation, seconds: int = 400) -> str:
@@ -462,6 +474,53 @@ def test_a_broken_stable_is_replaced_without_a_label(weight: int) -> None:
     told = [note.message for note in cluster.events if note.reason == "Promoted"]
     assert len(told) == 1
     assert "stable has no ready pod" in told[0]
+
+
+@pytest.mark.parametrize("holds", ["AutoscalerUnavailable", "NameConflict"])
+@pytest.mark.parametrize("traffic", [BAD, GOOD], ids=["bad", "good"])
+def test_bad_evidence_aborts_whoever_the_rollout_waits_for(holds: str, traffic: Window) -> None:
+    """A canary that is worse than stable is aborted while the autoscaler is away or its name is taken; a good one waits."""
+    cluster = at_weight(10, started())
+    cluster.traffic = QUIET
+    wait_for(cluster, holds)
+    cluster.run(3)
+    assert canary(cluster)["verdict"] == holds
+    cluster.traffic = traffic
+    cluster.run(60)
+    if traffic is BAD:
+        assert [entry["reason"] for entry in cluster.status["rejected"]] == ["WorseThanStable"]
+        assert weights(cluster.route or {}) == {A: 100}
+    else:
+        assert (canary(cluster)["verdict"], canary(cluster)["weight"]) == (holds, 10)
+
+
+@pytest.mark.parametrize("holds", ["AutoscalerUnavailable", "NameConflict"])
+def test_what_promotes_itself_and_turns_bad_is_aborted_whoever_it_waits_for(holds: str) -> None:
+    """Until it has 100 percent, as long as no label has said that evidence does not matter."""
+    for labelled in (False, True):
+        cluster = at_weight(60, started())
+        while "promotion" not in canary(cluster):
+            cluster.round()
+        wait_for(cluster, holds)
+        cluster.reconcile()
+        if labelled:
+            cluster.label("Promote", f"{B}-2")
+        cluster.traffic = Window(1000, 900, 4000, 0)
+        cluster.run(60)
+        rejected = [entry["reason"] for entry in cluster.status.get("rejected", ())]
+        assert rejected == ([] if labelled else ["WorseThanStable"])
+
+
+def test_what_a_canary_lacks_is_noted_while_the_autoscaler_is_away() -> None:
+    """What is late for want of replicas is no evidence, whatever else the rollout waits for."""
+    cluster = at_weight(30, started())
+    wait_for(cluster, "AutoscalerUnavailable")
+    cluster.reconcile()
+    cluster.break_pods(B)
+    cluster.traffic = BAD
+    cluster.run(45)
+    assert "rejected" not in cluster.status
+    assert canary(cluster)["uncounted"]
 
 
 @pytest.mark.parametrize(("weight", "promoted"), [(10, False), (30, False), (60, True)])

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from serving_operator.children.route import weights
+from serving_operator.decide import LOOK_AGAIN_SECONDS, SOON_SECONDS
 from serving_operator.rollout.state import moment_of
 from tests.operator.rollout.simulation import (
     KEY,
@@ -108,6 +109,7 @@ def test_want_of_nodes_has_its_own_deadline() -> None:
     assert "Insufficient nvidia.com/gpu" in stalled["message"]
     assert "rejected" not in cluster.status
     assert cluster.run(60) == 0
+    assert cluster.decide().requeue_after_seconds == LOOK_AGAIN_SECONDS
 
 
 def test_a_first_revision_that_finds_no_node_is_stalled() -> None:
@@ -117,6 +119,19 @@ def test_a_first_revision_that_finds_no_node_is_stalled() -> None:
     stalled = cluster.condition("Stalled")
     assert stalled is not None
     assert stalled["reason"] == "Unschedulable"
+    assert cluster.decide().requeue_after_seconds == LOOK_AGAIN_SECONDS
+
+
+def test_a_moment_that_has_passed_is_not_waited_for() -> None:
+    """A soak of no seconds is over when it begins: what follows waits for the write that says so, and no plan for the past."""
+    rollout = inference_service()["spec"]["rollout"] | {"soakSeconds": 0}
+    cluster = at_step(rollout=rollout)
+    cluster.label("Promote", f"{B}-2")
+    while cluster.status["canary"]["verdict"] != "Soaking":
+        cluster.round_without_operator()
+        plan = cluster.decide()
+        cluster.reconcile()
+    assert plan.requeue_after_seconds == SOON_SECONDS
 
 
 def test_a_need_cut_by_max_replicas_holds_the_step() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from serving_api.configuration import parse
+from serving_operator.decide import SOON_SECONDS
 from serving_operator.judge.windows import Missing, Window
 from serving_operator.world import Manifest, ObjectId
 from tests.operator.rollout import rolling_back as rolling
@@ -114,26 +115,25 @@ def all_crash() -> Simulation:
     return cluster
 
 
-def gateway_says(stamped: bool, accepted: bool) -> Simulation:
+def refuse(cluster: Simulation) -> None:
+    """Let the gateway refuse the route as it is."""
+    cluster.gateway()
+    assert cluster.route is not None
+    for parent in cluster.route["status"]["parents"]:
+        for condition in parent["conditions"]:
+            if condition["type"] == "Accepted":
+                condition |= {"status": "False", "reason": "NoMatchingListenerHostname", "message": "none"}
+
+
+def gateway_says(say: Callable[[Simulation], None]) -> Simulation:
+    """The host name is edited, and the gateway says this of it."""
     cluster = settled()
     service = inference_service("a")
     service["spec"]["route"]["hostnames"] = ["other.test"]
     cluster.apply(service)
     cluster.reconcile()
-    assert cluster.route is not None
     for _ in range(20):
-        generation = cluster.route["metadata"]["generation"]
-        for parent in cluster.route["status"]["parents"]:
-            for condition in parent["conditions"]:
-                condition.pop("observedGeneration", None)
-                if stamped:
-                    condition["observedGeneration"] = generation
-                if condition["type"] == "Accepted" and not accepted:
-                    condition |= {
-                        "status": "False",
-                        "reason": "NoMatchingListenerHostname",
-                        "message": "none",
-                    }
+        say(cluster)
         cluster.tick()
         cluster.autoscaler()
         cluster.kubelet()
@@ -351,8 +351,8 @@ STATES: dict[str, Callable[[], Simulation]] = {
     "settled": settled,
     "settled, below its need": below_need,
     "settled, all pods crash": all_crash,
-    "settled, a Gateway that stamps no generation": lambda: gateway_says(stamped=False, accepted=True),
-    "settled, a Gateway refuses an edited route": lambda: gateway_says(stamped=True, accepted=False),
+    "settled, a Gateway that stamps no generation": lambda: gateway_says(Simulation.unstamped_gateway),
+    "settled, a Gateway refuses an edited route": lambda: gateway_says(refuse),
     "canary gets its capacity": lambda: with_spec(settled(), "b", 1),
     "canary cannot pull its image": lambda: with_spec(settled(), "unpullable", 20),
     "canary finds no node": lambda: with_spec(settled(), "unschedulable", 20),
@@ -459,13 +459,43 @@ def test_each_cell_is_as_documented(state: str) -> None:
 
 @pytest.mark.parametrize("state", STATES)
 def test_nothing_flaps(state: str) -> None:
-    """A second look at the same world changes nothing but what time changes; no message counts seconds or pods."""
+    """A second look at the same world changes nothing but what time changes; no message counts seconds or pods.
+
+    Nor does any look ask for the next one at once, which might do the same.
+    """
     cluster = brought_about(state)
     cluster.reconcile()
     cluster.reconcile()
     before = cluster.status_writes
     cluster.reconcile()
     assert cluster.status_writes == before
+    for _ in range(20):
+        again = cluster.decide().requeue_after_seconds
+        assert again is None or again >= SOON_SECONDS
+        cluster.round()
+
+
+def test_a_refusal_within_the_grace_of_a_write_is_told_when_it_ends() -> None:
+    """Nothing else wakes anybody then; and once it is told, or there is nothing to tell, nobody looks again."""
+    cluster = settled()
+    assert cluster.decide().requeue_after_seconds is None
+    edited = inference_service("a")
+    edited["spec"]["route"]["hostnames"] = ["other.test"]
+    cluster.apply(edited)
+    while cluster.reconcile():
+        refuse(cluster)
+    programmed = cluster.condition("RouteProgrammed")
+    assert programmed is not None
+    assert programmed["reason"] == "Acknowledged"
+
+    again = cluster.decide().requeue_after_seconds
+    assert again == cluster.settings.propagation_delay_seconds
+    cluster.tick(again)
+    cluster.reconcile()
+    programmed = cluster.condition("RouteProgrammed")
+    assert programmed is not None
+    assert programmed["reason"] == "NoMatchingListenerHostname"
+    assert cluster.decide().requeue_after_seconds is None
 
 
 @pytest.mark.parametrize("state", STATES)
