@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -68,10 +69,27 @@ async def api_client(
 
 def _proxy(address: str) -> str | None:
     """The proxy that the environment names for an address (HTTPS_PROXY, NO_PROXY …)."""
-    parts = urlsplit(address)
-    if parts.hostname is None or proxy_bypass(parts.hostname):
+    parts, proxies = urlsplit(address), getproxies()
+    host = parts.hostname
+    if host is None or proxy_bypass(host) or _is_in_a_network(host, proxies.get("no", "")):
         return None
-    return getproxies().get(parts.scheme)
+    return proxies.get(parts.scheme)
+
+
+def _is_in_a_network(host: str, excepted: str) -> bool:
+    # As kubectl reads NO_PROXY; `proxy_bypass` takes 10.0.0.0/8 for a name.
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return any(address in network for network in map(_network, excepted.split(",")) if network is not None)
+
+
+def _network(entry: str) -> IPv4Network | IPv6Network | None:
+    try:
+        return ip_network(entry.strip(), strict=False)
+    except ValueError:
+        return None
 
 
 def _reload(token_file: Path) -> Callable[[Any], None]:

@@ -108,11 +108,19 @@ async def test_context_and_user_may_be_in_different_files(tmp_path: Path) -> Non
     assert token == "Bearer first"
 
 
-@pytest.mark.parametrize(("bypassed", "proxy"), [("example.com", "http://proxy:3128"), ("127.0.0.1", None)])
+@pytest.mark.parametrize(
+    ("bypassed", "proxy"),
+    [
+        ("example.com", "http://proxy:3128"),
+        ("127.0.0.1", None),
+        ("10.0.0.0/8, 127.0.0.0/8", None),
+        ("10.0.0.0/8,fd00::/8", "http://proxy:3128"),
+    ],
+)
 async def test_the_environment_is_asked_for_a_proxy_once(
     fake: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bypassed: str, proxy: str | None
 ) -> None:
-    """Not at each request, which would take a thread; addresses in NO_PROXY have none."""
+    """Not at each request, which would take a thread; addresses and networks in NO_PROXY have none."""
     monkeypatch.setenv("http_proxy", "http://proxy:3128")
     monkeypatch.setenv("no_proxy", bypassed)
     path = fake.kubeconfig(tmp_path / "config", "somebody")
