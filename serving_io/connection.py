@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,8 @@ from urllib.request import getproxies, proxy_bypass
 import yaml
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+
+from serving_io.contexts import contexts_of
 
 TOKEN_RELOAD_SECONDS = 60.0
 """Bound tokens are rotated in place by the kubelet; a file is read again at most this often."""
@@ -32,17 +35,18 @@ async def api_client(
 ) -> ApiClient:
     """A connected client of the library, or `ConfigurationError` with the remedy.
 
-    A stated `kubeconfig` goes before the environment, a stated `context` before the file's current one.
+    A stated `kubeconfig` goes before the environment, a stated `context` before the files' current one.
     """
     configuration = Configuration()
     path = kubeconfig or environ.get("KUBECONFIG")
     try:
         if path:
-            token_file = await asyncio.to_thread(_token_file, path, context)
+            contexts = await asyncio.to_thread(contexts_of, path)
+            context = context or contexts.current  # the library's own choice is the last file's
             await load_kube_config(  # type: ignore[no-untyped-call]
                 path, context=context, client_configuration=configuration, persist_config=False
             )
-            if token_file is not None:
+            if (token_file := contexts.token_file(context)) is not None:
                 configuration.refresh_api_key_hook = _reload(token_file)  # type: ignore[assignment]
         else:
             load_incluster_config(configuration)  # type: ignore[no-untyped-call]
@@ -67,31 +71,31 @@ async def api_client(
 
 def _proxy(address: str) -> str | None:
     """The proxy that the environment names for an address (HTTPS_PROXY, NO_PROXY …)."""
-    parts = urlsplit(address)
-    if parts.hostname is None or proxy_bypass(parts.hostname):
+    parts, proxies = urlsplit(address), getproxies()
+    host = parts.hostname
+    if host is None or proxy_bypass(host) or _is_in_a_network(host, proxies.get("no", "")):
         return None
-    return getproxies().get(parts.scheme)
+    return proxies.get(parts.scheme)
 
 
-def _token_file(path: str, context: str | None) -> Path | None:
-    """The file that the context's user reads its token from, if it does.
+def _is_in_a_network(host: str, excepted: str) -> bool:
+    # As kubectl reads NO_PROXY; `proxy_bypass` takes 10.0.0.0/8 for a name.
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return any(address in network for network in map(_network, excepted.split(",")) if network is not None)
 
-    The library reads it once; a token that is rotated would expire under a long-running process.
-    """
-    for candidate in path.split(os.pathsep):
-        config: Any = yaml.safe_load(Path(candidate).read_text()) if Path(candidate).exists() else None
-        if not isinstance(config, dict):
-            continue
-        current = context or config.get("current-context")
-        contexts = {c.get("name"): c.get("context") or {} for c in config.get("contexts") or ()}
-        users = {u.get("name"): u.get("user") or {} for u in config.get("users") or ()}
-        file = users.get(contexts.get(current, {}).get("user"), {}).get("tokenFile")
-        if file:
-            return Path(candidate).parent / str(file)
-    return None
+
+def _network(entry: str) -> IPv4Network | IPv6Network | None:
+    try:
+        return ip_network(entry.strip(), strict=False)
+    except ValueError:
+        return None
 
 
 def _reload(token_file: Path) -> Callable[[Any], None]:
+    # The library reads it once; a token that is rotated would expire under a long-running process.
     read_at = float("-inf")
 
     def refresh(configuration: Any) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from serving_io.connection import ConfigurationError
+from serving_io.contexts import Contexts, contexts_of
 
 DEFAULT_NAMESPACE = "default"
 
@@ -29,30 +27,19 @@ def path_of(stated: str | None, environ: Mapping[str, str] = os.environ) -> str 
     return str(usual) if usual.is_file() else None
 
 
-def contexts_of(path: str | None) -> Mapping[str, Mapping[str, Any]]:
-    """The contexts by name, the current one under the empty name too. Raises `ConfigurationError`."""
-    found: dict[str, Mapping[str, Any]] = {}
-    for candidate in (path or "").split(os.pathsep):
-        if not candidate or not Path(candidate).is_file():
-            continue
-        try:
-            config: Any = yaml.safe_load(Path(candidate).read_text())
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            raise ConfigurationError(f"kubeconfig {candidate} cannot be read ({error})") from error
-        if not isinstance(config, dict):
-            continue
-        for entry in config.get("contexts") or ():
-            found.setdefault(str(entry.get("name")), entry.get("context") or {})
-        current = config.get("current-context")
-        if current in found:
-            found.setdefault("", found[str(current)])
-    return found
+def known_contexts(path: str | None) -> Contexts:
+    """The contexts of the files of a path. Raises `ConfigurationError` for a file that cannot be read."""
+    try:
+        return contexts_of(path)
+    except ValueError as error:
+        raise ConfigurationError(f"kubeconfig {error}") from error
 
 
 def namespace_of(path: str | None, context: str | None) -> str:
     """The namespace of a context, or of the current one. Raises `ConfigurationError` for an unknown context."""
-    contexts = contexts_of(path)
-    if context and context not in contexts:
-        known = ", ".join(sorted(name for name in contexts if name)) or "none"
+    contexts = known_contexts(path)
+    if context and context not in contexts.described:
+        known = ", ".join(sorted(contexts.described)) or "none"
         raise ConfigurationError(f"--context {context}: the kubeconfig has no such context (it has: {known})")
-    return str(contexts.get(context or "", {}).get("namespace") or DEFAULT_NAMESPACE)
+    chosen = contexts.described.get(context or contexts.current or "", {})
+    return str(chosen.get("namespace") or DEFAULT_NAMESPACE)

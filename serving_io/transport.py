@@ -71,7 +71,7 @@ class Transport:
         try:
             answer = json.loads(await response.read())
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise _no_answer(error, f"{method} {path}") from error
+            raise self._no_answer(error, f"{method} {path}") from error
         if not isinstance(answer, dict):
             raise Unavailable(response.status, "Unreadable", f"{method} {path} was answered with no object")
         return answer
@@ -91,7 +91,7 @@ class Transport:
                     if line.strip():
                         yield line
         except (aiohttp.ClientError, OSError) as error:
-            raise _no_answer(error, f"GET {path}") from error
+            raise self._no_answer(error, f"GET {path}") from error
         finally:
             # Abort, because a close waits until a busy server agrees to end TLS: the loop may be over by then.
             connection = response.connection
@@ -141,9 +141,17 @@ class Transport:
                 raise error_from(response.status, await response.read(), response.headers)
             return response
         except (aiohttp.ClientError, OSError) as error:
-            raise _no_answer(error, f"{method} {path}") from error
+            raise self._no_answer(error, f"{method} {path}") from error
         finally:
             self.on_request(method, code, time.monotonic() - started)
+
+    def _no_answer(self, error: Exception, what: str) -> ApiError:
+        reason = "Timeout" if isinstance(error, TimeoutError) else "NoAnswer"
+        proxy = str(self.api.rest_client.proxy or "")
+        if proxy:
+            # Without the password that may stand before the address.
+            what += f" through the proxy {proxy.rpartition('//')[2].rpartition('@')[2]}"
+        return Unavailable(0, reason, f"{what}: {str(error) or type(error).__name__}")
 
 
 def canonical(body: Any) -> bytes:
@@ -156,8 +164,3 @@ def canonical(body: Any) -> bytes:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text.encode()
-
-
-def _no_answer(error: Exception, what: str) -> ApiError:
-    reason = "Timeout" if isinstance(error, TimeoutError) else "NoAnswer"
-    return Unavailable(0, reason, f"{what}: {str(error) or type(error).__name__}")

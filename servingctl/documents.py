@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ class UnreadableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document of a text."""
+    """One document of a text, or one object of a List in it."""
 
     source: str
     """Name of the file, or `-`."""
@@ -38,16 +39,16 @@ class Document:
 
 
 def documents(text: str, source: str) -> list[Document]:
-    """Read all documents that are not empty. Raises `UnreadableError`."""
+    """Read all documents that are not empty, of a List its objects. Raises `UnreadableError`."""
     try:
         loader = yaml.SafeLoader(text)
-        found = []
+        found: list[Document] = []
         while loader.check_node():
             node = loader.get_node()
             if node is None or node.tag == "tag:yaml.org,2002:null":
                 continue
             doubles = tuple(_duplicates(node, ()))
-            found.append(Document(source, loader.construct_document(node), node, doubles))
+            found += _unpacked(Document(source, loader.construct_document(node), node, doubles))
     except yaml.MarkedYAMLError as error:
         where = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UnreadableError(
@@ -56,6 +57,25 @@ def documents(text: str, source: str) -> list[Document]:
     except (yaml.YAMLError, ValueError) as error:
         raise UnreadableError(f"{source}: not YAML: {error}") from None
     return found
+
+
+def _unpacked(document: Document) -> Iterator[Document]:
+    value, doubles = document.value, document.duplicates
+    is_list = (
+        isinstance(value, dict)
+        and str(value.get("kind", "")).endswith("List")
+        and isinstance(value.get("items"), list)
+    )
+    # Where a key of the List itself is there twice, it is not known which items are meant.
+    if not is_list or any(len(path) == 1 or path[0] != "items" for path, _ in doubles):
+        yield document
+        return
+    # The last: what a merge brings stands before a document's own keys.
+    nodes = {key.value: child for key, child in document.node.value}["items"].value
+    for index, (item, node) in enumerate(zip(value["items"], nodes, strict=True)):
+        own = tuple((path[2:], line) for path, line in doubles if path[1] == index)
+        if item is not None:
+            yield from _unpacked(Document(document.source, item, node, own))
 
 
 def _child(node: yaml.Node, part: str | int) -> tuple[int, yaml.Node] | None:

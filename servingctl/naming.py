@@ -9,7 +9,7 @@ import click
 from serving_io.cluster import Cluster
 from serving_io.connection import ConfigurationError
 from serving_io.kinds import INFERENCE_SERVICE, NAMESPACE, Kind
-from serving_io.kubeconfig import contexts_of, path_of
+from serving_io.kubeconfig import known_contexts, path_of
 from servingctl.connecting import Where
 from servingctl.exits import Stop
 
@@ -19,10 +19,10 @@ PATIENCE_SECONDS = 3.0
 def complete_context(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     """Offer the contexts of the kubeconfig."""
     try:
-        names = contexts_of(path_of(context.params.get("kubeconfig")))
+        names = known_contexts(path_of(context.params.get("kubeconfig"))).described
     except ConfigurationError:
         return []
-    return sorted(name for name in names if name and name.startswith(incomplete))
+    return sorted(name for name in names if name.startswith(incomplete))
 
 
 def complete_namespace(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:

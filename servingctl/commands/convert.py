@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -11,7 +10,6 @@ from servingctl.conversion import scorecard
 from servingctl.conversion.convert import KSERVE_API_VERSION, Options, convert, is_kserve
 from servingctl.conversion.scaling import Objective
 from servingctl.conversion.traffic import Route
-from servingctl.documents import Document
 from servingctl.exits import FOUND, OK, USAGE, Stop
 from servingctl.options import files_argument
 from servingctl.output import show, width
@@ -72,7 +70,7 @@ def command(
         route=_route(gateway, hostname),
         drop=frozenset(drop),
     )
-    manifests = list(_manifests(read(files)))
+    manifests = [document.value for document in read(files)]
     conversions = [convert(manifest, options) for manifest in manifests if is_kserve(manifest)]
     passed_over = [_named(manifest) for manifest in manifests if not is_kserve(manifest)]
     if not conversions:
@@ -105,19 +103,6 @@ def _route(gateway: str | None, hostname: str | None) -> Route | None:
             f"--hostname {hostname}: only {{name}} and {{namespace}} may stand in braces", USAGE
         ) from None
     return Route(namespace, name, hostname)
-
-
-def _manifests(documents: list[Document]) -> Iterator[Any]:
-    for document in documents:
-        value = document.value
-        if (
-            isinstance(value, dict)
-            and str(value.get("kind", "")).endswith("List")
-            and isinstance(value.get("items"), list)
-        ):
-            yield from value["items"]
-        else:
-            yield value
 
 
 def _named(manifest: Any) -> str:

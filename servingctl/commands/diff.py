@@ -102,9 +102,18 @@ async def _applied(cluster: Cluster, stated: Manifest, where: Where, settings: S
         metadata = dict(live["metadata"])
         for field in ("labels", "annotations"):
             metadata[field] = (metadata.get(field) or {}) | (stated["metadata"].get(field) or {})
-        made = live | {"metadata": metadata, "spec": stated["spec"]}
+        made = live | {"metadata": metadata, "spec": _with_replicas_kept(stated["spec"], live["spec"])}
     world = await observe(cluster, made, settings)
     return key, live is not None, changes(world, live, datetime.now(UTC), settings)
+
+
+def _with_replicas_kept(spec: Manifest, live: Manifest) -> Manifest:
+    # What an HPA writes by the scale subresource is not taken away by a file that leaves it out.
+    scaling = spec.get("scaling") or {}
+    external, kept = scaling.get("external"), (live.get("scaling") or {}).get("external")
+    if external is None or kept is None:
+        return spec
+    return spec | {"scaling": scaling | {"external": kept | external}}
 
 
 def _differs(result: Result) -> bool:

@@ -130,7 +130,7 @@ async def test_a_proxy_that_does_not_answer_is_no_way(
         path = tmp_path / "config"
         path.write_text(yaml.safe_dump(_KUBECONFIG))
         async with await Cluster.connect(field_manager="alpha", kubeconfig=str(path)) as cluster:
-            with pytest.raises(Unavailable, match="POST"):
+            with pytest.raises(Unavailable, match=rf"POST \S+ through the proxy 127\.0\.0\.1:{port}: "):
                 async with asyncio.timeout(10):
                     await cluster.create(_MAP)
         await given_up.wait()

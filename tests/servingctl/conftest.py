@@ -1,4 +1,4 @@
-"""`servingctl check`, run against the fake API server and a Prometheus over HTTP."""
+"""`servingctl`, run against the fake API server and, for `check`, a Prometheus over HTTP."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from servingctl.preflight import rights
 from servingctl.preflight.rights import RIGHTS
 from tests.fakes.kube import FakeKube
 from tests.fakes.prometheus_server import PrometheusServer
+from tests.servingctl.demo import Ctl
 from tests.servingctl.run import Ran, run
 from tests.servingctl.set_up import SetUp
 
@@ -56,3 +57,11 @@ def check(
             return against(fake, setup)
 
     return in_setup
+
+
+@pytest.fixture
+def ctl(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Ctl]:
+    """A cluster to command."""
+    with FakeKube() as fake:
+        fake.namespace("demo")
+        yield Ctl(fake, fake.kubeconfig(tmp_path / "kubeconfig", "person"), capsys)

@@ -3,65 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from serving_api.revision import revision_of
-from serving_api.service import InferenceServiceSpec
-from serving_io import kinds
-from servingctl.rendering import render
 from tests.fakes.kube import FakeKube
-from tests.servingctl.run import Ran, run
+from tests.servingctl.demo import Ctl, revision
+from tests.servingctl.run import run
 
-ROOT = Path(__file__).parents[2]
-DEMO = ROOT / "manifests/demo/service-v1.yaml"
 PROMOTE = "serving-operator.dev/promote"
 SOME_TIME = "2026-01-01T00:00:00Z"
-
-
-def manifest(version: int = 1) -> dict[str, Any]:
-    """The demo's service."""
-    made: dict[str, Any] = yaml.safe_load((ROOT / f"manifests/demo/service-v{version}.yaml").read_text())
-    return made
-
-
-def revision(version: int) -> str:
-    """The revision of a version of the demo's service."""
-    return revision_of(InferenceServiceSpec.model_validate(manifest(version)["spec"]).predictor)
-
-
-class Ctl:
-    """A fake cluster with the demo's service in it, and the command line on it."""
-
-    def __init__(self, fake: FakeKube, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.fake = fake
-        self._config = config
-        self._capsys = capsys
-
-    def __call__(self, *arguments: str, namespace: str = "demo") -> Ran:
-        """Run a command."""
-        return run(self._capsys, *arguments, "--kubeconfig", str(self._config), "-n", namespace)
-
-    def status(self, version: int = 1, **status: Any) -> None:
-        """Write the service's spec and status."""
-        self.fake.write(manifest(version))
-        self.fake.write({**manifest(version), "status": status}, subresource="status")
-
-    def labels(self) -> dict[str, str]:
-        """The service's labels."""
-        return self.fake.get(kinds.INFERENCE_SERVICE, "digits", "demo")["metadata"].get("labels") or {}
-
-
-@pytest.fixture
-def ctl(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Ctl]:
-    """A cluster to command."""
-    with FakeKube() as fake:
-        fake.namespace("demo")
-        yield Ctl(fake, fake.kubeconfig(tmp_path / "kubeconfig", "person"), capsys)
 
 
 STABLE = {"id": "11111111-1", "revision": "11111111"}
@@ -224,42 +176,6 @@ def test_explain(ctl: Ctl) -> None:
         "no series (NoSeries)",
     ):
         assert words in ran.out
-
-
-def test_diff_of_a_new_service(ctl: Ctl) -> None:
-    """What is not in the cluster yet is new, with its revision and all that would be made."""
-    ran = ctl("diff", "-f", str(DEMO))
-
-    assert ran.code == 1
-    assert f"demo/digits: new; its first revision is {revision(1)}" in ran.out
-    assert f"create controllerrevision/digits-{revision(1)}" in ran.out
-    assert f"deployment/digits-{revision(1)}" in ran.out
-    assert ctl.fake.writes("person") == []
-
-
-def test_diff_names_the_fields_of_a_new_revision(ctl: Ctl) -> None:
-    """A file that shapes other pods is a canary, by the fields that are named, beside the committed revision."""
-    ctl.status(1, stable={"id": f"{revision(1)}-1", "revision": revision(1)})
-    live = ctl.fake.get(kinds.INFERENCE_SERVICE, "digits", "demo")
-    record = render(manifest(1), "demo").children[0]
-    owner = {
-        "apiVersion": live["apiVersion"],
-        "kind": live["kind"],
-        "name": "digits",
-        "uid": live["metadata"]["uid"],
-    }
-    ctl.fake.write(
-        {**record, "metadata": {**record["metadata"], "ownerReferences": [{**owner, "controller": True}]}}
-    )
-
-    ran = ctl("diff", "-f", str(ROOT / "manifests/demo/service-v2.yaml"))
-
-    assert f"revision {revision(1)} is committed, {revision(2)} becomes a canary" in ran.out
-    assert "predictor.model.storageUri: pvc://models/digits/v1 -> pvc://models/digits/v2" in ran.out
-    first = ran.out.partition(f"create controllerrevision/digits-{revision(2)}")[2].partition("\n\n")[0]
-    assert f"--- digits-{revision(1)}" in first
-    assert "+      storageUri: pvc://models/digits/v2" in first
-    assert "automountServiceAccountToken" not in first
 
 
 def test_no_crds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

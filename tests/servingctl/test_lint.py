@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,32 @@ def test_line_of_a_finding() -> None:
     (finding,) = [entry for entry in lint(second) if entry.level == "Error"]
 
     assert text.splitlines()[finding.line - 1].strip() == "maxReplicas: 0"
+
+
+def test_what_kubectl_prints_of_several(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A List's objects are looked at one by one, each with its own lines and paths."""
+    items = [service(), {"apiVersion": "v1", "kind": "Secret"}, service(spec__predictor__maxReplicas=0)]
+    whole = {"apiVersion": "v1", "kind": "List", "items": items}
+    text = yaml.safe_dump(whole, sort_keys=False) + "  kind: InferenceService\n"
+    file = tmp_path / "a.yaml"
+    file.write_text(text)
+
+    ran = run(capsys, "lint", str(file), "-o", "json")
+    found = json.loads(ran.out)
+    errors = [entry for entry in found["findings"] if entry["level"] == "Error"]
+
+    assert (ran.code, found["objects"]) == (1, 2)
+    assert [(entry["field"], text.splitlines()[entry["line"] - 1].strip()) for entry in errors] == [
+        ("kind", "kind: InferenceService"),
+        ("spec.predictor.maxReplicas", "maxReplicas: 0"),
+    ]
+
+
+def test_a_list_with_a_key_twice() -> None:
+    """Of items that stand twice nobody knows which are meant: that is the one error."""
+    (document,) = documents("kind: List\nitems: [{kind: A}]\nitems: [{kind: B}]\n", "a.yaml")
+
+    assert [(finding.level, finding.field) for finding in lint(document)] == [("Error", "items")]
 
 
 def test_a_key_twice() -> None:
