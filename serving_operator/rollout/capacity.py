@@ -9,7 +9,8 @@ from serving_api.autoscaler import Reserve
 from serving_api.rollout import Step
 from serving_api.status import CanaryStatus
 from serving_operator.rollout import routing, surge
-from serving_operator.rollout.observed import Observed, Revision, is_leaving
+from serving_operator.rollout.live import Revision, is_leaving
+from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import OPEN, Gate, State, Wait
 from serving_operator.status.diagnosis import diagnose
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from serving_operator.rollout.observed import Observed, is_leaving, is_ready
+from serving_operator.rollout.live import is_leaving, is_ready
+from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import moment_of
 from serving_operator.world import Manifest
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from serving_api.names import Attempt
 from serving_api.status import PreviousStatus, Rejected, StableStatus
 from serving_operator.rollout.capacity import live_revisions
-from serving_operator.rollout.observed import Observed, is_leaving
+from serving_operator.rollout.live import is_leaving
+from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import State, moment_of, text_of
 from serving_operator.world import Manifest
 

@@ -7,7 +7,8 @@ from typing import Literal
 
 from serving_api.names import ServiceKey
 from serving_operator.rollout import acknowledge, capacity, previous, surge
-from serving_operator.rollout.observed import Observed, Revision
+from serving_operator.rollout.live import Revision
+from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.promote import COMMITTED
 from serving_operator.rollout.selection import GATEWAY_API_MISSING
 from serving_operator.rollout.settled import REJECTED, SETTLED
