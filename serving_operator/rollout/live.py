@@ -14,6 +14,11 @@ def is_leaving(found: Manifest | None) -> bool:
     return found is not None and bool(found["metadata"].get("deletionTimestamp"))
 
 
+def is_over(pod: Manifest) -> bool:
+    """Whether a pod has ended for good. Its object may stay for long, and takes nobody's place."""
+    return (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded")
+
+
 def is_ready(pod: Manifest) -> bool:
     """Whether a pod answers and is not leaving."""
     if is_leaving(pod):

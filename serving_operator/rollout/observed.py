@@ -17,7 +17,7 @@ from serving_operator.children import route as routes
 from serving_operator.children.metadata import revision_in
 from serving_operator.children.revision import attempt_is_ours, attempt_of
 from serving_operator.ownership import Ownership, classify
-from serving_operator.rollout.live import Revision, is_leaving, ready_targets
+from serving_operator.rollout.live import Revision, is_leaving, is_over, ready_targets
 from serving_operator.world import Manifest, ObjectId, Settings, World
 
 _T = TypeVar("_T")
@@ -188,11 +188,11 @@ class Observed:
 
     @_once
     def pods_of(self, revision: str) -> tuple[Manifest, ...]:
-        """Return the pods of a revision."""
+        """Return the pods of a revision, but for those that have ended for good."""
         return tuple(
             pod
             for pod in self.world.pods
-            if (pod["metadata"].get("labels") or {}).get(REVISION_LABEL) == revision
+            if (pod["metadata"].get("labels") or {}).get(REVISION_LABEL) == revision and not is_over(pod)
         )
 
     def stable_service_only_selects(self, revision: str) -> bool:

@@ -489,6 +489,21 @@ class Simulation:
         """Let a pod be gone; the operator remembers its last words, and another pod comes in its place."""
         self.disrupted_pods.append(self.pods.pop(name))
 
+    def leave_failed(self, revision: str) -> None:
+        """Let a node have failed a pod of a revision that had crashed before; its object stays, another takes its place."""
+        made: Manifest = {
+            "metadata": {
+                "name": f"{KEY.name}-{revision}-evicted",
+                "namespace": KEY.namespace,
+                "labels": {REVISION_LABEL: revision},
+                "creationTimestamp": text_of(self.now),
+            },
+            "killed": True,
+        }
+        self._say(made, ready=False, image="crashing")
+        made["status"] |= {"phase": "Failed", "reason": "Evicted"}
+        self.pods[made["metadata"]["name"]] = made
+
     def gateway(self) -> None:
         """Acknowledge the route as it is."""
         route = self.route
