@@ -165,7 +165,9 @@ def stable_gate(observed: Observed, state: State, percent: int) -> Gate:
 
 def lacks_need(observed: Observed, state: State, revision: str, percent: int, ready: int) -> bool:
     """Whether so many ready replicas of a revision are fewer than this percent of the demand takes."""
-    said = last_answer(observed.revision(revision)) if observed.automatic else None
+    if not observed.automatic:
+        return ready < surge.external_need(observed, state, revision, percent)
+    said = last_answer(observed.revision(revision))
     if said is None or ready >= said.replicas:
         return False
     if said.limited and _stable_is_limited(observed, state, revision) and ready >= observed.max_replicas:

@@ -73,8 +73,14 @@ class Revision:
 
     @property
     def has_ready_pod(self) -> bool:
-        """Whether anybody answers."""
+        """Whether anybody answers now."""
         return any(is_ready(pod) for pod in self.pods)
+
+    @property
+    def answers(self) -> bool:
+        """Whether somebody answers, and not only for a moment between two crashes."""
+        # The pods are seen before their Deployment has counted them.
+        return self.has_ready_pod and self.available > 0
 
     @property
     def _deployment_status(self) -> Mapping[str, Any]:

@@ -113,6 +113,8 @@ class Simulation:
         self.demand = demand
         self.load_seconds = 0.0
         """Seconds that the pods of image `loading` take until they are ready."""
+        self.min_ready_seconds = 0.0
+        """Seconds for which a pod must be ready until its Deployment counts it."""
         self.blind_windows = 0
         """Windows of the step in which nothing was scraped."""
         self.arrivals_per_minute: int | None = None
@@ -446,11 +448,12 @@ class Simulation:
 
     def _count(self, name: str) -> None:
         mine = [pod for pod in self.pods if pod.startswith(f"{name}-pod")]
-        ready = sum(_is_ready(self.pods[pod]) for pod in mine)
+        ready = [self.pods[pod]["status"]["conditions"][0] for pod in mine if _is_ready(self.pods[pod])]
+        counts = text_of(self.now - timedelta(seconds=self.min_ready_seconds))
         self.objects[ObjectId("Deployment", name)]["status"] = {
             "replicas": len(mine),
-            "readyReplicas": ready,
-            "availableReplicas": ready,
+            "readyReplicas": len(ready),
+            "availableReplicas": sum(entry.get("lastTransitionTime", "") <= counts for entry in ready),
         }
 
     def break_pods(self, revision: str, broken: bool = True) -> None:
@@ -838,6 +841,9 @@ class Simulation:
             assert not any(
                 c["kind"] == "Abort" and c["id"] == is_["id"] for c in before.get("commands") or ()
             ), "S14"
+            assert self.ready(is_["revision"]) or not self.ready(was["revision"]), (
+                "committed, and answers nobody"
+            )
             if self.routed:
                 assert weights(self.route or {"metadata": {"name": ""}}).get(is_["revision"]) == 100
             else:
