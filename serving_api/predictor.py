@@ -225,7 +225,7 @@ class Predictor(Model):
     timeout: Annotated[int, Field(ge=1, le=3600)] = 60
     """Seconds that a request may take; the gateway ends it then, and a leaving pod is given so long to finish."""
     model_load_seconds: Annotated[int, Field(ge=10, le=86400)] | None = None
-    """Seconds that a pod may load, from its container's start, before it is restarted; if absent as the runtime has it, no limit with a container."""
+    """Seconds that a pod may load from its container's start before it is restarted; if absent as the startupProbe of runtime or container has it."""
     node_selector: (
         Annotated[
             dict[LabelKey, LabelValue], Field(max_length=32, json_schema_extra=rules(KEYS_ARE_LABEL_KEYS))

@@ -111,6 +111,15 @@ def has_accelerators(pod_template: Manifest) -> bool:
     )
 
 
+def load_seconds(pod_template: Manifest) -> int | None:
+    """Return for how long the startup probe lets the container load before it is restarted; None without one."""
+    probe = pod_template["spec"]["containers"][0].get("startupProbe")
+    if not probe:
+        return None
+    asked = int(probe.get("periodSeconds", 10)) * int(probe.get("failureThreshold", 3))
+    return int(probe.get("initialDelaySeconds", 0)) + asked
+
+
 def _pod_security(runtime: Runtime, predictor: Predictor) -> Manifest:
     # What the predictor says goes before what the runtime says of its image.
     image = runtime.source.spec if runtime.source else None

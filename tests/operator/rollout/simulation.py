@@ -434,7 +434,8 @@ class Simulation:
         """A container that is ready after `load_seconds`, or is restarted at the end of its startup probe."""
         started, age = pod["started"], (self.now - pod["started"]).total_seconds()
         made = _pod_status(ready=age >= self.load_seconds)
-        made["conditions"][0]["lastTransitionTime"] = text_of(started)
+        since = started if age < self.load_seconds else started + timedelta(seconds=self.load_seconds)
+        made["conditions"][0]["lastTransitionTime"] = text_of(since)
         container: Manifest = {"name": "model", "restartCount": 0, "ready": age >= self.load_seconds}
         container["state"] = {"running": {"startedAt": text_of(started)}}
         probe = deployment["spec"]["template"]["spec"]["containers"][0].get("startupProbe")
