@@ -29,7 +29,8 @@ from serving_api.schema import (
     rules,
 )
 
-# Fields of the predictor that do not shape the pod. All others do, and a change of one of them is a new revision.
+# Fields of the predictor whose change is no new revision. All others shape the pod; the timeout only as it is when a
+# revision is recorded.
 NOT_IN_REVISION = frozenset({"min_replicas", "max_replicas", "timeout"})
 
 _NO_DUPLICATE_ENV = rule("self.all(e, self.exists_one(o, o.name == e.name))", "names must be unique")
@@ -223,9 +224,9 @@ class Predictor(Model):
     max_replicas: Annotated[int, Field(ge=1, le=1000)] | None = None
     """Most replicas; required with scaling class Auto."""
     timeout: Annotated[int, Field(ge=1, le=3600)] = 60
-    """Seconds that a request may take; the gateway ends it then, and a leaving pod is given so long to finish."""
+    """Seconds that a request may take; the gateway ends it then. A leaving pod has what this was when its revision began, 60 at least, to finish."""
     model_load_seconds: Annotated[int, Field(ge=10, le=86400)] | None = None
-    """Seconds that a pod may load, from its container's start, before it is restarted; if absent as the runtime has it, no limit with a container."""
+    """Seconds that a pod may load from its container's start before it is restarted; if absent as the startupProbe of runtime or container has it."""
     node_selector: (
         Annotated[
             dict[LabelKey, LabelValue], Field(max_length=32, json_schema_extra=rules(KEYS_ARE_LABEL_KEYS))
@@ -274,7 +275,7 @@ class Predictor(Model):
     fs_group: UserOrGroup | None = None
     """Group that owns the mounted volumes."""
     termination_grace_period_seconds: Annotated[int, Field(ge=1, le=7200)] | None = None
-    """Seconds from the end signal to the kill; drain time plus the 60 seconds of the default timeout if absent."""
+    """Seconds from the end signal to the kill; if absent drain time, timeout as it was when the revision began (60 at least), and 10 more."""
     labels: OwnLabels | None = None
     """Further labels of the pods."""
     annotations: OwnAnnotations | None = None

@@ -23,7 +23,8 @@ from serving_operator.rollout import (
     routing,
     selection,
 )
-from serving_operator.rollout.observed import Observed, Revision, is_leaving
+from serving_operator.rollout.live import Revision, is_leaving
+from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.recording import rendered
 from serving_operator.rollout.state import State
 from serving_operator.runtimes.catalogue import Unresolved

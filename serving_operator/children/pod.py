@@ -18,7 +18,7 @@ from serving_operator.world import Manifest, Settings
 
 DEFAULT_USER = 1000
 DEFAULT_TIMEOUT_SECONDS = 60
-"""The schema's default of predictor.timeout. The timeout itself shapes no pod: it may change without a new revision."""
+"""The schema's default of predictor.timeout: so long every pod is given for its last requests."""
 MARGIN_SECONDS = 10
 TEMPORARY_PATH = "/tmp"  # noqa: S108  (the pod's own emptyDir)
 SHARED_MEMORY_PATH = "/dev/shm"  # noqa: S108  (a memory volume of the pod's own)
@@ -54,8 +54,10 @@ def pod_template(
         "prometheus.io/port": str(runtime.metrics_port),
         "prometheus.io/path": "/metrics",
     }
+    # The timeout makes no revision: pods keep what it was when theirs was recorded.
+    longest_seconds = max(DEFAULT_TIMEOUT_SECONDS, predictor.timeout)
     grace_seconds = predictor.termination_grace_period_seconds or (
-        settings.drain_seconds + DEFAULT_TIMEOUT_SECONDS + MARGIN_SECONDS
+        settings.drain_seconds + longest_seconds + MARGIN_SECONDS
     )
     wire = predictor.wire()
     spec: dict[str, Any] = {key: wire[key] for key in _PASSED_ON if wire.get(key)}
@@ -109,6 +111,15 @@ def has_accelerators(pod_template: Manifest) -> bool:
         for container in pod_template["spec"]["containers"]
         for resource in ((container.get("resources") or {}).get("limits") or {})
     )
+
+
+def load_seconds(pod_template: Manifest) -> int | None:
+    """Return for how long the startup probe lets the container load before it is restarted; None without one."""
+    probe = pod_template["spec"]["containers"][0].get("startupProbe")
+    if not probe:
+        return None
+    asked = int(probe.get("periodSeconds", 10)) * int(probe.get("failureThreshold", 3))
+    return int(probe.get("initialDelaySeconds", 0)) + asked
 
 
 def _pod_security(runtime: Runtime, predictor: Predictor) -> Manifest:

@@ -125,7 +125,9 @@ def overdue(observed: Observed, state: State) -> Abort:
     seen = observed.revision(revision)
     found = diagnose(seen.pods, seen.deployment)
     seconds = observed.rollout_of(revision).progress_deadline_seconds
-    late = f"Revision {revision} was not ready within {seconds} s."
+    late = f"Revision {revision} was not ready within {seconds} s (rollout.progressDeadlineSeconds)."
+    if found is None or not found.final:
+        late = f"{late} If its model only needs longer to load, predictor.modelLoadSeconds gives it the time."
     if found is None:
         return Abort(reason="ProgressDeadlineExceeded", message=late, rejects=True)
     return Abort(reason=found.reason, message=f"{late} {found.message}", rejects=True)

@@ -8,7 +8,8 @@ operator splits it.
 from __future__ import annotations
 
 from serving_operator.rollout import capacity, surge
-from serving_operator.rollout.observed import Observed, Revision
+from serving_operator.rollout.live import Revision
+from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.rollforward import stable_is_broken
 from serving_operator.rollout.state import OPEN, Gate, State, Wait
 

@@ -9,7 +9,8 @@ from serving_api.autoscaler import Reserve
 from serving_api.rollout import Step
 from serving_api.status import CanaryStatus
 from serving_operator.rollout import routing, surge
-from serving_operator.rollout.observed import Observed, Revision, is_leaving
+from serving_operator.rollout.live import Revision, is_leaving
+from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import OPEN, Gate, State, Wait
 from serving_operator.status.diagnosis import diagnose
 
@@ -164,7 +165,9 @@ def stable_gate(observed: Observed, state: State, percent: int) -> Gate:
 
 def lacks_need(observed: Observed, state: State, revision: str, percent: int, ready: int) -> bool:
     """Whether so many ready replicas of a revision are fewer than this percent of the demand takes."""
-    said = last_answer(observed.revision(revision)) if observed.automatic else None
+    if not observed.automatic:
+        return ready < surge.external_need(observed, state, revision, percent)
+    said = last_answer(observed.revision(revision))
     if said is None or ready >= said.replicas:
         return False
     if said.limited and _stable_is_limited(observed, state, revision) and ready >= observed.max_replicas:

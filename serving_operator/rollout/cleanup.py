@@ -25,11 +25,15 @@ class Cleanup:
 
 
 def clean_up(observed: Observed, state: State) -> Cleanup:
-    """Drop revisions that are neither live nor kept warm from the route, then delete their children, then the oldest records."""
-    kept = set(previous.standing(observed, state))
+    """Drop revisions that are neither live nor kept from the route, then delete their children, then the oldest records."""
+    warm, spared = previous.kept_warm(observed, state), previous.spared(observed, state)
+    kept = set(previous.standing(observed, state)) | ({spared} if spared else set())
     leaving = tuple(revision for revision in observed.populated if revision not in kept)
-    ends = previous.warm_until(observed, state) if previous.kept_warm(observed, state) else None
-    look_again: list[datetime] = [] if ends is None else [ends]
+    moments = (
+        previous.warm_until(observed, state) if warm else None,
+        previous.window_ends(observed, state) if spared else None,
+    )
+    look_again = [moment for moment in moments if moment is not None]
     dropped: list[str] = []
     writes: list[Write] = []
     for revision in leaving:

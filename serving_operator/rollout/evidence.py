@@ -14,7 +14,8 @@ from serving_operator.judge.windows import GRID_SECONDS, Evidence, Finding, Wind
 from serving_operator.rollout import capacity, missed
 from serving_operator.rollout.disrupted import disruption
 from serving_operator.rollout.first_seen import watched
-from serving_operator.rollout.observed import Observed, Revision
+from serving_operator.rollout.live import Revision
+from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import State, moment_of, text_of
 from serving_operator.world import Manifest
 

@@ -7,7 +7,8 @@ a quarter at a time; it is down to one replica before it has to give up traffic 
 from __future__ import annotations
 
 from serving_operator.rollout import acknowledge, budget, capacity, surge
-from serving_operator.rollout.observed import Observed, Revision, is_leaving
+from serving_operator.rollout.live import Revision, is_leaving
+from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import State
 from serving_operator.status.diagnosis import diagnose
 

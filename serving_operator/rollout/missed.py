@@ -7,7 +7,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from serving_operator.rollout import capacity
-from serving_operator.rollout.observed import Observed, is_leaving
+from serving_operator.rollout.live import is_leaving
+from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import State, moment_of
 from serving_operator.world import Manifest
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, wraps
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from serving_api.names import AUTOSCALER_KIND, REVISION_LABEL, STABLE_LABEL, Attempt, revision_name
 from serving_api.revision import revision_of
@@ -17,78 +17,12 @@ from serving_operator.children import route as routes
 from serving_operator.children.metadata import revision_in
 from serving_operator.children.revision import attempt_is_ours, attempt_of
 from serving_operator.ownership import Ownership, classify
+from serving_operator.rollout.live import Revision, is_leaving, is_over, ready_targets
 from serving_operator.world import Manifest, ObjectId, Settings, World
 
 _T = TypeVar("_T")
 REVISION_KINDS = (AUTOSCALER_KIND, "PodDisruptionBudget", "Deployment", "Service")
 """Kinds that each revision has one object of, in the order in which they are deleted."""
-
-
-def is_leaving(found: Manifest | None) -> bool:
-    """Whether an object is being deleted: what it still has is not to be counted on."""
-    return found is not None and bool(found["metadata"].get("deletionTimestamp"))
-
-
-def is_ready(pod: Manifest) -> bool:
-    """Whether a pod answers and is not leaving."""
-    if is_leaving(pod):
-        return False
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
-
-
-def ready_targets(slices: tuple[Manifest, ...], service: str) -> set[str]:
-    """Return the pods behind a Service that are ready; a pod with two addresses is one pod."""
-    return {
-        str((endpoint.get("targetRef") or {}).get("name") or endpoint.get("addresses"))
-        for found in slices
-        if (found["metadata"].get("labels") or {}).get("kubernetes.io/service-name") == service
-        for endpoint in found.get("endpoints") or ()
-        if (endpoint.get("conditions") or {}).get("ready", True)
-    }
-
-
-@dataclass(frozen=True)
-class Revision:
-    """What is live of one revision."""
-
-    revision: str
-    name: str
-    record: Manifest | None
-    deployment: Manifest | None
-    autoscaler: Manifest | None
-    pods: tuple[Manifest, ...]
-    endpoints: int
-    """Ready endpoints of the revision's Service; none of one that is not there or is being deleted."""
-
-    @property
-    def available(self) -> int:
-        """Replicas that have been ready for minReadySeconds; none of a Deployment that is being deleted."""
-        return 0 if is_leaving(self.deployment) else int(self._deployment_status.get("availableReplicas", 0))
-
-    @property
-    def ready(self) -> int:
-        """Replicas that are ready."""
-        return int(self._deployment_status.get("readyReplicas", 0))
-
-    @property
-    def replicas(self) -> int:
-        """Replicas that exist."""
-        return int(self._deployment_status.get("replicas", 0))
-
-    @property
-    def asked(self) -> int | None:
-        """Replicas that the Deployment asks for; None without one."""
-        return int(self.deployment["spec"].get("replicas", 1)) if self.deployment else None
-
-    @property
-    def has_ready_pod(self) -> bool:
-        """Whether anybody answers."""
-        return any(is_ready(pod) for pod in self.pods)
-
-    @property
-    def _deployment_status(self) -> Mapping[str, Any]:
-        return (self.deployment or {}).get("status") or {}
 
 
 def _once(method: Callable[[Observed, str], _T]) -> Callable[[Observed, str], _T]:
@@ -254,11 +188,11 @@ class Observed:
 
     @_once
     def pods_of(self, revision: str) -> tuple[Manifest, ...]:
-        """Return the pods of a revision."""
+        """Return the pods of a revision, but for those that have ended for good."""
         return tuple(
             pod
             for pod in self.world.pods
-            if (pod["metadata"].get("labels") or {}).get(REVISION_LABEL) == revision
+            if (pod["metadata"].get("labels") or {}).get(REVISION_LABEL) == revision and not is_over(pod)
         )
 
     def stable_service_only_selects(self, revision: str) -> bool:

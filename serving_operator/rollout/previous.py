@@ -8,7 +8,8 @@ from typing import NamedTuple
 from serving_api.names import Attempt
 from serving_api.status import PreviousStatus, Rejected, StableStatus
 from serving_operator.rollout.capacity import live_revisions
-from serving_operator.rollout.observed import Observed, is_leaving
+from serving_operator.rollout.live import is_leaving
+from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import State, moment_of, text_of
 from serving_operator.world import Manifest
 
@@ -53,7 +54,20 @@ def kept_warm(observed: Observed, state: State) -> str | None:
 
     A canary ends that, and a spec that asks for one: it may wait for the room that these pods take.
     """
-    until = warm_until(observed, state)
+    return _with_pods(observed, state, warm_until(observed, state))
+
+
+def spared(observed: Observed, state: State) -> str | None:
+    """Return the former revision while a label brings it back and the committed one answers nobody.
+
+    Then its pods, if they are still there, are the way back that takes no start.
+    """
+    if state.stable is None or observed.revision(state.stable.revision).answers:
+        return None
+    return _with_pods(observed, state, window_ends(observed, state))
+
+
+def _with_pods(observed: Observed, state: State, until: datetime | None) -> str | None:
     if until is None or observed.now >= until or state.canary is not None:
         return None
     assert state.stable is not None
@@ -70,9 +84,14 @@ def warm_until(observed: Observed, state: State) -> datetime | None:
     return _after_commit(state, observed.service.spec.rollout.keep_warm_seconds)
 
 
+def window_ends(observed: Observed, state: State) -> datetime | None:
+    """Return until when a label brings the former revision back, by the spec as it is now; None without one."""
+    return _after_commit(state, observed.service.spec.rollout.rollback_window_seconds)
+
+
 def within_window(observed: Observed, state: State) -> str | None:
     """Return the former revision while a label brings it back: so long its record is kept."""
-    ends = _after_commit(state, observed.service.spec.rollout.rollback_window_seconds)
+    ends = window_ends(observed, state)
     if ends is None or observed.now >= ends:
         return None
     assert state.stable is not None

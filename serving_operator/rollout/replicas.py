@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from serving_api.names import AUTOSCALER
 from serving_operator.rollout import budget, capacity, giving_back, surge
-from serving_operator.rollout.observed import Observed, Revision
+from serving_operator.rollout.live import Revision
+from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import State
 from serving_operator.world import Manifest
 

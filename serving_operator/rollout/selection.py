@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from serving_operator.children import weights
 from serving_operator.children.services import stable_service
-from serving_operator.rollout.observed import Observed, is_leaving
+from serving_operator.rollout.live import is_leaving
+from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import State
 from serving_operator.world import Manifest, Write
 

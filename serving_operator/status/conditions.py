@@ -7,7 +7,8 @@ from typing import Literal
 
 from serving_api.names import ServiceKey
 from serving_operator.rollout import acknowledge, capacity, previous, surge
-from serving_operator.rollout.observed import Observed, Revision
+from serving_operator.rollout.live import Revision
+from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.promote import COMMITTED
 from serving_operator.rollout.selection import GATEWAY_API_MISSING
 from serving_operator.rollout.settled import REJECTED, SETTLED
@@ -183,7 +184,8 @@ def progress(
     if move.stalled:
         return Said("Stalled", "True", move.cause or move.reason, move.message)
     if move.reason in (SETTLED, COMMITTED) and state.stable is not None:
-        leaving = [entry for entry in observed.populated if entry not in previous.standing(observed, state)]
+        kept = (*previous.standing(observed, state), previous.spared(observed, state))
+        leaving = [entry for entry in observed.populated if entry not in kept]
         seen = observed.revision(state.stable.revision)
         cause = diagnose(seen.pods, seen.deployment)
         if cause is not None and cause.final and not seen.has_ready_pod:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from serving_operator.children.pod import load_seconds
 from serving_operator.world import Manifest
 
 _PULL = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
@@ -27,7 +28,8 @@ class Cause:
 def diagnose(pods: Sequence[Manifest], deployment: Manifest | None) -> Cause | None:
     """Return the gravest cause that is seen, or None if nothing is wrong that would show."""
     staying = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
-    limit = _load_seconds(deployment)
+    template = ((deployment or {}).get("spec") or {}).get("template")
+    limit = load_seconds(template) if template else None
     causes = [*_of_deployment(deployment), *(cause for pod in staying for cause in _of_pod(pod, limit))]
     return min(causes, key=lambda cause: (_GRAVITY.index(cause.reason), cause.message)) if causes else None
 
@@ -92,16 +94,6 @@ def _of_pod(pod: Manifest, limit: int | None) -> Iterator[Cause]:
 def _cannot_start(container: Manifest) -> bool:
     waiting = (container.get("state") or {}).get("waiting") or {}
     return waiting.get("reason") in _PULL | _CONFIG
-
-
-def _load_seconds(deployment: Manifest | None) -> int | None:
-    """Return for how long the startup probe lets a container load; None without one."""
-    template = ((deployment or {}).get("spec") or {}).get("template") or {"spec": {"containers": [{}]}}
-    probe = template["spec"]["containers"][0].get("startupProbe")
-    if not probe:
-        return None
-    asked = int(probe.get("periodSeconds", 10)) * int(probe.get("failureThreshold", 3))
-    return int(probe.get("initialDelaySeconds", 0)) + asked
 
 
 def _has_loaded_for(container: Manifest, limit: int, conditions: dict[str, Manifest]) -> bool:

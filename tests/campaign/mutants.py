@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from unittest import mock
 
-from serving_operator.rollout.observed import Observed, Revision
+from serving_operator.rollout.live import Revision
+from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import OPEN, Move, State
 from serving_operator.world import Plan, Write
 

@@ -255,10 +255,25 @@ def test_prometheus_is_told_where_to_scrape(predictor: dict[str, Any], port: str
     }
 
 
-def test_grace_period_covers_drain_and_the_longest_request() -> None:
-    """Without a stated grace period a pod has drain, the default timeout and a margin; the timeout is not in it."""
-    assert pod()["spec"]["terminationGracePeriodSeconds"] == 75
-    assert pod({"timeout": 600})["spec"]["terminationGracePeriodSeconds"] == 75
+@pytest.mark.parametrize(
+    ("timeout", "stated", "grace"),
+    [
+        ({}, {}, 75),
+        ({"timeout": 5}, {}, 75),
+        ({"timeout": 61}, {}, 76),
+        ({"timeout": 3600}, {}, 3615),
+        ({"timeout": 600}, {"terminationGracePeriodSeconds": 30}, 30),
+    ],
+)
+def test_grace_period_covers_drain_and_the_longest_request(
+    timeout: dict[str, Any], stated: dict[str, Any], grace: int
+) -> None:
+    """Without a stated grace period a pod has drain, the timeout (its default at least) and a margin."""
+    assert pod(timeout | stated)["spec"]["terminationGracePeriodSeconds"] == grace
+
+
+def test_a_short_grace_period_is_all_drain() -> None:
+    """A pod answers until its end where it is told to end early."""
     assert pod({"terminationGracePeriodSeconds": 3})["spec"]["containers"][0]["lifecycle"] == {
         "preStop": {"sleep": {"seconds": 3}}
     }

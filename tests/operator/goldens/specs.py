@@ -96,6 +96,7 @@ PREDICTORS: dict[str, dict[str, Any]] = {
         "runAsGroup": 2345,
         "fsGroup": 3456,
     },
+    "patient": {"container": {"image": IMAGE}, "timeout": 600},
     "labelled": {
         "container": {"image": IMAGE},
         "labels": {"team": "vision"},

@@ -113,6 +113,8 @@ class Simulation:
         self.demand = demand
         self.load_seconds = 0.0
         """Seconds that the pods of image `loading` take until they are ready."""
+        self.min_ready_seconds = 0.0
+        """Seconds for which a pod must be ready until its Deployment counts it."""
         self.blind_windows = 0
         """Windows of the step in which nothing was scraped."""
         self.arrivals_per_minute: int | None = None
@@ -432,7 +434,8 @@ class Simulation:
         """A container that is ready after `load_seconds`, or is restarted at the end of its startup probe."""
         started, age = pod["started"], (self.now - pod["started"]).total_seconds()
         made = _pod_status(ready=age >= self.load_seconds)
-        made["conditions"][0]["lastTransitionTime"] = text_of(started)
+        since = started if age < self.load_seconds else started + timedelta(seconds=self.load_seconds)
+        made["conditions"][0]["lastTransitionTime"] = text_of(since)
         container: Manifest = {"name": "model", "restartCount": 0, "ready": age >= self.load_seconds}
         container["state"] = {"running": {"startedAt": text_of(started)}}
         probe = deployment["spec"]["template"]["spec"]["containers"][0].get("startupProbe")
@@ -446,11 +449,12 @@ class Simulation:
 
     def _count(self, name: str) -> None:
         mine = [pod for pod in self.pods if pod.startswith(f"{name}-pod")]
-        ready = sum(_is_ready(self.pods[pod]) for pod in mine)
+        ready = [self.pods[pod]["status"]["conditions"][0] for pod in mine if _is_ready(self.pods[pod])]
+        counts = text_of(self.now - timedelta(seconds=self.min_ready_seconds))
         self.objects[ObjectId("Deployment", name)]["status"] = {
             "replicas": len(mine),
-            "readyReplicas": ready,
-            "availableReplicas": ready,
+            "readyReplicas": len(ready),
+            "availableReplicas": sum(entry.get("lastTransitionTime", "") <= counts for entry in ready),
         }
 
     def break_pods(self, revision: str, broken: bool = True) -> None:
@@ -488,6 +492,21 @@ class Simulation:
     def end_pod(self, name: str) -> None:
         """Let a pod be gone; the operator remembers its last words, and another pod comes in its place."""
         self.disrupted_pods.append(self.pods.pop(name))
+
+    def leave_failed(self, revision: str) -> None:
+        """Let a node have failed a pod of a revision that had crashed before; its object stays, another takes its place."""
+        made: Manifest = {
+            "metadata": {
+                "name": f"{KEY.name}-{revision}-evicted",
+                "namespace": KEY.namespace,
+                "labels": {REVISION_LABEL: revision},
+                "creationTimestamp": text_of(self.now),
+            },
+            "killed": True,
+        }
+        self._say(made, ready=False, image="crashing")
+        made["status"] |= {"phase": "Failed", "reason": "Evicted"}
+        self.pods[made["metadata"]["name"]] = made
 
     def gateway(self) -> None:
         """Acknowledge the route as it is."""
@@ -830,6 +849,9 @@ class Simulation:
             assert not any(
                 c["kind"] == "Abort" and c["id"] == is_["id"] for c in before.get("commands") or ()
             ), "S14"
+            assert self.ready(is_["revision"]) or not self.ready(was["revision"]), (
+                "committed, and answers nobody"
+            )
             if self.routed:
                 assert weights(self.route or {"metadata": {"name": ""}}).get(is_["revision"]) == 100
             else:

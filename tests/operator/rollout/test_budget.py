@@ -247,10 +247,13 @@ def test_traffic_goes_back_as_stable_gets_its_replicas_back(how: str) -> None:
     assert bool(cluster.status.get("rejected")) is (how != "spec")
 
 
-def test_a_canary_gives_way_to_a_stable_without_room() -> None:
+@pytest.mark.parametrize("failed", [False, True], ids=["", "beside a pod that a node had failed"])
+def test_a_canary_gives_way_to_a_stable_without_room(failed: bool) -> None:
     """Both together have all of the budget: traffic, then replicas of the canary, then stable's, again and again."""
     cluster = waiting_at_step(most=6, weight=75)
     assert replicas(cluster) == {A: 1, B: 3}
+    if failed:
+        cluster.leave_failed(B)
     cluster.demand = 5
     cluster.run(10)
     assert replicas(cluster) == {A: 2, B: 4}

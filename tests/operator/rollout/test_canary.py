@@ -219,7 +219,7 @@ def test_a_canary_has_its_part_of_the_minimum() -> None:
     [
         ({"predictor": {"minReplicas": 2}}, "bounds shape no pod"),
         ({"predictor": {"maxReplicas": 5}}, "bounds shape no pod"),
-        ({"predictor": {"timeout": 9}}, "a timeout shapes no pod"),
+        ({"predictor": {"timeout": 900}}, "a timeout shapes no pod that is there"),
         ({"objective": {"thresholdMilliseconds": 250}}, "an objective shapes no pod"),
         ({"route": {"hostnames": ["other.test"]}}, "a route shapes no pod"),
         ({"rollout": {"soakSeconds": 1}}, "a rollout shapes no pod"),

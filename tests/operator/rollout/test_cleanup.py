@@ -5,12 +5,21 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+
 from serving_api.service import InferenceService
 from serving_operator.children.route import weights
 from serving_operator.rollout.first_seen import is_unused
 from serving_operator.rollout.observed import Observed
 from serving_operator.world import ObjectId
-from tests.operator.rollout.simulation import KEY, SETTINGS, Simulation, at_step, revision
+from tests.operator.rollout.simulation import (
+    KEY,
+    SETTINGS,
+    Simulation,
+    at_step,
+    inference_service,
+    revision,
+)
 
 A, B = revision("a"), revision("b")
 OLD = ObjectId("Deployment", f"{KEY.name}-{A}")
@@ -50,6 +59,77 @@ def test_a_gateway_that_stamps_no_generation_holds_up_nothing() -> None:
     assert OLD not in cluster.objects
     timeout = cluster.service["spec"]["predictor"]["timeout"]
     assert cluster.now - at <= timedelta(seconds=timeout + 5 * SETTINGS.propagation_delay_seconds)
+
+
+def with_window(image: str, seconds: int) -> dict[str, Any]:
+    """Return a service whose committed revision may be rolled back for so long."""
+    made = inference_service(image)
+    made["spec"]["rollout"]["rollbackWindowSeconds"] = seconds
+    return made
+
+
+def test_a_committed_revision_that_answers_nobody_spares_the_one_before() -> None:
+    """A rollback finds its pods as they were, and takes one write of the route."""
+    cluster, _ = committed()
+    cluster.break_pods(B)
+    cluster.run(300)
+    assert OLD in cluster.objects
+    assert cluster.run(60) == 0
+    assert (cluster.condition("Stalled") or {})["reason"] == "CrashLoop"
+    pods = set(cluster.pods)
+    cluster.label("Abort", f"{B}-2")
+    cluster.run(2)
+    assert weights(cluster.route or {}) == {B: 0, A: 100}
+    assert set(cluster.pods) == pods
+
+
+def test_pods_that_are_ready_for_a_moment_spare_it_too() -> None:
+    """What crashes again and again answers nobody for long."""
+    cluster, _ = committed()
+    cluster.min_ready_seconds = 5
+    for _ in range(10):
+        cluster.break_pods(B)
+        cluster.run(4)
+        cluster.break_pods(B, broken=False)
+        cluster.run(4)
+    assert OLD in cluster.objects
+
+
+def test_it_leaves_when_the_committed_one_answers() -> None:
+    """Nothing of it stays for a fault that is over."""
+    cluster, _ = committed()
+    cluster.break_pods(B)
+    cluster.run(60)
+    cluster.break_pods(B, broken=False)
+    cluster.run(20)
+    assert OLD not in cluster.objects
+    assert weights(cluster.route or {}) == {B: 100}
+    assert cluster.run(60) == 0
+
+
+def test_it_leaves_when_no_label_brings_it_back_any_more() -> None:
+    """The operator looks again at the end of the rollback window."""
+    cluster, at = committed()
+    cluster.apply(with_window("b", 100))
+    cluster.run(5)
+    cluster.break_pods(B)
+    while cluster.now < at + timedelta(seconds=99):
+        cluster.round()
+    assert OLD in cluster.objects
+    assert cluster.decide().requeue_after_seconds == 1
+    cluster.run(20)
+    assert OLD not in cluster.objects
+
+
+@pytest.mark.parametrize(("image", "seconds"), [("c", 900), ("b", 0)], ids=["a new spec", "no rollback"])
+def test_nobody_is_spared_who_is_in_the_way(image: str, seconds: int) -> None:
+    """A canary may want the room that these pods take, and what no label brings back helps nobody."""
+    cluster, _ = committed()
+    cluster.break_pods(B)
+    cluster.run(60)
+    cluster.apply(with_window(image, seconds))
+    cluster.run(60)
+    assert OLD not in cluster.objects
 
 
 def test_a_gateway_that_lags_keeps_the_old_revision() -> None:

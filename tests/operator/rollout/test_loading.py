@@ -41,6 +41,26 @@ def test_it_may_load_for_longer_than_the_progress_deadline() -> None:
     assert cluster.status["canary"]["verdict"] == "WaitingForPromotion"
 
 
+def test_without_the_field_it_may_load_for_as_long_as_its_startup_probe_lets_it() -> None:
+    """What the runtime, or the container itself, says of a first start is as good as what the predictor says."""
+    made = loading(None)
+    probe = {"tcpSocket": {"port": "http"}, "periodSeconds": 5, "failureThreshold": 80}
+    made["spec"]["predictor"]["container"]["startupProbe"] = probe
+    cluster = settled()
+    cluster.load_seconds = 300
+    cluster.apply(made)
+    cluster.run(350)
+    assert cluster.status["canary"]["verdict"] == "WaitingForPromotion"
+
+
+def test_one_that_has_just_become_ready_is_not_rejected() -> None:
+    """Its Deployment counts it when it has been ready for a while, and says so a moment later."""
+    cluster = canary(300)
+    cluster.min_ready_seconds = SETTINGS.min_ready_seconds + 2
+    cluster.run(350)
+    assert cluster.status["canary"]["verdict"] == "WaitingForPromotion"
+
+
 @pytest.mark.parametrize(
     ("seconds", "ends", "reason"),
     [
@@ -58,7 +78,10 @@ def test_one_that_loads_for_too_long_is_rejected(seconds: int | None, ends: int,
         cluster.round()
         assert cluster.now < began + timedelta(seconds=ends + 30), cluster.status
     assert cluster.now >= began + timedelta(seconds=ends)
-    assert cluster.status["rejected"][-1]["reason"] == reason
+    rejected = cluster.status["rejected"][-1]
+    assert rejected["reason"] == reason
+    assert "rollout.progressDeadlineSeconds" in rejected["message"]
+    assert "predictor.modelLoadSeconds" in rejected["message"]
 
 
 def test_a_first_revision_says_why_it_stalls() -> None:

@@ -155,6 +155,12 @@ def crash_at_step() -> Simulation:
     return cluster
 
 
+def crash_in_the_soak() -> Simulation:
+    cluster = until(labelled(at_step(), "Promote"), "Soaking")
+    cluster.break_pods(B)
+    return until(cluster, "CanaryNotReady")
+
+
 def at_judged_step(**rollout: object) -> Simulation:
     """A canary at the second of three steps."""
     cluster = Simulation(judged("a", **rollout), demand=10)
@@ -380,6 +386,7 @@ STATES: dict[str, Callable[[], Simulation]] = {
     "canary waits, stable is broken": roll_forward,
     "canary is promoted": lambda: labelled(at_step(), "Promote", 1),
     "canary soaks at 100 percent": lambda: until(labelled(at_step(), "Promote"), "Soaking"),
+    "canary's pods fail at the end of its soak": crash_in_the_soak,
     "committed, the old one leaves": lambda: labelled(at_step(), "Promote", 20),
     "committed, the old one is kept warm": rolling.committed,
     "rollback gets its capacity": lambda: rolling_back(keepWarmSeconds=0),

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from serving_operator.status.diagnosis import diagnose
+from tests.operator.rollout.simulation import at_step
 
 
 class Row(NamedTuple):
@@ -169,6 +170,15 @@ def test_a_leaving_pod_is_no_evidence() -> None:
     """Drained, evicted or replaced pods say nothing against a revision."""
     leaving = {"name": "p", "namespace": "demo", "deletionTimestamp": "2026-01-01T00:00:00Z"}
     assert diagnose([{"metadata": leaving, "status": waiting("CrashLoopBackOff")}], None) is None
+
+
+def test_a_pod_that_is_over_is_no_evidence() -> None:
+    """What a node has failed stays as an object for long, and its replacement is what there is of the canary."""
+    cluster = at_step()
+    cluster.leave_failed(cluster.status["canary"]["revision"])
+    cluster.run(1)
+    healthy = cluster.condition("CanaryHealthy") or {}
+    assert (healthy["status"], healthy["reason"]) == ("True", "PodsReady")
 
 
 def test_the_gravest_cause_counts() -> None:
