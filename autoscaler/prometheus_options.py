@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from serving_api.configuration import LabelNames, PrometheusConfiguration
+from serving_api.headers import UnusableHeader, header
 from serving_io.prometheus import PrometheusAccess
 
 DEFAULT_URL = "http://prometheus.monitoring.svc:9090"
@@ -71,12 +72,10 @@ def prometheus_access(
             f"--prometheus-url {url!r}: must be http://HOST:PORT or https://HOST:PORT; "
             "give the option or set PROMETHEUS_URL"
         )
-    headers = {}
-    for header in parsed.prometheus_header:
-        name, equals, value = header.partition("=")
-        if not equals or not name:
-            raise ValueError(f"--prometheus-header {header!r}: must be NAME=VALUE")
-        headers[name] = value
+    try:
+        headers = dict(header(text) for text in parsed.prometheus_header)
+    except UnusableHeader as error:
+        raise ValueError(f"--prometheus-header: {error}") from None
     token_file, ca_file = (
         _existing(f"--prometheus-{name}-file", given, stated)
         for name, given, stated in (

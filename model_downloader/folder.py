@@ -47,9 +47,9 @@ class Folder:
             not name
             or pure.is_absolute()
             or name != str(pure)
-            or any(part in ("..", ".") or len(part.encode()) > 250 for part in pure.parts)
             or "\\" in name
-            or not name.isprintable()
+            or not name.isprintable()  # asked before the encoding: an archive's name may be no text at all
+            or any(part in ("..", ".") or len(part.encode()) > 250 for part in pure.parts)
         )
         if bad:
             raise Refused(f"The name {name!r} leads out of the model's folder, or is no name of a file.")
@@ -81,7 +81,13 @@ class Folder:
         Returns its size. Raises Refused at the limit of bytes.
         """
         unfinished = path.with_name(path.name + UNFINISHED)
-        with unfinished.open("r+b" if at else "wb") as file:
+        size_bytes = self.fill(unfinished, chunks, at=at, before=before, total=total)
+        unfinished.rename(path)
+        return size_bytes
+
+    def fill(self, path: Path, chunks: Iterable[bytes], *, at: int, before: int, total: int | None) -> int:
+        """Write a file as `write` does, but under its own name from the first byte on."""
+        with path.open("r+b" if at else "wb") as file:
             file.seek(at)
             file.truncate()
             for chunk in chunks:
@@ -91,7 +97,6 @@ class Folder:
                 self.progress(before + at, total)
             file.flush()
             os.fsync(file.fileno())
-        unfinished.rename(path)
         return at
 
     def progress(self, done: int, total: int | None) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+from serving_api.headers import sendable
 from serving_api.pod import Toleration
 from serving_api.route import ParentReference
 from serving_api.schema import Model, Name
@@ -45,7 +46,7 @@ class PrometheusConfiguration(Section):
     """File with the token that is sent along; read at each query."""
     ca_file: Annotated[str, Field(pattern="^/")] | None = None
     """File with the certificate authority of an https address; the system's if absent."""
-    headers: Annotated[dict[str, str], Field(max_length=16)] = Field(default={})
+    headers: Annotated[dict[str, str], Field(max_length=16), AfterValidator(sendable)] = Field(default={})
     """HTTP headers of each query, such as `X-Scope-OrgID`."""
     matcher: Annotated[str, Field(pattern=r"^[^{}\[\]()]*$")] | None = None
     """Label matcher that is added to every query, such as `cluster="a"`."""

@@ -20,6 +20,7 @@ from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 from urllib3.util.retry import Retry
 
+from serving_api.headers import UnusableHeader
 from serving_io.errors import SignalUnavailable
 from serving_io.labels import ours, renamed
 from serving_io.prometheus_session import AnswerTooLarge, BoundedSession
@@ -148,11 +149,11 @@ class Prometheus:
             raise SignalUnavailable(promql, "AnswerTooLarge", str(error)) from error
         except PrometheusApiClientException as error:
             raise SignalUnavailable(promql, "QueryRefused", _brief(error)) from error
+        except UnusableHeader as error:
+            raise SignalUnavailable(promql, "Unreachable", str(error)) from error
         except (KeyError, TypeError, ValueError) as error:
             # requests' own JSONDecodeError is a ValueError too: a login page, or `status: error` with 200
-            raise SignalUnavailable(
-                promql, "Unreadable", f"not an answer of Prometheus ({error!r})"
-            ) from error
+            raise SignalUnavailable(promql, "Unreadable", _no_answer(error)) from error
         except (requests.exceptions.RequestException, OSError) as error:
             raise SignalUnavailable(promql, "Unreachable", _brief(error)) from error
         if not isinstance(result, list):
@@ -186,7 +187,7 @@ def _understanding(promql: str) -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise SignalUnavailable(promql, "Unreadable", f"not an answer of Prometheus ({error!r})") from error
+        raise SignalUnavailable(promql, "Unreadable", _no_answer(error)) from error
 
 
 def _answer(result: list[Any], warnings: tuple[str, ...], names: Mapping[str, str]) -> Answer:
@@ -213,6 +214,11 @@ def _range_answer(result: list[Any], warnings: tuple[str, ...], names: Mapping[s
         if finite:
             all_series.append(Series(ours(series["metric"], names), finite))
     return RangeAnswer(tuple(all_series), not_finite, warnings)
+
+
+def _no_answer(error: Exception) -> str:
+    # The words of an error that nobody foresaw may hold anything: a header, or a whole answer.
+    return f"not an answer of Prometheus ({type(error).__name__})"
 
 
 def _brief(error: Exception) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from serving_api.headers import check_value, sendable
+
 
 class AnswerTooLarge(Exception):  # noqa: N818
     """More bytes than the limit."""
@@ -36,14 +38,14 @@ class BoundedSession(requests.Session):
         self._max_answer_bytes = max_answer_bytes
 
     def request(self, method: str, url: str | bytes, **kwargs: Any) -> requests.Response:  # type: ignore[override]
-        """As the library calls it: with keywords."""
+        """As the library calls it: with keywords. Raises `UnusableHeader` before requests does, whose errors show the value."""
         deadline = time.monotonic() + self._total_timeout_seconds
         kwargs["data"], kwargs["params"] = kwargs.pop("params", None), None
         headers = dict(kwargs.pop("headers", None) or {})
         if self._bearer_token_file is not None:
-            headers["Authorization"] = f"Bearer {self._bearer_token_file.read_text().strip()}"
+            headers["Authorization"] = f"Bearer {_token(self._bearer_token_file)}"
         self.warnings = ()
-        response = super().request(method, url, headers=headers, stream=True, **kwargs)
+        response = super().request(method, url, headers=sendable(headers), stream=True, **kwargs)
         try:
             body = self._read(response, deadline)
         finally:
@@ -73,6 +75,12 @@ class BoundedSession(requests.Session):
         except HTTPError as error:
             raise requests.exceptions.ConnectionError(str(error)) from error
         return bytes(body)
+
+
+def _token(file: Path) -> str:
+    token = file.read_text(encoding="utf-8", errors="replace").strip()
+    check_value(f"the token in {file}", token)
+    return token
 
 
 def _warnings(body: bytes) -> tuple[str, ...]:

@@ -207,7 +207,7 @@ class Cache:
         for key in concerned:
             self._places_of_service[key].add(place)
             if place.kind in CHILD_KINDS:
-                self.memory.forget_stranger(key, ObjectId(place.kind, place.name))
+                self.memory.found(key, ObjectId(place.kind, place.name))
         return concerned
 
     def _unlink(self, place: Place, manifest: Manifest) -> set[ServiceKey]:

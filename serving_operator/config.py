@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from serving_api.configuration import Configuration
+from serving_api.headers import UnusableHeader
 from serving_io import configuration
 from serving_io.endpoint import listen_address
 from serving_io.prometheus import PrometheusAccess
@@ -151,5 +152,7 @@ def _value(
         text = environ.get(option.fallback) or option.default
     try:
         return read(option, text)
+    except UnusableHeader as error:
+        parser.error(f"{source}: {error}")
     except ValueError as error:
         parser.error(f"{source} {text!r}: expected {error}")

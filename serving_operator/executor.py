@@ -127,11 +127,13 @@ class Executor:
                 await self._read_again(key, manifest)
                 raise Outdated(f"{identity.kind} {identity.name} is gone") from None
             self._cache.missing(place)
+            self._cache.memory.give_up(key, identity, str(write.uid))
             return True
         except (Forbidden, Invalid, Denied) as error:
             raise Refused(identity, error) from error
         if write.verb == "delete":
             self._cache.mark_deleting(place, _now())
+            self._cache.memory.give_up(key, identity, str(write.uid))
         else:
             if version == version_of(answer):
                 # Had it been known to be so, it would not have been sent: harmless once, but worth a look.

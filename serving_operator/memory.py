@@ -24,6 +24,7 @@ class Memory:
     def __init__(self) -> None:
         self._strangers: dict[ServiceKey, dict[ObjectId, Manifest]] = defaultdict(dict)
         self._replicas: dict[ServiceKey, dict[str, int]] = defaultdict(dict)
+        self._given_up: dict[ServiceKey, dict[str, str]] = defaultdict(dict)
         self._revisions: dict[ServiceKey, dict[str, Manifest]] = defaultdict(dict)
         self._disrupted_pods: dict[ServiceKey, dict[str, Manifest]] = defaultdict(dict)
         self._in_vain: dict[ServiceKey, dict[ObjectId, tuple[int, Manifest]]] = defaultdict(dict)
@@ -40,22 +41,37 @@ class Memory:
         """Forget a stranger: it is gone, or watched by now."""
         self._strangers.get(key, {}).pop(identity, None)
 
+    def found(self, key: ServiceKey, identity: ObjectId) -> None:
+        """Forget what was remembered for want of a child that the watch shows."""
+        self.forget_stranger(key, identity)
+        if identity.kind == DEPLOYMENT.name:
+            self._replicas.get(key, {}).pop(identity.name, None)
+
+    def give_up(self, key: ServiceKey, identity: ObjectId, uid: str) -> None:
+        """Remember that we had a Deployment deleted: a revision that comes back after that starts as a new one."""
+        if identity.kind == DEPLOYMENT.name:
+            # The watch may have told of it before the answer to the deletion is here.
+            self._replicas.get(key, {}).pop(identity.name, None)
+            _remember(self._given_up[key], identity.name, uid)
+
     def remember_gone(self, key: ServiceKey, manifest: Manifest) -> None:
-        """Remember of a child that was deleted what a restored one starts from, and a pod that was taken from the service."""
+        """Remember of a lost child what a restored one starts from, and a pod that was taken from the service."""
+        name, uid = manifest["metadata"]["name"], manifest["metadata"]["uid"]
         if manifest["kind"] == DEPLOYMENT.name:
-            replicas = (manifest.get("spec") or {}).get("replicas", DEFAULT_REPLICAS)
-            self._replicas[key][manifest["metadata"]["name"]] = replicas
+            if self._given_up.get(key, {}).get(name) != uid:
+                replicas = (manifest.get("spec") or {}).get("replicas", DEFAULT_REPLICAS)
+                _remember(self._replicas[key], name, replicas)
         elif manifest["kind"] == CONTROLLER_REVISION.name:
             self.remember_revision(key, manifest)
         elif manifest["kind"] == POD.name and disruption(manifest) is not None:
-            _remember(self._disrupted_pods[key], manifest["metadata"]["name"], manifest)
+            _remember(self._disrupted_pods[key], name, manifest)
 
     def remember_revision(self, key: ServiceKey, manifest: Manifest) -> None:
         """Remember a ControllerRevision as we had written it."""
         _remember(self._revisions[key], manifest["metadata"]["name"], manifest)
 
     def replicas(self, key: ServiceKey) -> dict[str, int]:
-        """Return the last wanted replicas of Deployments that were deleted, by name."""
+        """Return the last wanted replicas of Deployments that others have deleted, by name."""
         return dict(self._replicas.get(key, {}))
 
     def revisions(self, key: ServiceKey) -> dict[str, Manifest]:
@@ -79,7 +95,14 @@ class Memory:
 
     def forget_service(self, key: ServiceKey) -> None:
         """Forget what was remembered on behalf of a service that is gone."""
-        for memory in self._strangers, self._replicas, self._revisions, self._disrupted_pods, self._in_vain:
+        for memory in (
+            self._strangers,
+            self._replicas,
+            self._given_up,
+            self._revisions,
+            self._disrupted_pods,
+            self._in_vain,
+        ):
             memory.pop(key, None)
 
 

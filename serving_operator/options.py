@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from serving_api.headers import header
 from serving_api.names import SYSTEM_NAMESPACE
 from serving_operator.world import DEFAULT_SETTINGS
 
@@ -154,7 +155,7 @@ OPTIONS = (
 
 
 def read(option: Option, text: str) -> Any:
-    """The value that a text stands for. Raises ValueError with what is expected."""
+    """The value that a text stands for. Raises ValueError with what is expected, UnusableHeader with what is wrong."""
     if option.shape in ("whole", "number"):
         try:
             value: float = int(text) if option.shape == "whole" else float(text)
@@ -195,13 +196,7 @@ def _file(text: str) -> Path | None:
 
 
 def _headers(text: str) -> dict[str, str]:
-    headers = {}
-    for line in text.splitlines():
-        name, equals, value = line.partition("=")
-        if not equals or not name:
-            raise ValueError("NAME=VALUE")
-        headers[name] = value
-    return headers
+    return dict(header(line) for line in text.splitlines())
 
 
 def _matcher(text: str) -> str:

@@ -67,7 +67,7 @@ class World:
     autoscaler_renewed: datetime | None = None
     # Facts that the API does not hold and a restart may lose: when something was first seen in its present state.
     since: Mapping[str, datetime] = field(default_factory=dict)
-    # Replicas last observed of Deployments that are gone, by name.
+    # Replicas last observed of Deployments that somebody else has deleted, by name.
     last_replicas: Mapping[str, int] = field(default_factory=dict)
     # ControllerRevisions last observed that are gone, by name.
     last_revisions: Mapping[str, Manifest] = field(default_factory=dict)

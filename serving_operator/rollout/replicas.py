@@ -34,15 +34,15 @@ def stated(observed: Observed, state: State, revision: str) -> int | None:
 
 
 def _at_creation(observed: Observed, seen: Revision) -> int:
-    """A new one starts with its need, if that is known; a lost one with what it had."""
+    """A new one starts with its need, if that is known; a lost one with what it had, within the bound as it is now."""
     said = capacity.answer(seen)
     status = (seen.autoscaler or {}).get("status") or {}
-    return max(
-        1,
-        min(said.replicas, observed.max_replicas) if said else 1,
+    wanted = max(
+        said.replicas if said else 1,
         observed.world.last_replicas.get(seen.name, 0),
         int(status.get("observedReplicas") or 0),
     )
+    return max(1, min(wanted, observed.max_replicas))
 
 
 def _external(observed: Observed, state: State, seen: Revision) -> int:

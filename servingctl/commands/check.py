@@ -11,6 +11,7 @@ import click
 
 from autoscaler.prometheus_options import DEFAULT_URL
 from serving_api.configuration import Configuration
+from serving_api.headers import UnusableHeader, header
 from serving_api.names import SYSTEM_NAMESPACE, ServiceKey
 from serving_io.cluster import Cluster
 from serving_io.errors import SignalUnavailable
@@ -87,7 +88,10 @@ def command(
 
     Exits with 1 if a check has failed; warnings, and what could not be looked at, exit with 0.
     """
-    headers = dict(_header(stated) for stated in prometheus_header)
+    try:
+        headers = dict(header(stated) for stated in prometheus_header)
+    except UnusableHeader as error:
+        raise Stop(f"--prometheus-header: {error}", USAGE) from None
 
     async def work(cluster: Cluster) -> list[Finding]:
         told, faults = await _told(cluster, system_namespace)
@@ -184,10 +188,3 @@ def _buckets(
         if profile.durations == "sojourn" and profile.buckets.name in by_metric
     ]
     return [finding for finding in found if finding is not None]
-
-
-def _header(stated: str) -> tuple[str, str]:
-    name, equals, value = stated.partition("=")
-    if not equals or not name:
-        raise Stop(f"--prometheus-header {stated!r}: must be NAME=VALUE", USAGE)
-    return name, value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,46 @@ def test_plain_archives_are_unpacked(folder: Folder) -> None:
     assert (folder.partial / "a" / "b").read_bytes() == b"1"
 
 
+def test_names_that_look_unfinished_are_files_as_any_other(folder: Folder) -> None:
+    """A file whose name is another's with `.part` is unpacked beside it, in either order."""
+    for first, second in (("x", "x.part"), ("x.part", "x")):
+        into_place(folder, tar(folder.partial / "m.tgz", member(first, b"1"), member(second, b"2")))
+        assert {path.name: path.read_bytes() for path in folder.partial.iterdir()} == {
+            first: b"1",
+            second: b"2",
+        }
+        folder.drop()
+        folder.start()
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_the_limit_of_files_counts_what_is_empty(
+    folder: Folder, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entries without a byte and folders are counted, of a tar and of a zip; as many as may be are unpacked."""
+    monkeypatch.setattr("model_downloader.archive.MOST_FILES", 3)
+    names = ["model", *(f"{i}{end}" for i in range(3))]
+    kind = tarfile.DIRTYPE if end else tarfile.REGTYPE
+
+    def packed(names: list[str]) -> Iterator[Path]:
+        folder.start()
+        yield tar(
+            folder.partial / "m.tgz",
+            *(member(name, b"", kind if name != "model" else tarfile.REGTYPE) for name in names),
+        )
+        folder.start()
+        yield packed_zip(folder.partial / "m.zip", *((name, b"", 0) for name in names))
+
+    for archive in packed(names[:3]):
+        into_place(folder, archive)
+        assert (folder.partial / "model").exists()
+        folder.drop()
+    for archive in packed(names):
+        with pytest.raises(Refused, match="more than 3 entries"):
+            into_place(folder, archive)
+        assert list(folder.root.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("why", "members", "says"),
     [
@@ -69,6 +110,7 @@ def test_plain_archives_are_unpacked(folder: Folder) -> None:
         ("a device", [member("d", kind=tarfile.CHRTYPE)], "link or a device"),
         ("a bomb", [member("a", b"\0" * 9000), member("b", b"\0" * 9000)], "model-download-limit"),
         ("the same name twice", [member("a"), member("a")], "twice"),
+        ("a name that is no text", [member("a\udcff")], r"'a\\udcff' leads out"),
         ("nothing", [], "no file"),
     ],
 )
@@ -105,3 +147,12 @@ def test_a_broken_archive_is_refused(folder: Folder) -> None:
 
     with pytest.raises(Refused, match="cannot be read"):
         into_place(folder, folder.partial / "m.tar")
+
+
+def test_a_zip_whose_names_are_no_text_is_refused(folder: Folder) -> None:
+    """A name that says it is UTF-8, and is not."""
+    archive = packed_zip(folder.partial / "m.zip", ("é", b"x", 0))
+    archive.write_bytes(archive.read_bytes().replace("é".encode(), b"\xff\xff"))
+
+    with pytest.raises(Refused, match="cannot be read"):
+        into_place(folder, archive)

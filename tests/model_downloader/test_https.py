@@ -107,3 +107,38 @@ def test_the_program_as_a_pod_runs_it(tmp_path: Path) -> None:
     assert (tmp_path / "c" / "model" / "model.bin").read_bytes() == BODY
     unpinned = download("hf://org/model", tmp_path / "d")
     assert (unpinned.returncode, "--pin" in unpinned.stderr) == (3, True)
+
+
+@pytest.mark.parametrize("stored", [b"abc-s3cret\nline2", "s3cret–".encode(), b"s3cret\xff"])
+def test_a_token_that_no_header_may_hold_is_named_and_not_told(tmp_path: Path, stored: bytes) -> None:
+    """Neither the log nor the message that the operator shows holds what is in the Secret; nothing is asked."""
+    asked = []
+
+    def noted(path: str, headers: dict[str, str]) -> Answer:
+        asked.append(path)
+        return respond(path, headers)
+
+    with https_server(tmp_path / "server", noted) as server:
+        (tmp_path / "server" / "HTTPS_TOKEN").write_bytes(stored)
+        uri = f"https://{server.host}/model.bin#sha256={PIN}"
+        message = tmp_path / "message"
+        secret = f"--credentials={server.credentials.folder}"
+        ended = download(uri, tmp_path / "a", secret, "--allow=127.0.0.0/8", f"--message={message}")
+    assert ended.returncode == 3
+    assert "HTTPS_TOKEN of the Secret" in message.read_text()
+    assert "store it again without" in message.read_text()
+    told = message.read_text() + ended.stdout + ended.stderr
+    assert not any(word in told for word in ("s3cret", "line2"))
+    assert asked == []
+
+
+def test_every_key_is_read_without_its_last_newline(tmp_path: Path) -> None:
+    """A newline at the end is no part of a key; one within it is refused by the key's name, whichever it is."""
+    (tmp_path / "HF_TOKEN").write_text("hf_abc\n")
+    (tmp_path / "AWS_SESSION_TOKEN").write_text("s3cret\nline2\n")
+    credentials = Credentials(tmp_path)
+
+    assert credentials.get("HF_TOKEN") == "hf_abc"
+    assert credentials.get("HTTPS_TOKEN") is None
+    with pytest.raises(Refused, match=r"^AWS_SESSION_TOKEN of the Secret"):
+        credentials.get("AWS_SESSION_TOKEN")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -237,6 +238,42 @@ async def test_missing_token_is_an_unavailable_signal(ask: Ask, tmp_path: Path) 
     """A token file that is not there names itself."""
     with pytest.raises(SignalUnavailable, match="no-such-token"):
         await ask(bearer_token_file=tmp_path / "no-such-token").query("up")
+
+
+@pytest.mark.parametrize(
+    ("token", "headers", "named"),
+    [
+        (b"s3cret\nsecond", {}, "token"),
+        ("s3crét–".encode(), {}, "token"),
+        (b"s3cret\xff", {}, "token"),
+        (b"t", {"X-Key": "Bearer s3cret\n"}, "X-Key"),
+        (b"t", {"X-Key": "s3cret–"}, "X-Key"),
+    ],
+)
+async def test_credentials_that_cannot_be_sent_are_named_and_not_told(
+    ask: Ask, script: Script, tmp_path: Path, token: bytes, headers: dict[str, str], named: str
+) -> None:
+    """A token or header with a line break or a strange character is named with the remedy, and never shown."""
+    (tmp_path / "token").write_bytes(token)
+    with pytest.raises(SignalUnavailable, match=f"{named}.* write it again without") as error:
+        await ask(bearer_token_file=tmp_path / "token", headers=headers).query("up")
+
+    told = "".join(traceback.format_exception(error.value))
+    assert "s3cr" not in str(error.value) + told
+    assert script.asked == []
+
+
+async def test_what_nobody_knows_is_told_by_its_kind(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error from below whose words may hold anything is told without them."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("Bearer s3cret")
+
+    monkeypatch.setattr("requests.Session.request", fail)
+    with pytest.raises(SignalUnavailable, match=r"\(ValueError\)") as error:
+        await ask().query("up")
+
+    assert "s3cret" not in str(error.value)
 
 
 async def test_long_queries_travel_in_the_body(script: Script, ask: Ask) -> None:

@@ -295,6 +295,7 @@ class Simulation:
         if write.verb == "delete":
             self._check_deletion(key)
             self.remove(key)
+            self.last_replicas.pop(key.name, None)
         else:
             self._put(key, manifest, live)
         self._check_bounds()
@@ -341,6 +342,8 @@ class Simulation:
         self.objects[key] = made
         if key.kind == "ControllerRevision":
             self.last_revisions.pop(key.name, None)
+        if key.kind == "Deployment":
+            self.last_replicas.pop(key.name, None)
 
     def _write_status(self, status: Manifest) -> None:
         self.status_writes += 1
@@ -349,7 +352,7 @@ class Simulation:
         self.service["status"] = json.loads(json.dumps(status))
 
     def remove(self, key: ObjectId) -> None:
-        """Delete an object; the operator remembers what it last saw of it."""
+        """Delete an object; the operator remembers what it last saw of it, unless it has deleted it itself."""
         gone = self.objects.pop(key)
         live = [(self.status.get(role) or {}).get("revision") for role in ("stable", "canary")]
         self.robbed |= key.kind == "Deployment" and key.name.removeprefix(f"{KEY.name}-") in live

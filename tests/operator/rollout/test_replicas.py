@@ -69,6 +69,51 @@ def test_a_deleted_deployment_comes_back_with_its_last_replicas() -> None:
         cluster.run(20)
 
 
+def bounded(image: str, most: int) -> dict[str, Any]:
+    """Return a service with an upper bound."""
+    made = inference_service(image)
+    made["spec"]["predictor"]["maxReplicas"] = most
+    return made
+
+
+def test_a_revision_that_left_as_planned_comes_back_as_a_new_one() -> None:
+    """What a revision had before another replaced it says nothing about now: it starts with its need or one."""
+    cluster = Simulation(bounded("a", 20), demand=20)
+    cluster.run(30)
+    assert replicas(cluster) == {A: 20}
+    cluster.apply(bounded("b", 20))
+    cluster.run(30)
+    cluster.label("Promote", f"{B}-2")
+    cluster.run(60)
+    assert replicas(cluster) == {B: 20}
+    cluster.demand = 3
+    cluster.run(60)
+    cluster.apply(bounded("a", 8))
+    most, before = 0, len(cluster.writes)
+    for _ in range(30):
+        cluster.round()
+        most = max(most, replicas(cluster).get(A, 0))
+    created = [
+        write.manifest["spec"]["replicas"]
+        for write in cluster.writes[before:]
+        if write.verb == "create" and write.manifest["kind"] == "Deployment"
+    ]
+    assert created == [1]
+    assert most == 1
+
+
+def test_a_deleted_deployment_comes_back_within_the_bound() -> None:
+    """A bound that was lowered meanwhile holds for what is restored, too."""
+    cluster = settled()
+    cluster.demand = 6
+    cluster.run(10)
+    assert replicas(cluster) == {A: 6}
+    cluster.remove(ObjectId("Deployment", f"{KEY.name}-{A}"))
+    cluster.apply(bounded("a", 4))
+    cluster.reconcile()
+    assert replicas(cluster) == {A: 4}
+
+
 def test_advise_keeps_the_number_on_the_way_in_and_on_the_way_back() -> None:
     """Auto to Advise and back changes no replica count."""
     cluster = settled()

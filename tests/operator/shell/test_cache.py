@@ -178,6 +178,32 @@ def test_what_is_lost_is_remembered(cache: Cache) -> None:
     assert again.last_replicas == {}
 
 
+@pytest.mark.parametrize("told", ["before the answer", "after the answer"])
+def test_a_deployment_that_we_deleted_is_not_lost(cache: Cache, told: str) -> None:
+    """Its replicas are forgotten, whether watch or answer is first; those of the next of its name are remembered."""
+    cache.put(made("Deployment", "d", 2, spec={"replicas": 5}))
+    if told == "before the answer":
+        cache.drop(made("Deployment", "d", 3))
+    cache.memory.give_up(KEY, ObjectId("Deployment", "d"), "d")
+    cache.drop(made("Deployment", "d", 3))
+    assert cache.memory.replicas(KEY) == {}
+
+    cache.put(made("Deployment", "d", 4, spec={"replicas": 7}, metadata={"uid": "another"}))
+    cache.drop(made("Deployment", "d", 5, metadata={"uid": "another"}))
+    assert cache.memory.replicas(KEY) == {"d": 7}
+
+
+def test_what_is_there_again_is_lost_no_more(cache: Cache) -> None:
+    """A restored Deployment speaks for itself; of the lost ones the last twenty are remembered."""
+    for number in range(25):
+        cache.put(made("Deployment", f"d{number}", 2, spec={"replicas": number}))
+        cache.drop(made("Deployment", f"d{number}", 3))
+    assert cache.memory.replicas(KEY) == {f"d{number}": number for number in range(5, 25)}
+
+    cache.put(made("Deployment", "d24", 4, spec={"replicas": 1}))
+    assert "d24" not in cache.memory.replicas(KEY)
+
+
 @pytest.mark.parametrize("told", ["by the deletion", "before it"])
 def test_pods_that_were_taken_are_remembered(cache: Cache, told: str) -> None:
     """Their last words say why they are gone; a watch may tell them with the deletion only. Others leave nothing."""

@@ -128,7 +128,7 @@ def test_two_processes_of_one_pod_are_two_candidates() -> None:
         (["--listen", "8080"], {}, "--listen '8080': expected ADDRESS:PORT"),
         (["--prometheus-url", "p:9090"], {}, "--prometheus-url 'p:9090': expected http://HOST:PORT"),
         (["--prometheus-ca-file", "/nowhere"], {}, "expected the path of a file that exists"),
-        (["--prometheus-header", "x"], {}, "--prometheus-header 'x': expected NAME=VALUE"),
+        (["--prometheus-header", "x"], {}, "--prometheus-header: must be NAME=VALUE"),
         (["--prometheus-matcher", "{a}"], {}, "expected a label matcher without brackets"),
         (["--config", "/nowhere/config.yaml"], {}, "/nowhere/config.yaml: there is no such file"),
         (["--name", "x"], {}, "unrecognized arguments"),

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from serving_api.names import ServiceKey
+from serving_api.names import SERVICE_LABEL, ServiceKey
 from serving_io.kinds import DEPLOYMENT, INFERENCE_SERVICE
 from serving_operator.cache import Cache
 from serving_operator.executor import Executor, Outdated, applied
+from serving_operator.repair import delete
 from serving_operator.world import Manifest, Plan, Write
 from tests.fakes.kube import FakeKube
 from tests.fakes.kube.requests import Target
@@ -69,6 +70,28 @@ async def test_a_plan_is_in_its_own_way_nowhere(fake: FakeKube) -> None:
         assert await executor.execute(KEY, plan(again)) == 0
 
     assert fake.get(INFERENCE_SERVICE, "llama", NAMESPACE)["status"] == {"observedGeneration": 1}
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_what_we_delete_leaves_no_replicas(fake: FakeKube, is_there: bool) -> None:
+    """A Deployment that is deleted as planned is not remembered, also where somebody else was first."""
+    cache, service = Cache(), fake.write(external())
+    cache.put(service)
+    owner = creation(service).manifest["metadata"]["ownerReferences"]
+    labels = {SERVICE_LABEL: KEY.name}
+    metadata = {"name": "d", "namespace": NAMESPACE, "labels": labels, "ownerReferences": owner}
+    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    spec = {"replicas": 20, "selector": {"matchLabels": labels}, "template": pod}
+    live = fake.write({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec})
+    cache.put(live)
+    if not is_there:
+        fake.remove(DEPLOYMENT, "d", NAMESPACE)
+
+    async with fake.cluster("serving-operator") as cluster:
+        await Executor(cluster, cache).execute(KEY, Plan((delete(live, "for a test"),)))
+    cache.drop(live)
+
+    assert cache.memory.replicas(KEY) == {}
 
 
 async def test_what_changed_nothing_is_not_sent_again(fake: FakeKube) -> None:
