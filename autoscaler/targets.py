@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from autoscaler.signals.numbers import TargetKey
 from autoscaler.signals.profiles import Profile, profile_of
-from autoscaler.signals.views import TargetKey
 from serving_api.autoscaler import InferenceAutoscaler, InferenceAutoscalerSpec
 from serving_api.names import AUTOSCALER, SERVICE_LABEL
 

@@ -14,10 +14,11 @@ from typing import Final, Protocol
 
 from autoscaler.demand import project
 from autoscaler.forecast import RateHistory
+from autoscaler.signals.numbers import TargetKey
 from autoscaler.signals.observe import DIRECT_RATIO, Observation
 from autoscaler.signals.profiles import ENVOY, in_use
 from autoscaler.signals.queries import Windows, arrivals_question
-from autoscaler.signals.views import Gate, TargetKey, View
+from autoscaler.signals.views import Gate, View
 from autoscaler.state import LoopState, TargetState
 from autoscaler.targets import Target
 from autoscaler.values import changed

@@ -12,10 +12,11 @@ from typing import Any
 
 from autoscaler.replay.model import Deployment, Recent, Span, late_share, mean
 from autoscaler.replay.recording.moment import Number, Recorded
+from autoscaler.signals.numbers import SampleLike, TargetKey, bound_of
 from autoscaler.signals.observe import Observation, exact_bound
 from autoscaler.signals.profiles import BUILT_IN, Profile
 from autoscaler.signals.queries import Windows
-from autoscaler.signals.views import AnswerLike, Answers, Failure, SampleLike, TargetKey
+from autoscaler.signals.views import AnswerLike, Answers, Failure
 from autoscaler.targets import ApiObjects, Target
 from serving_api.names import AUTOSCALER
 
@@ -105,7 +106,7 @@ def _value(question: str, sample: SampleLike, model: Instead, windows: Windows, 
 def _late(sample: SampleLike, model: Instead, windows: Windows) -> float:
     """Responses of the slow window: all that were completed, those in time as the model has it, none unanswered."""
     profile = _profile(model, sample.labels.get("profile", ""))
-    signal, bound = sample.labels.get("signal", ""), sample.labels.get("le")
+    signal, bound = sample.labels.get("signal", ""), bound_of(sample.labels.get("le", ""))
     if profile is None:
         return sample.value
     if profile.durations == "service":  # the tail of the work: in proportion to what is completed
@@ -119,7 +120,7 @@ def _late(sample: SampleLike, model: Instead, windows: Windows) -> float:
     if signal != "within" or bound is None or profile.buckets is None:
         return 0.0
     threshold = model.target.spec.objective.threshold_milliseconds / 1000
-    if exact_bound([float(bound) * profile.buckets.seconds], threshold) is None:
+    if exact_bound([bound * profile.buckets.seconds], threshold) is None:
         return min(sample.value, responses)
     return responses * (1 - late_share(model.recent.over(windows.base)))
 

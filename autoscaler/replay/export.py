@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from autoscaler.replay.recording.moment import Moment, Number, Recorded
+from autoscaler.signals.numbers import TargetKey
 from autoscaler.signals.queries import POD_OF_DEPLOYMENT
-from autoscaler.signals.views import TargetKey
 from autoscaler.state import LoopState
 from autoscaler.targets import ApiObjects, timestamp_of
 from autoscaler.tick import ask, tick

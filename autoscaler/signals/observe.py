@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from autoscaler.signals.numbers import TargetKey
 from autoscaler.signals.profiles import ENVOY, Profile
-from autoscaler.signals.views import Expectation, Gate, Signals, TargetKey, View
+from autoscaler.signals.views import Expectation, Gate, Signals, View
 
 LATENCY_LAG_SECONDS: Final = 10
 """Arrivals of so many seconds may have no entry in a histogram yet: Envoy merges its own every 5 seconds,

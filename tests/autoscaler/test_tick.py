@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from autoscaler.tick import ask
 from autoscaler.writes import Scale, WriteStatus
-from tests.autoscaler.world import EPOCH, Revision, World
+from tests.autoscaler.world import EPOCH, Answer, Revision, Sample, World
 
 DEMO = {"maxReplicas": 6, "scaleDownHoldSeconds": 20}
 
@@ -365,6 +366,28 @@ def test_transitions_are_told_once() -> None:
         ("Normal", "Fresh"),
     ]
     assert len(events) <= 3
+
+
+@pytest.mark.parametrize("bound", ["oops", "", "NaN"])
+def test_a_bound_that_is_no_number_is_passed_over(bound: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One pod's odd label, in the list of the bounds and in a histogram, keeps nobody from being scaled."""
+    service = Revision("digits", service_seconds=0.1)
+    world = World(service, rate=lambda _: 30.0)
+    told = world.answers
+
+    def answers() -> dict[str, Any]:
+        found = dict(told())
+        odd = {"namespace": "demo", "deployment": "odd", "profile": "mlserver", "le": bound}
+        for question, signal in (("bounds", "bound"), ("late", "within")):
+            answer = found[question]
+            assert isinstance(answer, Answer)
+            answer.samples.append(Sample(odd | {"signal": signal}, 1.0))
+        return found
+
+    monkeypatch.setattr(world, "answers", answers)
+    world.run(300)
+    assert service.replicas >= 3
+    assert ask(world.objects(), world.state, world.now)
 
 
 def test_a_missing_deployment_is_named() -> None:
