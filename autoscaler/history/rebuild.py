@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from autoscaler.demand import project
 from autoscaler.forecast import RateHistory
 from autoscaler.signals.numbers import TargetKey
-from autoscaler.signals.observe import DIRECT_RATIO, Observation
+from autoscaler.signals.observe import Observation, beside_gateway
 from autoscaler.signals.profiles import ENVOY, in_use
 from autoscaler.signals.queries import Windows, arrivals_question
 from autoscaler.signals.views import Gate, View
@@ -211,7 +211,7 @@ def _lived(past: Past, target: Target, rates: _Rates, chunk: Chunk) -> Past:
             pods=(*past.pods, at_pods)[-IN_WINDOW:] if at_pods is not None else (),
             steps=past.steps + 1,
         )
-        fast, base = _arrivals(past)
+        fast, base = _arrivals(past, step)
         now = chunk.begin + number * step
         state = changed(past.state, own_fast=fast, own_base=base)
         state, _ = project(alone, {target.uid: state}, {target.uid: SEEN}, windows, step, now)
@@ -219,14 +219,13 @@ def _lived(past: Past, target: Target, rates: _Rates, chunk: Chunk) -> Past:
     return past
 
 
-def _arrivals(past: Past) -> tuple[float, float]:
+def _arrivals(past: Past, step: float) -> tuple[float, float]:
     """Requests per second in both windows: the gateway's, and what reached the pods past it, as an observation has them."""
     if not past.gateway or not past.pods:
         rates = past.gateway or past.pods
         return rates[-1], _mean(rates)
     passed = _mean(past.gateway)
-    direct = _mean(past.pods) - passed
-    beside = direct if direct > (DIRECT_RATIO - 1) * max(passed, 1.0) else 0.0
+    beside = beside_gateway(_mean(past.pods), passed, step * min(len(past.gateway), len(past.pods)))
     return past.gateway[-1] + beside, passed + beside
 
 

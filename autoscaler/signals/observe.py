@@ -15,8 +15,10 @@ from autoscaler.signals.views import Expectation, Gate, Signals, View
 LATENCY_LAG_SECONDS: Final = 10
 """Arrivals of so many seconds may have no entry in a histogram yet: Envoy merges its own every 5 seconds,
 and requests take their time."""
-DIRECT_RATIO: Final = 1.2
-"""Pods must complete so many times what the gateway passed on before some callers are taken to pass it by."""
+BESIDE_SHARE: Final = 0.2
+"""Of what the gateway passed on: so much more must pods complete before some callers are taken to pass it by."""
+BESIDE_DEVIATIONS: Final = 3.0
+"""And so many standard deviations of the count: the windows of two sources are not the same to the second."""
 LATE_RATIO_OF_QUEUES: Final = 0.1
 """Above it queues blur what pods complete: only the gateway's count tells arrivals."""
 FEWEST_FOR_LATE: Final = 50
@@ -35,6 +37,8 @@ class Observation:
     """Fraction of the arrivals that got no response within the threshold; None if it cannot be measured."""
     late_requests: float = 0.0
     """Arrivals that the fraction was counted on."""
+    beside: float = 0.0
+    """Requests per second that reach the pods past the gateway."""
 
     @property
     def views(self) -> tuple[View, View]:
@@ -70,28 +74,17 @@ class Observation:
         return self._arrivals(self.gateway.arrivals_base, self.pods.arrivals_base)
 
     def _arrivals(self, at_gateway: float, at_pods: float) -> float:
-        """The gateway's account, and what reaches the pods past it.
-
-        Not simply the larger of both: while a queue drains, pods complete more than arrives, and of requests
-        that the gateway has given up they still complete what waited in their sockets.
-        """
+        """The gateway's account, and what reaches the pods past it."""
         if not self.gateway.gate.usable:
             return at_pods if self.pods.gate.usable else 0.0
-        if not self.pods.gate.usable:
-            return at_gateway
-        gateway = self.gateway
-        if gateway.responses is None:
+        if self.pods.gate.usable and self.gateway.responses is None:
             return max(at_gateway, at_pods)
-        if self.late_ratio is not None and self.late_ratio > LATE_RATIO_OF_QUEUES:
-            return at_gateway
-        passed = max(gateway.responses + gateway.unanswered, gateway.arrivals_base)
-        direct = self.pods.arrivals_base - passed
-        return at_gateway + (direct if direct > (DIRECT_RATIO - 1) * max(passed, 1.0) else 0.0)
+        return at_gateway + self.beside
 
     @property
     def in_flight(self) -> float | None:
-        """Requests being worked on or waiting, as the source that sees waiting tells it."""
-        return next((view.in_flight for view in self.views if view.in_flight is not None), None)
+        """Requests being worked on or waiting, as the source tells it that sees more of them."""
+        return max((view.in_flight for view in self.views if view.in_flight is not None), default=None)
 
     @property
     def failed_ratio(self) -> float:
@@ -129,7 +122,8 @@ def observe(
     scraped = signals.scraped_pods(key)
     partly = pods.gate.usable and scraped is not None and scraped < expected.ready_replicas
     late, counted = _late(((ENVOY, gateway), (profile, pods)), threshold_seconds, base_seconds)
-    return Observation(pods, gateway, partly, signals.gpu_utilization(key), late, counted)
+    beside = _beside(gateway, pods, late, base_seconds)
+    return Observation(pods, gateway, partly, signals.gpu_utilization(key), late, counted, beside)
 
 
 def exact_bound(bounds: Iterable[float], threshold_seconds: float) -> float | None:
@@ -143,6 +137,27 @@ def bounds_around(bounds: Iterable[float], threshold_seconds: float) -> tuple[fl
     below = [b for b in known if b <= threshold_seconds * (1 + 1e-6)]
     above = [b for b in known if b >= threshold_seconds * (1 - 1e-6)]
     return (below[-1] if below else None), (above[0] if above else None)
+
+
+def beside_gateway(completed: float, passed: float, seconds: float) -> float:
+    """What pods complete beyond what a gateway passed on, both per second over `seconds`; 0 if that may be chance."""
+    beside = completed - passed
+    chance = BESIDE_DEVIATIONS * math.sqrt(max(passed, beside, 0.0) / seconds)
+    return beside if beside > max(BESIDE_SHARE * passed, chance) else 0.0
+
+
+def _beside(gateway: View, pods: View, late_ratio: float | None, base_seconds: float) -> float:
+    """What reaches the pods past the gateway, per second.
+
+    Not all that pods complete more: while a queue drains that is more than arrives, and of requests that the
+    gateway has given up they still complete what waited in their sockets.
+    """
+    if not (gateway.gate.usable and pods.gate.usable) or gateway.responses is None:
+        return 0.0
+    if late_ratio is not None and late_ratio > LATE_RATIO_OF_QUEUES:
+        return 0.0
+    passed = max(gateway.responses + gateway.unanswered, gateway.arrivals_base)
+    return beside_gateway(pods.arrivals_base, passed, base_seconds)
 
 
 def _late(

@@ -196,6 +196,15 @@ def test_late_is_what_is_missing(
         (10.0, {"responses": 10.0}, 30.0, 30.0, "most callers pass the gateway by"),
         (10.0, {"responses": 5.0}, 5.0, 10.0, "overload: arrivals, not completions"),
         (0.0, {"responses": 0.0}, 8.0, 8.0, "all callers pass it by"),
+        (
+            0.0,
+            {"responses": 0.0},
+            0.18,
+            0.18,
+            "a few callers, who may ask for half a minute each, pass it by",
+        ),
+        (0.5, {"responses": 0.5}, 0.7, 0.5, "twelve requests more of forty may be chance"),
+        (0.0, {"responses": 0.0}, 0.1, 0.0, "so may six"),
         (10.0, {"responses": 5.0, "500": 2.0}, 20.0, 10.0, "pods work off what callers have given up"),
     ],
 )
@@ -214,3 +223,19 @@ def test_arrivals_join_both_accounts(
         mlserver_base={"requests": pods},
     )
     assert seen(found).arrivals_now == pytest.approx(arrivals), why
+
+
+@pytest.mark.parametrize(("gateway", "pods", "most"), [(0.0, 6.0, 6.0), (7.0, 6.0, 7.0), (7.0, None, 7.0)])
+def test_in_flight_is_what_the_one_sees_who_sees_more(
+    gateway: float, pods: float | None, most: float
+) -> None:
+    """The gateway sees who waits for a pod, the pods see who has passed it by."""
+    at_pods = {} if pods is None else {"in_flight": pods}
+    found = answers(
+        gateway_gauges=GATEWAY | {"in_flight": gateway},
+        gateway_now={"requests": 1.0},
+        up_gauges=UP,
+        vllm_gauges=FRESH | at_pods,
+        vllm_now={"requests": 1.0},
+    )
+    assert seen(found, profile="vllm").in_flight == most
