@@ -166,7 +166,7 @@ def _late(
     """Late = arrivals - responses within the threshold; never interpolated, never from work alone.
 
     What left no response is counted where the source counts it, and otherwise by what is missing beyond
-    the arrivals that cannot have a response yet.
+    the arrivals that need have no response yet: those that are younger than the threshold.
     """
     for profile, view in sources:
         bound = exact_bound(view.within, threshold_seconds)
@@ -176,7 +176,8 @@ def _late(
         counted = arrivals * base_seconds
         if counted < FEWEST_FOR_LATE:
             return None, counted
-        pending = max(arrivals, view.arrivals_now) * LATENCY_LAG_SECONDS / base_seconds + 3 / base_seconds
+        young = max(LATENCY_LAG_SECONDS, threshold_seconds)
+        pending = (max(arrivals, view.arrivals_now) * young + 3) / base_seconds
         missing = max(view.unanswered, arrivals - responses - pending)
         late = max(responses - view.within[bound], 0.0) + missing
         return min(late / max(responses + missing, arrivals * 0.5), 1.0), counted

@@ -27,8 +27,14 @@ def answers(**numbers: dict[str, float]) -> Answers:
     return dict(found)
 
 
-def seen(found: Answers, expected: Expectation = SETTLED, profile: str = "mlserver") -> Observation:
-    return observe(Signals(found, NOW, Freshness(5)), KEY, BUILT_IN[profile], expected, 0.5, 60)
+def seen(
+    found: Answers,
+    expected: Expectation = SETTLED,
+    profile: str = "mlserver",
+    threshold_seconds: float = 0.5,
+) -> Observation:
+    signals = Signals(found, NOW, Freshness(5))
+    return observe(signals, KEY, BUILT_IN[profile], expected, threshold_seconds, 60)
 
 
 UP = {"sampled_at": NOW - 3, "scraped": 2.0}
@@ -186,6 +192,31 @@ def test_late_is_what_is_missing(
         gateway_gauges=GATEWAY, gateway_now=base, gateway_base=base, gateway_late=late, up_gauges=UP
     )
     assert seen(found).late_ratio == pytest.approx(ratio, abs=0.005), why
+
+
+@pytest.mark.parametrize(
+    ("threshold_seconds", "now", "base", "late", "ratio", "why"),
+    [
+        (120.0, 1.5, 1.5, {"responses": 1.0, "120000": 1.0}, 0.0, "half as many more since a minute, of a minute each"),
+        (120.0, 1.0, 1.0, {"responses": 1.0, "120000": 0.9}, 0.1, "one in ten took longer"),
+        (120.0, 1.0, 1.0, {"responses": 0.5, "120000": 0.5, "timed_out": 0.5}, 0.5, "half are given up"),
+        (20.0, 3.0, 2.0, {"responses": 1.1, "20000": 1.1}, 0.0, "a rise within the last twenty seconds"),
+        (20.0, 2.0, 2.0, {"responses": 0.5, "20000": 0.5}, 0.61, "of older ones most are missing"),
+    ],
+)  # fmt: skip
+def test_what_is_younger_than_the_threshold_is_not_late(
+    threshold_seconds: float, now: float, base: float, late: dict[str, float], ratio: float, why: str
+) -> None:
+    """Requests of a minute each may be in flight for a minute."""
+    found = answers(
+        gateway_gauges=GATEWAY,
+        gateway_now={"requests": now},
+        gateway_base={"requests": base},
+        gateway_late=late,
+        up_gauges=UP,
+    )
+    observation = seen(found, threshold_seconds=threshold_seconds)
+    assert observation.late_ratio == pytest.approx(ratio, abs=0.01), why
 
 
 @pytest.mark.parametrize(
