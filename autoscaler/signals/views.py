@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Protocol
@@ -69,7 +70,9 @@ class View:
     work_seconds: float | None = None
     in_flight: float | None = None
     within: Mapping[float, float] = field(default_factory=dict)
-    """Rate of the responses within so many seconds, at the bounds of the histogram."""
+    """Rate of the responses within so many seconds, at the bounds of its own histogram that were asked for."""
+    lacking: AbstractSet[float] = frozenset()
+    """Of the bounds that were asked for those that only the histograms of others have."""
     sampled_at: float | None = None
 
 
@@ -203,28 +206,38 @@ class Signals:
                 sampled_at=sampled_at,
             )
         now, base = now or 0.0, base or 0.0
+        responses = value(("late", name, "responses"))
+        within, lacking = self._responses(key, profile, responses)
         quiet = now <= 0 and base <= 0 and failures <= 0 and (in_flight or 0) <= 0
         return View(
             Gate.ZERO if quiet else Gate.OK,
             arrivals_now=now,
             arrivals_base=base,
             unanswered=rate("late", profile.unanswered) or 0.0,
-            responses=value(("late", name, "responses")),
+            responses=responses,
             failures_now=failures,
             completions=count or 0.0,
             work_seconds=total / count * profile.work.seconds if total and count else None,
             in_flight=in_flight,
-            within=self._responses(key, profile),
+            within=within,
+            lacking=lacking,
             sampled_at=sampled_at,
         )
 
-    def _responses(self, key: TargetKey, profile: Profile) -> dict[float, float]:
-        """By bound in seconds; none yet of a target, where others have some, are none within any bound."""
+    def _responses(
+        self, key: TargetKey, profile: Profile, responses: float | None
+    ) -> tuple[Mapping[float, float], AbstractSet[float]]:
+        """By bound in seconds, and the bounds that it lacks. Without any response yet, none are within those of others."""
         if profile.buckets is None:
-            return {}
-        own = self._numbers.within(key, profile.id)
-        bounds = self._numbers.bounds(profile.id)
-        return {bound * profile.buckets.seconds: own.get(bound, 0.0) for bound in bounds}
+            return {}, frozenset()
+        own, asked = self._numbers.within(key, profile.id), self._numbers.bounds(profile.id)
+        if not own and not responses:
+            own = dict.fromkeys(asked, 0.0)
+        unit = profile.buckets.seconds
+        lacking = (
+            frozenset(bound * unit for bound in asked - own.keys()) if len(own) < len(asked) else frozenset()
+        )
+        return {bound * unit: rate for bound, rate in own.items()}, lacking
 
     def scraped_pods(self, key: TargetKey) -> int | None:
         """Pods of the target that Prometheus scrapes with success."""

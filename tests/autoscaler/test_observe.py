@@ -194,6 +194,44 @@ def test_late_is_what_is_missing(
     assert seen(found).late_ratio == pytest.approx(ratio, abs=0.005), why
 
 
+def of_another(found: Answers, profile: str, *bounds: str) -> Answers:
+    """The same, and a target whose histogram of the same name has these bounds."""
+    answer = found["late"]
+    assert isinstance(answer, Answer)
+    labels = {"namespace": "demo", "deployment": "other", "profile": profile, "signal": "within"}
+    answer.samples += [Sample(labels | {"le": bound}, 1.0) for bound in bounds]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("late", "ratio", "lacking", "why"),
+    [
+        ({"responses": 10.0, "0.3": 10.0, "1": 10.0}, None, {0.5}, "buckets of another version"),
+        ({"responses": 10.0, "0.3": 9.0, "0.5": 9.9, "1": 10.0}, 0.01, set(), "the same buckets"),
+        ({"responses": 10.0}, None, {0.5, 1.0}, "none of its own, although there are responses"),
+        ({"responses": 0.0}, 1.0, set(), "no response yet, and so no bucket"),
+        ({}, 1.0, set(), "nor a count of them"),
+        ({"responses": 0.0, "0.3": 0.0}, None, {0.5, 1.0}, "buckets of another version before any response"),
+    ],
+)
+def test_the_bounds_of_others_are_not_read_as_zeros(
+    late: dict[str, float], ratio: float | None, lacking: set[float], why: str
+) -> None:
+    """Two versions of a server may have different buckets: what one lacks is not measured there."""
+    numbers = {"vllm_gauges": FRESH, "vllm_now": {"requests": 10.0}, "vllm_base": {"requests": 10.0}}
+    found = of_another(answers(up_gauges=UP, vllm_late=late, **numbers), "vllm", "0.5", "1")
+    observation = seen(found, profile="vllm")
+    assert observation.late_ratio == pytest.approx(ratio), why
+    assert observation.pods.lacking == lacking, why
+
+
+def test_work_without_a_histogram_of_its_own_has_no_tail() -> None:
+    """A model server that is called by gRPC, beside one that is called by HTTP and has the histogram."""
+    numbers = {"mlserver_gauges": FRESH, "mlserver_now": {"requests": 10.0}}
+    found = of_another(answers(up_gauges=UP, mlserver_late={"responses": 10.0}, **numbers), "mlserver", "0.5")
+    assert seen(found).pods.within == {}
+
+
 @pytest.mark.parametrize(
     ("threshold_seconds", "now", "base", "late", "ratio", "why"),
     [

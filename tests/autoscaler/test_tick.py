@@ -308,6 +308,33 @@ def test_an_objective_between_buckets_is_said_not_guessed() -> None:
     assert service.replicas >= 4
 
 
+def test_a_bucket_that_only_others_have_is_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two gateways, and only one has the bucket: nothing is late behind the other, and its service is told so."""
+    here, there = Revision("digits", service_seconds=0.1), Revision("other", service_seconds=0.1)
+    world = World(here, there, rate=lambda _: 24.0)
+    told = world.answers
+
+    def answers() -> dict[str, Any]:
+        found = dict(told())
+        answer = found["late"]
+        assert isinstance(answer, Answer)
+        answer.samples = [
+            sample
+            for sample in answer.samples
+            if (sample.labels["deployment"], sample.labels["profile"], sample.labels.get("le"))
+            != ("digits", "gateway", "500")
+        ]
+        return found
+
+    monkeypatch.setattr(world, "answers", answers)
+    world.run(400)
+    assert conditions(here)["ObjectiveNotMeasurable"] == ("True", "NoBucket")
+    (message,) = (c["message"] for c in here.status["conditions"] if c["type"] == "ObjectiveNotMeasurable")
+    assert "no bucket at 500 ms" in message
+    assert "ObjectiveNotMeasurable" not in conditions(there)
+    assert here.replicas == there.replicas
+
+
 def test_an_impossible_objective_is_not_chased() -> None:
     """Work of 400 ms within 300 ms: infeasible, and the replicas stay what short waits take."""
     objective = {"thresholdMilliseconds": 300, "percent": 99}
