@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from autoscaler.signals.numbers import Numbers, SampleLike, TargetKey
 from autoscaler.signals.profiles import Profile
+from autoscaler.signals.queries import BOUNDS
 
 CREDIBLE_RATE_PER_SECOND: Final = 1e6
 """No single service of ours gets more; a larger number is a fault of the data."""
@@ -114,7 +115,8 @@ class Signals:
         self.failures = {name: answer for name, answer in answers.items() if isinstance(answer, Failure)}
         self._numbers = Numbers()
         for question, answer in answers.items():
-            if not isinstance(answer, Failure):
+            # What bounds there are is no number of any target.
+            if not isinstance(answer, Failure) and question != BOUNDS:
                 self._numbers.not_finite += answer.not_finite
                 self._numbers.put(question, answer.samples)
 

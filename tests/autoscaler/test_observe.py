@@ -225,6 +225,17 @@ def test_the_bounds_of_others_are_not_read_as_zeros(
     assert observation.pods.lacking == lacking, why
 
 
+def test_a_bound_that_was_not_asked_for_is_not_lacking() -> None:
+    """The list of all bounds comes a tick before any of them is asked for."""
+    numbers = {"vllm_gauges": FRESH, "vllm_now": {"requests": 10.0}, "vllm_base": {"requests": 10.0}}
+    told = Answer(
+        [Sample({"profile": "vllm", "signal": "bound", "le": bound}, 9.0) for bound in ("0.5", "+Inf")]
+    )
+    found = {**answers(up_gauges=UP, vllm_late={"responses": 10.0}, **numbers), "bounds": told}
+    view = seen(found, profile="vllm").pods
+    assert (dict(view.within), set(view.lacking)) == ({}, set())
+
+
 def test_work_without_a_histogram_of_its_own_has_no_tail() -> None:
     """A model server that is called by gRPC, beside one that is called by HTTP and has the histogram."""
     numbers = {"mlserver_gauges": FRESH, "mlserver_now": {"requests": 10.0}}
