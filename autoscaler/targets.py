@@ -99,6 +99,11 @@ class Target:
         return str((self.manifest["metadata"].get("labels") or {}).get(SERVICE_LABEL, ""))
 
     @property
+    def route(self) -> str:
+        """Name of the HTTPRoute that its requests come by: its service's, or its workload's if it belongs to none."""
+        return self.service or self.key[1]
+
+    @property
     def reserve_percent(self) -> int:
         return self.spec.share.reserve_percent if self.spec.share else 100
 

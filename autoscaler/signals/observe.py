@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from autoscaler.signals.expected import Expectation
 from autoscaler.signals.numbers import TargetKey
 from autoscaler.signals.profiles import ENVOY, Profile
-from autoscaler.signals.views import Expectation, Gate, Signals, View
+from autoscaler.signals.routed import at_gateway
+from autoscaler.signals.views import Gate, Signals, View
 
 LATENCY_LAG_SECONDS: Final = 10
 """Arrivals of so many seconds may have no entry in a histogram yet: Envoy merges its own every 5 seconds,
@@ -107,22 +109,27 @@ def observe(
     base_seconds: float,
 ) -> Observation:
     """What is known about one target."""
-    gateway = signals.view(key, ENVOY, expected)
+    gateway, counted_at = at_gateway(signals, key, expected)
     pods = gateway if profile.source == "gateway" else signals.view(key, profile, expected)
     if profile.source == "gateway":
         known_by_now = expected.ready_for_seconds >= signals.freshness.grace_seconds
-        if gateway.reason == "NoGateway" and expected.weighted and known_by_now:
+        if gateway.reason == "NoGateway" and expected.weight_percent > 0 and known_by_now:
             gateway = View(
                 Gate.MISSING,
                 "NoSeries",
-                f"no gateway reports a backend {key[1]}: the profile gateway needs Envoy's statistics "
-                "per backend in Prometheus",
+                f"no gateway reports a backend {key[1]} or a route {expected.route}: the profile gateway needs the "
+                "statistics of Envoy's clusters in Prometheus",
             )
         pods = View(Gate.ABSENT, "NoProfile", "the pods are not asked")
     scraped = signals.scraped_pods(key)
     partly = pods.gate.usable and scraped is not None and scraped < expected.ready_replicas
-    late, counted = _late(((ENVOY, gateway), (profile, pods)), threshold_seconds, base_seconds)
-    beside = _beside(gateway, pods, late, base_seconds)
+    sources = [(ENVOY, gateway), (profile, pods)]
+    if gateway.part not in (None, 1.0):
+        # Of several revisions that are counted together, only pods tell which one is late.
+        sources.reverse()
+    late, counted = _late(sources, threshold_seconds, base_seconds)
+    # Of a route the whole: traffic may not have followed the weights yet, which is no reason to count it twice.
+    beside = _beside(counted_at, pods, late, base_seconds)
     return Observation(pods, gateway, partly, signals.gpu_utilization(key), late, counted, beside)
 
 

@@ -1,6 +1,7 @@
 """The questions of a tick: one per signal for all services, whatever their number.
 
-Every answer is summed by (namespace, deployment) and says by the labels `profile` and `signal` what it is.
+Every answer is summed by (namespace, deployment) and says by the labels `profile` and `signal` what it is. Where a gateway
+counts all backends of a route together, the route stands in the place of the Deployment.
 """
 
 from __future__ import annotations
@@ -19,8 +20,16 @@ DUPLICATES: Final = "job, prometheus, prometheus_replica, replica"
 """Labels by which the same series of a Prometheus pair, or of two jobs for one target, differ."""
 POD_OF_DEPLOYMENT: Final = "(.+)-(?:[a-z0-9]{1,10}-[a-z0-9]{5}|[a-z0-9]{6,15})"
 """<deployment>-<hash>-<suffix>; of a long name the API server cuts the hash and the dash after it."""
-CLUSTER_OF_BACKEND: Final = "httproute/([^/]+)/[^/]+/rule/[0-9]+/backend/([^/]+)"
+CLUSTER_OF_BACKEND: Final = "httproute/([^/]+)/[^/]+/rule/[0-9]+/backend/([^/]*[^/0-9][^/]*)"
 """Envoy's name of a backend: its Service, and so its Deployment, has the name at the end."""
+ROUTE_OF_CLUSTER: Final = "httproute/([^/]+)/([^/]+)/rule/[0-9]+(?:/backend/[0-9]+)?"
+"""Envoy Gateway's names: of all backends of a rule together, or of each by its position, which changes with the weights."""
+_NAMESPACE_OF_CLUSTER: Final = "httproute/([^/]+)/.+"
+
+
+def of_route(route: str) -> str:
+    """What stands for the Deployment where a whole route is counted; no Deployment can have such a name."""
+    return f"route/{route}"
 
 
 @dataclass(frozen=True)
@@ -196,7 +205,8 @@ def _owned(profile: Profile, how: str, expression: str, by: str = "") -> str:
         return f'label_replace({of_pods}, "deployment", "$1", "pod", "{POD_OF_DEPLOYMENT}")'
     cluster, of_clusters = '"envoy_cluster_name"', f"{how} by (envoy_cluster_name{by}) ({expression})"
     owned = f'label_replace({of_clusters}, "deployment", "$2", {cluster}, "{CLUSTER_OF_BACKEND}")'
-    return f'label_replace({owned}, "namespace", "$1", {cluster}, "{CLUSTER_OF_BACKEND}")'
+    owned = f'label_replace({owned}, "deployment", "{of_route("$2")}", {cluster}, "{ROUTE_OF_CLUSTER}")'
+    return f'label_replace({owned}, "namespace", "$1", {cluster}, "{_NAMESPACE_OF_CLUSTER}")'
 
 
 def _and(*matchers: str) -> str:

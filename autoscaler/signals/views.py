@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Protocol
 
+from autoscaler.signals.expected import Expectation, Freshness
 from autoscaler.signals.numbers import Numbers, SampleLike, TargetKey
 from autoscaler.signals.profiles import Profile
 from autoscaler.signals.queries import BOUNDS
@@ -75,35 +76,8 @@ class View:
     lacking: AbstractSet[float] = frozenset()
     """Of the bounds that were asked for those that only the histograms of others have."""
     sampled_at: float | None = None
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """What should be there, so that its absence is noticed."""
-
-    ready_replicas: int
-    ready_for_seconds: float
-    gateway: bool
-    """Whether the gateway had a view of it lately."""
-    weighted: bool = True
-    """Whether any traffic is meant for it: a backend without weight need not be known to a gateway."""
-
-
-@dataclass(frozen=True)
-class Freshness:
-    """When data is too old, from the measured scrape interval."""
-
-    scrape_seconds: float
-
-    @property
-    def stale_seconds(self) -> float:
-        """Two and a half scrapes, and never so few that a slow scrape is taken for an outage."""
-        return max(15.0, 2.5 * self.scrape_seconds + 2)
-
-    @property
-    def grace_seconds(self) -> float:
-        """For which a new pod need not be known to Prometheus yet."""
-        return max(15.0, 3 * self.scrape_seconds)
+    part: float | None = None
+    """Of what is counted of its whole route, the part that is meant for this target; None if it is counted by itself."""
 
 
 class Signals:
@@ -132,6 +106,10 @@ class Signals:
         """Busy share of the target's accelerators, 0 to 1."""
         value = self._numbers.value(key, "gpu", "gpu", "utilization")
         return value if value is not None and 0 <= value <= 1.5 else None
+
+    def knows(self, key: TargetKey, profile: Profile) -> bool:
+        """Whether a source counts anything under this name."""
+        return self._numbers.value(key, "gauges", profile.id, "sampled_at") is not None
 
     def view(self, key: TargetKey, profile: Profile, expected: Expectation) -> View:
         """The account of one source, gated."""
@@ -162,7 +140,8 @@ class Signals:
         if profile.source == "gateway":
             if not expected.gateway:
                 return View(Gate.ABSENT, "NoGateway", "no gateway reports this backend")
-            missing = f"{profile.counters[profile.presence].name} for backend {key[1]}"
+            counter = profile.counters[profile.presence].name
+            missing = f"{counter} for backend {key[1]} or route {expected.route}"
         else:
             if expected.ready_replicas < 1:
                 return View(Gate.ABSENT, "NoReadyPods", "no pod is ready yet")

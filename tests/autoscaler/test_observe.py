@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from autoscaler.signals.expected import Expectation, Freshness
 from autoscaler.signals.observe import Observation, observe
 from autoscaler.signals.profiles import BUILT_IN
-from autoscaler.signals.views import Answers, Expectation, Failure, Freshness, Gate, Signals
+from autoscaler.signals.views import Answers, Failure, Gate, Signals
 from tests.autoscaler.world import Answer, Sample
 
 NOW = 1000.0
@@ -147,7 +148,7 @@ def test_a_gateway_that_was_seen_is_missed() -> None:
 
 def test_the_gateway_profile_misses_a_backend_with_weight_only() -> None:
     """A canary before its first step need not be known to the gateway; one that gets traffic must be."""
-    waiting = Expectation(2, 600, gateway=False, weighted=False)
+    waiting = Expectation(2, 600, gateway=False, weight_percent=0)
     assert not seen(answers(), waiting, "gateway").blind
     assert seen(answers(), SETTLED, "gateway").gateway.reason == "NoSeries"
 

@@ -12,6 +12,7 @@ from autoscaler.signals.queries import (
     CLUSTER_OF_BACKEND,
     PER_TICK,
     POD_OF_DEPLOYMENT,
+    ROUTE_OF_CLUSTER,
     Windows,
     arrivals_question,
     bounds_question,
@@ -157,6 +158,27 @@ def test_backend_is_found_in_the_name_of_an_envoy_cluster() -> None:
         ("demo", "digits-aaaa1111"),
         ("demo", "digits-bbbb2222"),
     }
+
+
+@pytest.mark.parametrize(
+    ("cluster", "backend", "route"),
+    [
+        ("httproute/demo/digits/rule/0/backend/digits-aaaa1111", "digits-aaaa1111", None),
+        ("httproute/demo/digits/rule/0/backend/2x", "2x", None),
+        ("httproute/demo/digits/rule/0", None, "digits"),
+        ("httproute/demo/digits/rule/12/backend/1", None, "digits"),
+        ("grpcroute/demo/digits/rule/0", None, None),
+        ("prometheus_stats", None, None),
+    ],
+)
+def test_a_cluster_is_of_a_backend_or_of_a_route(
+    cluster: str, backend: str | None, route: str | None
+) -> None:
+    """Envoy Gateway makes one cluster for a rule, or names those of its backends by their position."""
+    found = (re.fullmatch(CLUSTER_OF_BACKEND, cluster), re.fullmatch(ROUTE_OF_CLUSTER, cluster))
+    assert [match and match.groups() for match in found] == [
+        name and ("demo", name) for name in (backend, route)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,14 @@ Prometheus refuses a question as a whole where two elements of any part of it co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
-from autoscaler.signals.profiles import BUILT_IN
+from autoscaler.signals.profiles import BUILT_IN, ENVOY
 from autoscaler.signals.queries import Windows, arrivals_question, bounds_question, questions
 from tests.autoscaler.test_queries import PAGES
 from tests.contract.prometheus import queried
@@ -25,12 +26,16 @@ PROFILES = tuple(BUILT_IN.values())
 NOT_ADDED = ("sampled_at", "scraped", "samples_per_minute", "bound")
 
 
-def scraped(namespace: str, *more: dict[str, str]) -> Iterator[Series]:
+def scraped(
+    namespace: str, *more: dict[str, str], renamed: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Series]:
     """All recorded pages, of a service in a namespace; each series as often as there are labels to add to it."""
     pod = {"namespace": namespace, "pod": "digits-aaaa1111-7d9f8b6c5d-abcde", "job": "serving-pods"}
     readings = [({"__name__": "up"}, 0.0, pod)]
     for profile in PROFILES:
         text = (Path("tests/autoscaler/pages") / PAGES[profile.id]).read_text()
+        for name, other in renamed.items():
+            text = text.replace(name, other)
         target = pod if profile.source == "pods" else {"job": "envoy", "instance": f"gateway-of-{namespace}"}
         readings += [
             (dict(labels), value, target)
@@ -61,6 +66,24 @@ def test_series_that_differ_in_a_label_of_their_own_are_added_up(prometheus: str
             {key: value * (1 if key[1] in NOT_ADDED else 2) for key, value in fair.items()}
         )
     assert answers["bounds"]
+
+
+def test_clusters_of_a_rule_count_for_its_route(prometheus: str) -> None:
+    """Whether it has one for all backends or one for each by position: as much as by the names of the backends."""
+    names = {"/backend/digits-aaaa1111": "", "/backend/digits-bbbb2222": "/backend/1"}
+    write(prometheus, [*scraped("demo"), *scraped("merged", renamed=names)])
+    asked = questions((ENVOY,), Windows(60, 180), {"gateway": ["500"]})
+    asked["arrivals"] = arrivals_question((ENVOY,), 60)
+    for name in ("now", "base", "late", "gauges", "arrivals"):
+        answer = queried(prometheus, asked[name], NOW)
+        backends, routes = (told(answer, namespace) for namespace in ("demo", "merged"))
+        added: dict[tuple[str, ...], float] = {}
+        for (profile, signal, _, le), value in backends.items():
+            if profile == "gateway":
+                of_route = (profile, signal, "route/digits", le)
+                added[of_route] = value if signal in NOT_ADDED else added.get(of_route, 0.0) + value
+        assert added
+        assert {key: value for key, value in routes.items() if key[0] == "gateway"} == pytest.approx(added)
 
 
 def test_an_exporter_of_accelerators_that_was_replaced_counts_with_its_successor(prometheus: str) -> None:
