@@ -17,7 +17,7 @@ from autoscaler.forecast import RateHistory
 from autoscaler.signals.numbers import TargetKey
 from autoscaler.signals.observe import Observation, beside_gateway
 from autoscaler.signals.profiles import ENVOY, in_use
-from autoscaler.signals.queries import Windows, arrivals_question
+from autoscaler.signals.queries import Windows, arrivals_question, of_route
 from autoscaler.signals.views import Gate, View
 from autoscaler.state import LoopState, TargetState
 from autoscaler.targets import Target
@@ -185,7 +185,7 @@ class _Answered:
         return found
 
     def of_target(self, target: Target) -> _Rates:
-        """Its Deployment's, and with a service those of all revisions that it has or had."""
+        """Its Deployment's, and with a service those of all revisions that it has or had; else its route's."""
         namespace, name = target.key
         names = dict.fromkeys((name, *self.of_service.get((namespace, target.service), ())))
         found = _Rates()
@@ -195,6 +195,11 @@ class _Answered:
                 if profile in (ENVOY.id, target.profile.id):
                     for step, value in steps.items():
                         into[step] = into.get(step, 0.0) + value
+        # Of a service the route has all revisions' requests, as they have together.
+        part = 1.0 if target.service else target.weight_percent / 100
+        route = self.of_deployment.get((namespace, of_route(target.route)), {})
+        for step, value in route.get(ENVOY.id, {}).items():
+            found.gateway.setdefault(step, part * value)
         return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -235,6 +236,25 @@ def test_what_passed_the_gateway_by_is_in_the_history(
     loop, _, _ = restarted(kept, MIDNIGHT)
     (state,) = loop.targets.values()
     assert state.came.requests / state.came.seconds == pytest.approx(came, rel=0.02), why
+
+
+@pytest.mark.parametrize(
+    ("deployments", "came", "why"),
+    [
+        (("route/digits",), 8.0, "all revisions' requests are counted together"),
+        (("route/digits", "digits-0a1b2c3d"), 4.0, "a revision's own are there"),
+        (("route/other",), 0.0, "another service's"),
+    ],
+)
+def test_the_history_of_a_route_is_that_of_its_service(
+    deployments: tuple[str, ...], came: float, why: str
+) -> None:
+    """Where the gateway counts no backend by itself."""
+    kept = Kept(lambda at: 8.0, MIDNIGHT - 7200, deployments=deployments)
+    loop, _, _ = restarted(kept, MIDNIGHT)
+    (state,) = loop.targets.values()
+    seconds = state.came.seconds if came else math.inf
+    assert state.came.requests / seconds == pytest.approx(came, rel=0.01), why
 
 
 def test_nothing_is_read_for_new_targets() -> None:
