@@ -13,9 +13,10 @@ from autoscaler.capacity import service_time_from_sojourn
 from autoscaler.contention import Contention
 from autoscaler.demand import GATEWAY_MEMORY_SECONDS, LONGEST_COVERED, Coverage
 from autoscaler.learn import FAILED_RATIO_LIMIT, FirstScrapes, ServiceTime
+from autoscaler.signals.expected import Expectation
 from autoscaler.signals.observe import Observation, bounds_around, observe
 from autoscaler.signals.queries import Windows
-from autoscaler.signals.views import Expectation, Gate, Signals, View
+from autoscaler.signals.views import Gate, Signals, View
 from autoscaler.state import TargetState
 from autoscaler.targets import Target
 from autoscaler.values import changed
@@ -88,7 +89,8 @@ def _see(
         gateway=target.weight_percent > 0
         and before.gateway_seen_at is not None
         and now - before.gateway_seen_at <= GATEWAY_MEMORY_SECONDS,
-        weighted=target.weight_percent > 0,
+        weight_percent=target.weight_percent,
+        route=target.route,
     )
     threshold = target.spec.objective.threshold_milliseconds / 1000
     observation = observe(signals, target.key, target.profile, expected, threshold, windows.base)

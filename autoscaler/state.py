@@ -11,6 +11,7 @@ from autoscaler.contention import Contention
 from autoscaler.forecast import Band, Held, RateHistory
 from autoscaler.learn import SCRAPE_PRIOR_SECONDS, FirstScrapes, ServiceTime, StartTime
 from autoscaler.seasons import DAY, HOUR, Season
+from autoscaler.signals.numbers import bound_of
 from autoscaler.signals.profiles import Profile
 from autoscaler.surprise import Came, Surprises
 
@@ -109,7 +110,9 @@ def known_bounds(state: LoopState, profile: Profile) -> dict[float, str]:
         return {}
     if profile.id not in state._known:
         unit = profile.buckets.seconds
-        state._known[profile.id] = {float(le) * unit: le for le in state.bounds.get(profile.id, ())}
+        state._known[profile.id] = {
+            bound * unit: le for le in state.bounds.get(profile.id, ()) if (bound := bound_of(le)) is not None
+        }
     return state._known[profile.id]
 
 

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from autoscaler.signals.numbers import TargetKey
 from autoscaler.signals.profiles import Profile, profile_of
-from autoscaler.signals.views import TargetKey
 from serving_api.autoscaler import InferenceAutoscaler, InferenceAutoscalerSpec
 from serving_api.names import AUTOSCALER, SERVICE_LABEL
 
@@ -97,6 +97,11 @@ class Target:
     def service(self) -> str:
         """The InferenceService that it belongs to, by label; empty if none."""
         return str((self.manifest["metadata"].get("labels") or {}).get(SERVICE_LABEL, ""))
+
+    @property
+    def route(self) -> str:
+        """Name of the HTTPRoute that its requests come by: its service's, or its workload's if it belongs to none."""
+        return self.service or self.key[1]
 
     @property
     def reserve_percent(self) -> int:

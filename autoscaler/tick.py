@@ -16,10 +16,11 @@ from autoscaler.forecast import Forecast
 from autoscaler.lateness import first_lateness, urgent_replicas
 from autoscaler.learn import scrape_seconds
 from autoscaler.perceive import perceive
+from autoscaler.signals.expected import Freshness
 from autoscaler.signals.observe import LATENCY_LAG_SECONDS, Observation, bounds_around
 from autoscaler.signals.profiles import ENVOY, in_use
 from autoscaler.signals.queries import BOUNDS, Windows, bounds_question, questions
-from autoscaler.signals.views import Answers, Failure, Freshness, Signals
+from autoscaler.signals.views import Answers, Failure, Signals
 from autoscaler.state import LoopState, TargetState, known_bounds
 from autoscaler.targets import ApiObjects, Target, targets_of
 from autoscaler.values import changed

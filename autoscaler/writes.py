@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ from autoscaler.forecast import Forecast
 from autoscaler.lateness import not_capacity_bound
 from autoscaler.signals.observe import Observation, bounds_around, exact_bound
 from autoscaler.signals.profiles import BUILT_IN, ENVOY, GATEWAY, Profile
+from autoscaler.signals.views import View
 from autoscaler.state import LoopState, TargetState, known_bounds
 from autoscaler.targets import Target
 from autoscaler.values import changed
@@ -88,7 +89,7 @@ def conclude(
         target,
         observation,
         decision,
-        unmeasurable=_unmeasurable(target, state, loop, now),
+        unmeasurable=_unmeasurable(target, observation, state, loop, now),
         not_capacity=not_capacity_bound(case),
     )
     wanted = statuses.status_of(target, decision, found, numbers, now)
@@ -118,29 +119,31 @@ def _events(target: Target, found: list[Finding]) -> list[Event]:
     ]
 
 
-def _unmeasurable(target: Target, state: TargetState, loop: LoopState, now: float) -> Finding | None:
+def _unmeasurable(
+    target: Target, observation: Observation, state: TargetState, loop: LoopState, now: float
+) -> Finding | None:
     """Why lateness cannot be counted at the threshold; None where it can, or where that is not known yet."""
     threshold = target.spec.objective.threshold_milliseconds / 1000
-    sources: list[Profile] = []
+    sources: list[tuple[Profile, View]] = []
     if target.profile.id == GATEWAY or (
         state.gateway_seen_at is not None and now - state.gateway_seen_at <= GATEWAY_MEMORY_SECONDS
     ):
-        sources.append(ENVOY)
+        sources.append((ENVOY, observation.gateway))
     if target.profile.durations == "sojourn" and target.profile.id != GATEWAY:
-        sources.append(target.profile)
-    known = {source.id: known_bounds(loop, source) for source in sources}
-    if any(exact_bound(bounds, threshold) is not None for bounds in known.values()):
+        sources.append((target.profile, observation.pods))
+    known = {source.id: known_bounds(loop, source) for source, _ in sources}
+    others_have = {source.id: exact_bound(view.lacking, threshold) is not None for source, view in sources}
+    if any(exact_bound(known[id], threshold) is not None and not others_have[id] for id in known):
         return None
     sized = "; replicas are sized by the model meanwhile"
-    for source in sources:
+    for source, _ in sources:
         if source.buckets and (bounds := known[source.id]):
-            below, above = bounds_around(bounds, threshold)
-            shown = [f"{1000 * b:g} ms" for b in (below, above) if b is not None]
-            return _not_measurable(
-                "NoBucket",
-                f"{source.buckets.name} has no bucket at {1000 * threshold:g} ms; the nearest are "
-                f"{' and '.join(shown) or 'none'}: set the objective to one of them, or add the bucket{sized}",
-            )
+            missing = f"{source.buckets.name} has no bucket at {1000 * threshold:g} ms"
+            remedy = _nearest(bounds, threshold)
+            if others_have[source.id]:
+                # Of its own histogram only those bounds are known that somebody's threshold asks for.
+                remedy = " for this target, as it has for others: set the objective to one that is there"
+            return _not_measurable("NoBucket", f"{missing}{remedy}, or add the bucket{sized}")
     if sources:
         return None  # its histogram has not been seen yet
     # A gateway knows no backend that it never sent a request to.
@@ -151,6 +154,12 @@ def _unmeasurable(target: Target, state: TargetState, loop: LoopState, now: floa
             f"gateway's statistics{sized}",
         )
     return None
+
+
+def _nearest(bounds: Iterable[float], threshold: float) -> str:
+    below, above = bounds_around(bounds, threshold)
+    shown = [f"{1000 * b:g} ms" for b in (below, above) if b is not None]
+    return f"; the nearest are {' and '.join(shown) or 'none'}: set the objective to one of them"
 
 
 def _not_measurable(reason: str, message: str) -> Finding:

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import re
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from serving_api.scaling import Gpu, Objective, SignalProfile
 from serving_api.schema import Model, ObjectName, rule, rules
 
 Percent = Annotated[int, Field(ge=0, le=100)]
-MetricName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
+
+WORDS_OF_PROMQL: Final = "(?i)^(atan2|bool|group_left|group_right|ignoring|inf|nan|on)$"
+"""Where a metric's name belongs PromQL reads these as numbers and operators, and refuses all of the question."""
+_NO_METRIC: Final = "must be the name of a metric: this is a word of PromQL"
+
+
+def _named(metric: str) -> str:
+    if re.match(WORDS_OF_PROMQL, metric):
+        raise ValueError(_NO_METRIC)
+    return metric
+
+
+MetricName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=128,
+        pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$",
+        json_schema_extra=rules(rule(f"!self.matches('{WORDS_OF_PROMQL}')", _NO_METRIC)),
+    ),
+    AfterValidator(_named),
+]
 
 
 class TargetReference(Model):

@@ -14,10 +14,11 @@ from typing import Final, Protocol
 
 from autoscaler.demand import project
 from autoscaler.forecast import RateHistory
-from autoscaler.signals.observe import DIRECT_RATIO, Observation
+from autoscaler.signals.numbers import TargetKey
+from autoscaler.signals.observe import Observation, beside_gateway
 from autoscaler.signals.profiles import ENVOY, in_use
-from autoscaler.signals.queries import Windows, arrivals_question
-from autoscaler.signals.views import Gate, TargetKey, View
+from autoscaler.signals.queries import Windows, arrivals_question, of_route
+from autoscaler.signals.views import Gate, View
 from autoscaler.state import LoopState, TargetState
 from autoscaler.targets import Target
 from autoscaler.values import changed
@@ -184,7 +185,7 @@ class _Answered:
         return found
 
     def of_target(self, target: Target) -> _Rates:
-        """Its Deployment's, and with a service those of all revisions that it has or had."""
+        """Its Deployment's, and with a service those of all revisions that it has or had; else its route's."""
         namespace, name = target.key
         names = dict.fromkeys((name, *self.of_service.get((namespace, target.service), ())))
         found = _Rates()
@@ -194,6 +195,11 @@ class _Answered:
                 if profile in (ENVOY.id, target.profile.id):
                     for step, value in steps.items():
                         into[step] = into.get(step, 0.0) + value
+        # Of a service the route has all revisions' requests, as they have together.
+        part = 1.0 if target.service else target.weight_percent / 100
+        route = self.of_deployment.get((namespace, of_route(target.route)), {})
+        for step, value in route.get(ENVOY.id, {}).items():
+            found.gateway.setdefault(step, part * value)
         return found
 
 
@@ -210,7 +216,7 @@ def _lived(past: Past, target: Target, rates: _Rates, chunk: Chunk) -> Past:
             pods=(*past.pods, at_pods)[-IN_WINDOW:] if at_pods is not None else (),
             steps=past.steps + 1,
         )
-        fast, base = _arrivals(past)
+        fast, base = _arrivals(past, step)
         now = chunk.begin + number * step
         state = changed(past.state, own_fast=fast, own_base=base)
         state, _ = project(alone, {target.uid: state}, {target.uid: SEEN}, windows, step, now)
@@ -218,14 +224,13 @@ def _lived(past: Past, target: Target, rates: _Rates, chunk: Chunk) -> Past:
     return past
 
 
-def _arrivals(past: Past) -> tuple[float, float]:
+def _arrivals(past: Past, step: float) -> tuple[float, float]:
     """Requests per second in both windows: the gateway's, and what reached the pods past it, as an observation has them."""
     if not past.gateway or not past.pods:
         rates = past.gateway or past.pods
         return rates[-1], _mean(rates)
     passed = _mean(past.gateway)
-    direct = _mean(past.pods) - passed
-    beside = direct if direct > (DIRECT_RATIO - 1) * max(passed, 1.0) else 0.0
+    beside = beside_gateway(_mean(past.pods), passed, step * min(len(past.gateway), len(past.pods)))
     return past.gateway[-1] + beside, passed + beside
 
 

@@ -13,8 +13,8 @@ from autoscaler.replay.faithful import answers_to
 from autoscaler.replay.model import Deployment, Load, Recent, Span
 from autoscaler.replay.recording.moment import Moment
 from autoscaler.replay.rivals import Rival
+from autoscaler.signals.numbers import TargetKey
 from autoscaler.signals.queries import Windows
-from autoscaler.signals.views import TargetKey
 from autoscaler.state import LoopState
 from autoscaler.targets import ApiObjects, Target
 from autoscaler.tick import Report, Result, ask, tick

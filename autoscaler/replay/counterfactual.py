@@ -6,16 +6,17 @@ there, what they complete, what is in flight, what is late, how long it stays, h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from autoscaler.replay.model import Deployment, Recent, Span, late_share, mean
 from autoscaler.replay.recording.moment import Number, Recorded
+from autoscaler.signals.numbers import SampleLike, TargetKey, bound_of
 from autoscaler.signals.observe import Observation, exact_bound
 from autoscaler.signals.profiles import BUILT_IN, Profile
-from autoscaler.signals.queries import Windows
-from autoscaler.signals.views import AnswerLike, Answers, Failure, SampleLike, TargetKey
+from autoscaler.signals.queries import Windows, of_route
+from autoscaler.signals.views import AnswerLike, Answers, Failure
 from autoscaler.targets import ApiObjects, Target
 from serving_api.names import AUTOSCALER
 
@@ -57,10 +58,37 @@ def objects_with(objects: ApiObjects, instead: Mapping[TargetKey, Instead]) -> A
 
 def answers_with(answers: Answers, instead: Mapping[TargetKey, Instead], windows: Windows) -> Answers:
     """The recorded answers with the model's numbers."""
+    routes = _routes(instead.values())
     return {
-        name: answer if isinstance(answer, Failure) else _answer(name, answer, instead, windows)
+        name: answer
+        if isinstance(answer, Failure)
+        else _answer(name, _divided(answer, routes), instead, windows)
         for name, answer in answers.items()
     }
+
+
+def _routes(instead: Iterable[Instead]) -> dict[TargetKey, list[Instead]]:
+    """By what stands for their route in answers: targets that were seen as a part of it."""
+    found: dict[TargetKey, list[Instead]] = {}
+    for model in instead:
+        if model.observed.gateway.part is not None:
+            route = model.target.key[0], of_route(model.target.route)
+            found.setdefault(route, []).append(model)
+    return found
+
+
+def _divided(answer: AnswerLike, routes: Mapping[TargetKey, Sequence[Instead]]) -> AnswerLike:
+    """With each target's part of a route as if the gateway counted it by itself: other replicas change that alone."""
+    if not routes:
+        return answer
+    samples = [Number(sample.labels, sample.value) for sample in answer.samples]
+    for sample in answer.samples:
+        labels = sample.labels
+        for model in routes.get((labels.get("namespace", ""), labels.get("deployment", "")), ()):
+            part = 1.0 if labels.get("signal") == "sampled_at" else model.observed.gateway.part or 0.0
+            own = {**labels, "deployment": model.target.key[1]}
+            samples.append(Number(own, part * sample.value))
+    return Recorded(samples, answer.not_finite)
 
 
 def _answer(
@@ -105,7 +133,7 @@ def _value(question: str, sample: SampleLike, model: Instead, windows: Windows, 
 def _late(sample: SampleLike, model: Instead, windows: Windows) -> float:
     """Responses of the slow window: all that were completed, those in time as the model has it, none unanswered."""
     profile = _profile(model, sample.labels.get("profile", ""))
-    signal, bound = sample.labels.get("signal", ""), sample.labels.get("le")
+    signal, bound = sample.labels.get("signal", ""), bound_of(sample.labels.get("le", ""))
     if profile is None:
         return sample.value
     if profile.durations == "service":  # the tail of the work: in proportion to what is completed
@@ -119,7 +147,7 @@ def _late(sample: SampleLike, model: Instead, windows: Windows) -> float:
     if signal != "within" or bound is None or profile.buckets is None:
         return 0.0
     threshold = model.target.spec.objective.threshold_milliseconds / 1000
-    if exact_bound([float(bound) * profile.buckets.seconds], threshold) is None:
+    if exact_bound([bound * profile.buckets.seconds], threshold) is None:
         return min(sample.value, responses)
     return responses * (1 - late_share(model.recent.over(windows.base)))
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from autoscaler.replay.recording.moment import Moment, Number, Recorded
-from autoscaler.signals.queries import POD_OF_DEPLOYMENT
-from autoscaler.signals.views import TargetKey
+from autoscaler.signals.numbers import TargetKey
+from autoscaler.signals.queries import POD_OF_DEPLOYMENT, of_route
 from autoscaler.state import LoopState
-from autoscaler.targets import ApiObjects, timestamp_of
+from autoscaler.targets import ApiObjects, targets_of, timestamp_of
 from autoscaler.tick import ask, tick
 from serving_io.errors import SignalUnavailable
 
@@ -70,7 +70,9 @@ class Export:
 
     def __post_init__(self) -> None:
         self._manifests = [_complete(manifest, self.begin) for manifest in self.autoscalers]
-        self._keys = {_key(manifest) for manifest in self._manifests}
+        targets, _ = targets_of(ApiObjects(self._manifests, []))
+        self._keys = {target.key for target in targets}
+        self._routes = {(target.key[0], of_route(target.route)) for target in targets}
 
     async def moments(self) -> AsyncIterator[Moment]:
         """Every moment, as the tick would have seen it. Raises SignalUnavailable."""
@@ -96,7 +98,8 @@ class Export:
         """Whether a series is of a target, or of none at all: the questions are about every Deployment there is."""
         if "deployment" not in labels:
             return True
-        return (labels.get("namespace"), labels["deployment"]) in self._keys
+        key = labels.get("namespace"), labels["deployment"]
+        return key in self._keys or key in self._routes
 
     def _deployments(self, replicas: Iterable[Number], now: float) -> Iterator[dict[str, Any]]:
         told: dict[TargetKey, dict[str, int]] = {}
@@ -159,10 +162,6 @@ def replicas_question(matcher: str) -> str:
     counted = f"count by (namespace, deployment) ({owned})"
     parts.append(f'label_replace({counted}, "signal", "scraped", "", "")')
     return "\nor\n".join(parts)
-
-
-def _key(manifest: Mapping[str, Any]) -> TargetKey:
-    return manifest["metadata"]["namespace"], manifest["spec"]["scaleTargetRef"]["name"]
 
 
 def _complete(manifest: Mapping[str, Any], begin: float) -> dict[str, Any]:

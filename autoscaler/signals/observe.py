@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from autoscaler.signals.expected import Expectation
+from autoscaler.signals.numbers import TargetKey
 from autoscaler.signals.profiles import ENVOY, Profile
-from autoscaler.signals.views import Expectation, Gate, Signals, TargetKey, View
+from autoscaler.signals.routed import at_gateway
+from autoscaler.signals.views import Gate, Signals, View
 
 LATENCY_LAG_SECONDS: Final = 10
 """Arrivals of so many seconds may have no entry in a histogram yet: Envoy merges its own every 5 seconds,
 and requests take their time."""
-DIRECT_RATIO: Final = 1.2
-"""Pods must complete so many times what the gateway passed on before some callers are taken to pass it by."""
+BESIDE_SHARE: Final = 0.2
+"""Of what the gateway passed on: so much more must pods complete before some callers are taken to pass it by."""
+BESIDE_DEVIATIONS: Final = 3.0
+"""And so many standard deviations of the count: the windows of two sources are not the same to the second."""
 LATE_RATIO_OF_QUEUES: Final = 0.1
 """Above it queues blur what pods complete: only the gateway's count tells arrivals."""
 FEWEST_FOR_LATE: Final = 50
@@ -34,6 +39,8 @@ class Observation:
     """Fraction of the arrivals that got no response within the threshold; None if it cannot be measured."""
     late_requests: float = 0.0
     """Arrivals that the fraction was counted on."""
+    beside: float = 0.0
+    """Requests per second that reach the pods past the gateway."""
 
     @property
     def views(self) -> tuple[View, View]:
@@ -69,28 +76,17 @@ class Observation:
         return self._arrivals(self.gateway.arrivals_base, self.pods.arrivals_base)
 
     def _arrivals(self, at_gateway: float, at_pods: float) -> float:
-        """The gateway's account, and what reaches the pods past it.
-
-        Not simply the larger of both: while a queue drains, pods complete more than arrives, and of requests
-        that the gateway has given up they still complete what waited in their sockets.
-        """
+        """The gateway's account, and what reaches the pods past it."""
         if not self.gateway.gate.usable:
             return at_pods if self.pods.gate.usable else 0.0
-        if not self.pods.gate.usable:
-            return at_gateway
-        gateway = self.gateway
-        if gateway.responses is None:
+        if self.pods.gate.usable and self.gateway.responses is None:
             return max(at_gateway, at_pods)
-        if self.late_ratio is not None and self.late_ratio > LATE_RATIO_OF_QUEUES:
-            return at_gateway
-        passed = max(gateway.responses + gateway.unanswered, gateway.arrivals_base)
-        direct = self.pods.arrivals_base - passed
-        return at_gateway + (direct if direct > (DIRECT_RATIO - 1) * max(passed, 1.0) else 0.0)
+        return at_gateway + self.beside
 
     @property
     def in_flight(self) -> float | None:
-        """Requests being worked on or waiting, as the source that sees waiting tells it."""
-        return next((view.in_flight for view in self.views if view.in_flight is not None), None)
+        """Requests being worked on or waiting, as the source tells it that sees more of them."""
+        return max((view.in_flight for view in self.views if view.in_flight is not None), default=None)
 
     @property
     def failed_ratio(self) -> float:
@@ -113,22 +109,28 @@ def observe(
     base_seconds: float,
 ) -> Observation:
     """What is known about one target."""
-    gateway = signals.view(key, ENVOY, expected)
+    gateway, counted_at = at_gateway(signals, key, expected)
     pods = gateway if profile.source == "gateway" else signals.view(key, profile, expected)
     if profile.source == "gateway":
         known_by_now = expected.ready_for_seconds >= signals.freshness.grace_seconds
-        if gateway.reason == "NoGateway" and expected.weighted and known_by_now:
+        if gateway.reason == "NoGateway" and expected.weight_percent > 0 and known_by_now:
             gateway = View(
                 Gate.MISSING,
                 "NoSeries",
-                f"no gateway reports a backend {key[1]}: the profile gateway needs Envoy's statistics "
-                "per backend in Prometheus",
+                f"no gateway reports a backend {key[1]} or a route {expected.route}: the profile gateway needs the "
+                "statistics of Envoy's clusters in Prometheus",
             )
         pods = View(Gate.ABSENT, "NoProfile", "the pods are not asked")
     scraped = signals.scraped_pods(key)
     partly = pods.gate.usable and scraped is not None and scraped < expected.ready_replicas
-    late, counted = _late(((ENVOY, gateway), (profile, pods)), threshold_seconds, base_seconds)
-    return Observation(pods, gateway, partly, signals.gpu_utilization(key), late, counted)
+    sources = [(ENVOY, gateway), (profile, pods)]
+    if gateway.part not in (None, 1.0):
+        # Of several revisions that are counted together, only pods tell which one is late.
+        sources.reverse()
+    late, counted = _late(sources, threshold_seconds, base_seconds)
+    # Of a route the whole: traffic may not have followed the weights yet, which is no reason to count it twice.
+    beside = _beside(counted_at, pods, late, base_seconds)
+    return Observation(pods, gateway, partly, signals.gpu_utilization(key), late, counted, beside)
 
 
 def exact_bound(bounds: Iterable[float], threshold_seconds: float) -> float | None:
@@ -144,13 +146,34 @@ def bounds_around(bounds: Iterable[float], threshold_seconds: float) -> tuple[fl
     return (below[-1] if below else None), (above[0] if above else None)
 
 
+def beside_gateway(completed: float, passed: float, seconds: float) -> float:
+    """What pods complete beyond what a gateway passed on, both per second over `seconds`; 0 if that may be chance."""
+    beside = completed - passed
+    chance = BESIDE_DEVIATIONS * math.sqrt(max(passed, beside, 0.0) / seconds)
+    return beside if beside > max(BESIDE_SHARE * passed, chance) else 0.0
+
+
+def _beside(gateway: View, pods: View, late_ratio: float | None, base_seconds: float) -> float:
+    """What reaches the pods past the gateway, per second.
+
+    Not all that pods complete more: while a queue drains that is more than arrives, and of requests that the
+    gateway has given up they still complete what waited in their sockets.
+    """
+    if not (gateway.gate.usable and pods.gate.usable) or gateway.responses is None:
+        return 0.0
+    if late_ratio is not None and late_ratio > LATE_RATIO_OF_QUEUES:
+        return 0.0
+    passed = max(gateway.responses + gateway.unanswered, gateway.arrivals_base)
+    return beside_gateway(pods.arrivals_base, passed, base_seconds)
+
+
 def _late(
     sources: Iterable[tuple[Profile, View]], threshold_seconds: float, base_seconds: float
 ) -> tuple[float | None, float]:
     """Late = arrivals - responses within the threshold; never interpolated, never from work alone.
 
     What left no response is counted where the source counts it, and otherwise by what is missing beyond
-    the arrivals that cannot have a response yet.
+    the arrivals that need have no response yet: those that are younger than the threshold.
     """
     for profile, view in sources:
         bound = exact_bound(view.within, threshold_seconds)
@@ -160,7 +183,8 @@ def _late(
         counted = arrivals * base_seconds
         if counted < FEWEST_FOR_LATE:
             return None, counted
-        pending = max(arrivals, view.arrivals_now) * LATENCY_LAG_SECONDS / base_seconds + 3 / base_seconds
+        young = max(LATENCY_LAG_SECONDS, threshold_seconds)
+        pending = (max(arrivals, view.arrivals_now) * young + 3) / base_seconds
         missing = max(view.unanswered, arrivals - responses - pending)
         late = max(responses - view.within[bound], 0.0) + missing
         return min(late / max(responses + missing, arrivals * 0.5), 1.0), counted

@@ -1,6 +1,7 @@
 """The questions of a tick: one per signal for all services, whatever their number.
 
-Every answer is summed by (namespace, deployment) and says by the labels `profile` and `signal` what it is.
+Every answer is summed by (namespace, deployment) and says by the labels `profile` and `signal` what it is. Where a gateway
+counts all backends of a route together, the route stands in the place of the Deployment.
 """
 
 from __future__ import annotations
@@ -19,8 +20,16 @@ DUPLICATES: Final = "job, prometheus, prometheus_replica, replica"
 """Labels by which the same series of a Prometheus pair, or of two jobs for one target, differ."""
 POD_OF_DEPLOYMENT: Final = "(.+)-(?:[a-z0-9]{1,10}-[a-z0-9]{5}|[a-z0-9]{6,15})"
 """<deployment>-<hash>-<suffix>; of a long name the API server cuts the hash and the dash after it."""
-CLUSTER_OF_BACKEND: Final = "httproute/([^/]+)/[^/]+/rule/[0-9]+/backend/([^/]+)"
+CLUSTER_OF_BACKEND: Final = "httproute/([^/]+)/[^/]+/rule/[0-9]+/backend/([^/]*[^/0-9][^/]*)"
 """Envoy's name of a backend: its Service, and so its Deployment, has the name at the end."""
+ROUTE_OF_CLUSTER: Final = "httproute/([^/]+)/([^/]+)/rule/[0-9]+(?:/backend/[0-9]+)?"
+"""Envoy Gateway's names: of all backends of a rule together, or of each by its position, which changes with the weights."""
+_NAMESPACE_OF_CLUSTER: Final = "httproute/([^/]+)/.+"
+
+
+def of_route(route: str) -> str:
+    """What stands for the Deployment where a whole route is counted; no Deployment can have such a name."""
+    return f"route/{route}"
 
 
 @dataclass(frozen=True)
@@ -58,9 +67,7 @@ def questions(
             choice = "|".join(bound.replace("+", r"\\+").replace(".", r"\\.") for bound in wanted)
             chosen = _and(profile.buckets.matchers, f'le=~"{choice}"')
             late.append(
-                ask.rate(
-                    profile, "within", Metric(profile.buckets.name, chosen), windows.base, by="deployment, le"
-                )
+                ask.rate(profile, "within", Metric(profile.buckets.name, chosen), windows.base, by=", le")
             )
         if profile.in_flight:
             gauges.append(ask.gauge(profile, "in_flight", profile.in_flight, windows.fast))
@@ -101,7 +108,7 @@ def sums(profile: Profile, seconds: int) -> dict[str, str]:
         "responses": ask.summed(profile, profile.work.count, seconds),
     }
     if profile.buckets:
-        asked["responses_within"] = ask.summed(profile, profile.buckets, seconds, by="deployment, le")
+        asked["responses_within"] = ask.summed(profile, profile.buckets, seconds, by=", le")
     return asked
 
 
@@ -116,14 +123,7 @@ class _Asker:
         named = f'label_replace({expression}, "signal", "{signal}", "", "")'
         return f'label_replace({named}, "profile", "{profile}", "", "")'
 
-    def rate(
-        self,
-        profile: Profile,
-        signal: str,
-        metric: Metric,
-        seconds: int,
-        by: str = "deployment",
-    ) -> str:
+    def rate(self, profile: Profile, signal: str, metric: Metric, seconds: int, by: str = "") -> str:
         return self.tagged(self.summed(profile, metric, seconds, by), profile.id, signal)
 
     def counter(self, profile: Profile, signal: str, metric: Metric, seconds: int) -> str:
@@ -131,9 +131,9 @@ class _Asker:
         rates = self.summed(profile, metric, seconds)
         return self.tagged(rates if signal == profile.presence else f"{rates} != 0", profile.id, signal)
 
-    def summed(self, profile: Profile, metric: Metric, seconds: int, by: str = "deployment") -> str:
+    def summed(self, profile: Profile, metric: Metric, seconds: int, by: str = "") -> str:
         rates = f"max without ({DUPLICATES}) (rate({self.selector(metric)}[{seconds}s]))"
-        return f"sum by (namespace, {by}) ({_owned(profile, rates)})"
+        return f"sum by (namespace, deployment{by}) ({_owned(profile, 'sum', rates, by)})"
 
     def signed(self, profile: Profile, signs: Mapping[str, int], seconds: int) -> str:
         # Told apart by a label before they are summed: of some sources a counter is absent until it counts.
@@ -145,12 +145,11 @@ class _Asker:
         return f"sum by (namespace, deployment) ({' or '.join(terms)})"
 
     def gauge(self, profile: Profile, signal: str, metrics: Sequence[Metric], seconds: int) -> str:
-        parts = [
-            _owned(
-                profile, f"max without ({DUPLICATES}) (avg_over_time({self.selector(metric)}[{seconds}s]))"
-            )
+        averages = (
+            f"max without ({DUPLICATES}) (avg_over_time({self.selector(metric)}[{seconds}s]))"
             for metric in metrics
-        ]
+        )
+        parts = [_owned(profile, "sum", average) for average in averages]
         if len(parts) > 1:
             # Averages have no names: they are told apart by a label before they are summed.
             parts = [f'label_replace({part}, "part", "{at}", "", "")' for at, part in enumerate(parts)]
@@ -160,7 +159,7 @@ class _Asker:
     def newest(self, profile: Profile) -> str:
         times = f"timestamp({self.selector(profile.counters[profile.presence])})"
         return self.tagged(
-            f"max by (namespace, deployment) ({_owned(profile, times)})", profile.id, "sampled_at"
+            f"max by (namespace, deployment) ({_owned(profile, 'max', times)})", profile.id, "sampled_at"
         )
 
     def presence(self) -> list[str]:
@@ -168,7 +167,7 @@ class _Asker:
         up = self.selector(Metric("up", 'pod!=""'))
         pods = f"max by (namespace, pod) (timestamp({up}) and ({up} == 1))"
         owned = f'label_replace({pods}, "deployment", "$1", "pod", "{POD_OF_DEPLOYMENT}")'
-        samples = f"count_over_time({up}[1m])"
+        samples = f"max by (namespace, pod) (count_over_time({up}[1m]))"
         counted = f'label_replace({samples}, "deployment", "$1", "pod", "{POD_OF_DEPLOYMENT}")'
         return [
             self.tagged(f"max by (namespace, deployment) ({owned})", "up", "sampled_at"),
@@ -179,28 +178,35 @@ class _Asker:
     def gpu(self, seconds: int) -> str:
         """Busy share of the accelerators, 0 to 1: the profiling counter, else the coarse one in percent."""
         active, coarse = (
-            f"avg_over_time({self.selector(Metric(name))}[{seconds}s])"
-            for name in ("DCGM_FI_PROF_GR_ENGINE_ACTIVE", "DCGM_FI_DEV_GPU_UTIL")
+            self._by_pod(name, seconds) for name in ("DCGM_FI_PROF_GR_ENGINE_ACTIVE", "DCGM_FI_DEV_GPU_UTIL")
         )
-        per_pod = f"{_by_pod(active)} or {_by_pod(coarse)} / 100"
+        per_pod = f"{active} or {coarse} / 100"
         owned = f'label_replace({per_pod}, "deployment", "$1", "pod", "{POD_OF_DEPLOYMENT}")'
         return self.tagged(f"avg by (namespace, deployment) ({owned})", "gpu", "utilization")
 
+    def _by_pod(self, name: str, seconds: int) -> str:
+        """By namespace and pod of the workload: without honorLabels they are in the `exported_` labels."""
+        there, exported = (
+            f"avg_over_time({self.selector(Metric(name, matcher))}[{seconds}s])"
+            for matcher in ('exported_pod=""', 'exported_pod!=""')
+        )
+        # Without the exporter's own pod: an exporter that was replaced has series of the same labels otherwise.
+        moved = f"avg by (namespace, exported_namespace, exported_pod) ({exported})"
+        for label in ("namespace", "pod"):
+            moved = f'label_replace({moved}, "{label}", "$1", "exported_{label}", "(.+)")'
+        return f"avg by (namespace, pod) ({moved} or avg by (namespace, pod) ({there}))"
 
-def _by_pod(expression: str) -> str:
-    """By namespace and pod of the workload: without honorLabels they are in the `exported_` labels."""
-    exported = expression
-    for label in ("namespace", "pod"):
-        exported = f'label_replace({exported}, "{label}", "$1", "exported_{label}", "(.+)")'
-    return f"avg by (namespace, pod) ({exported})"
 
-
-def _owned(profile: Profile, expression: str) -> str:
+def _owned(profile: Profile, how: str, expression: str, by: str = "") -> str:
+    """With the Deployment as a label. Put together before by what tells it: an exporter may have any other label, also
+    `deployment`, and of two elements that become alike Prometheus refuses the whole question."""
     if profile.source == "pods":
-        return f'label_replace({expression}, "deployment", "$1", "pod", "{POD_OF_DEPLOYMENT}")'
-    cluster = '"envoy_cluster_name"'
-    owned = f'label_replace({expression}, "deployment", "$2", {cluster}, "{CLUSTER_OF_BACKEND}")'
-    return f'label_replace({owned}, "namespace", "$1", {cluster}, "{CLUSTER_OF_BACKEND}")'
+        of_pods = f"{how} by (namespace, pod{by}) ({expression})"
+        return f'label_replace({of_pods}, "deployment", "$1", "pod", "{POD_OF_DEPLOYMENT}")'
+    cluster, of_clusters = '"envoy_cluster_name"', f"{how} by (envoy_cluster_name{by}) ({expression})"
+    owned = f'label_replace({of_clusters}, "deployment", "$2", {cluster}, "{CLUSTER_OF_BACKEND}")'
+    owned = f'label_replace({owned}, "deployment", "{of_route("$2")}", {cluster}, "{ROUTE_OF_CLUSTER}")'
+    return f'label_replace({owned}, "namespace", "$1", {cluster}, "{_NAMESPACE_OF_CLUSTER}")'
 
 
 def _and(*matchers: str) -> str:

@@ -16,7 +16,8 @@ from autoscaler.signals.queries import sums
 WINDOW_SECONDS: Final = 60
 HEADER: Final = """\
 # Sums by namespace and deployment of what model servers and the gateway count, for dashboards, alerts and
-# long-term storage. The autoscaler needs none of them: it asks the same of the series themselves.
+# long-term storage. The autoscaler needs none of them: it asks the same of the series themselves. Where a gateway counts
+# all backends of a route together, `deployment` is route/<its name>.
 # Written by `.venv/bin/python -m autoscaler.signals.rules`; a test compares. Windows of {seconds} s want scrapes of 15 s or less.
 """
 

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import Enum
-from operator import itemgetter
 from typing import Final, Protocol
 
+from autoscaler.signals.expected import Expectation, Freshness
+from autoscaler.signals.numbers import Numbers, SampleLike, TargetKey
 from autoscaler.signals.profiles import Profile
-
-TargetKey = tuple[str, str]
-"""Namespace and name of a Deployment."""
+from autoscaler.signals.queries import BOUNDS
 
 CREDIBLE_RATE_PER_SECOND: Final = 1e6
 """No single service of ours gets more; a larger number is a fault of the data."""
-
-
-_NAMES: Final = ("namespace", "deployment", "profile", "signal")
-_named = itemgetter(*_NAMES)
-
-
-class SampleLike(Protocol):
-    """One number of an instant query."""
-
-    @property
-    def labels(self) -> Mapping[str, str]: ...
-    @property
-    def value(self) -> float: ...
 
 
 class AnswerLike(Protocol):
@@ -86,37 +72,12 @@ class View:
     work_seconds: float | None = None
     in_flight: float | None = None
     within: Mapping[float, float] = field(default_factory=dict)
-    """Rate of the responses within so many seconds, at the bounds of the histogram."""
+    """Rate of the responses within so many seconds, at the bounds of its own histogram that were asked for."""
+    lacking: AbstractSet[float] = frozenset()
+    """Of the bounds that were asked for those that only the histograms of others have."""
     sampled_at: float | None = None
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """What should be there, so that its absence is noticed."""
-
-    ready_replicas: int
-    ready_for_seconds: float
-    gateway: bool
-    """Whether the gateway had a view of it lately."""
-    weighted: bool = True
-    """Whether any traffic is meant for it: a backend without weight need not be known to a gateway."""
-
-
-@dataclass(frozen=True)
-class Freshness:
-    """When data is too old, from the measured scrape interval."""
-
-    scrape_seconds: float
-
-    @property
-    def stale_seconds(self) -> float:
-        """Two and a half scrapes, and never so few that a slow scrape is taken for an outage."""
-        return max(15.0, 2.5 * self.scrape_seconds + 2)
-
-    @property
-    def grace_seconds(self) -> float:
-        """For which a new pod need not be known to Prometheus yet."""
-        return max(15.0, 3 * self.scrape_seconds)
+    part: float | None = None
+    """Of what is counted of its whole route, the part that is meant for this target; None if it is counted by itself."""
 
 
 class Signals:
@@ -126,54 +87,29 @@ class Signals:
         self.now = now
         self.freshness = freshness
         self.failures = {name: answer for name, answer in answers.items() if isinstance(answer, Failure)}
-        self._not_finite = 0
-        self._values: dict[TargetKey, dict[tuple[str, str, str], float]] = {}
-        self._within: dict[tuple[TargetKey, str], dict[float, float]] = {}
-        self._bounds: dict[str, set[float]] = {}
+        self._numbers = Numbers()
         for question, answer in answers.items():
-            if isinstance(answer, Failure):
-                continue
-            self._not_finite += answer.not_finite
-            self._put(question, answer.samples)
-
-    def _put(self, question: str, samples: Sequence[SampleLike]) -> None:
-        """In one loop: at ten thousand targets there are hundreds of thousands of samples in a tick."""
-        of_target, isfinite = self._values, math.isfinite
-        for sample in samples:
-            labels, value = sample.labels, sample.value
-            if not isfinite(value):
-                self._not_finite += 1
-                continue
-            try:
-                namespace, deployment, profile, signal = _named(labels)
-            except KeyError:
-                namespace, deployment, profile, signal = (labels.get(name, "") for name in _NAMES)
-            key = (namespace, deployment)
-            if "le" in labels:
-                bound = float(labels["le"])
-                self._within.setdefault((key, profile), {})[bound] = value
-                self._bounds.setdefault(profile, set()).add(bound)
-            elif (values := of_target.get(key)) is not None:
-                values[question, profile, signal] = value
-            else:
-                of_target[key] = {(question, profile, signal): value}
-
-    def value(self, key: TargetKey, question: str, profile: str, signal: str) -> float | None:
-        """One number, if it was answered."""
-        return self._values.get(key, {}).get((question, profile, signal))
+            # What bounds there are is no number of any target.
+            if not isinstance(answer, Failure) and question != BOUNDS:
+                self._numbers.not_finite += answer.not_finite
+                self._numbers.put(question, answer.samples)
 
     def samples_per_minute(self, key: TargetKey) -> float | None:
         """How often the target's pods were scraped in the last minute."""
-        return self.value(key, "gauges", "up", "samples_per_minute")
+        return self._numbers.value(key, "gauges", "up", "samples_per_minute")
 
     def scraped_at(self, key: TargetKey) -> float | None:
         """When one of the target's pods was scraped last with success."""
-        return self.value(key, "gauges", "up", "sampled_at")
+        return self._numbers.value(key, "gauges", "up", "sampled_at")
 
     def gpu_utilization(self, key: TargetKey) -> float | None:
         """Busy share of the target's accelerators, 0 to 1."""
-        value = self.value(key, "gpu", "gpu", "utilization")
+        value = self._numbers.value(key, "gpu", "gpu", "utilization")
         return value if value is not None and 0 <= value <= 1.5 else None
+
+    def knows(self, key: TargetKey, profile: Profile) -> bool:
+        """Whether a source counts anything under this name."""
+        return self._numbers.value(key, "gauges", profile.id, "sampled_at") is not None
 
     def view(self, key: TargetKey, profile: Profile, expected: Expectation) -> View:
         """The account of one source, gated."""
@@ -195,7 +131,7 @@ class Signals:
         return self._reading(key, profile, expected, sampled_at)
 
     def _sampled_at(self, key: TargetKey, profile: Profile) -> float | None:
-        times = [self.value(key, "gauges", profile.id, "sampled_at")]
+        times = [self._numbers.value(key, "gauges", profile.id, "sampled_at")]
         if profile.lazy:
             times.append(self.scraped_at(key))
         return max((time for time in times if time is not None), default=None)
@@ -204,19 +140,20 @@ class Signals:
         if profile.source == "gateway":
             if not expected.gateway:
                 return View(Gate.ABSENT, "NoGateway", "no gateway reports this backend")
-            missing = f"{profile.counters[profile.presence].name} for backend {key[1]}"
+            counter = profile.counters[profile.presence].name
+            missing = f"{counter} for backend {key[1]} or route {expected.route}"
         else:
             if expected.ready_replicas < 1:
                 return View(Gate.ABSENT, "NoReadyPods", "no pod is ready yet")
             if expected.ready_for_seconds < self.freshness.grace_seconds:
                 return View(Gate.ABSENT, "NotYetScraped", "the pods are new to Prometheus")
             missing = f"{profile.counters[profile.presence].name} for pods of {key[1]}"
-        if self._not_finite:
+        if self._numbers.not_finite:
             return View(Gate.MISSING, "NotFinite", f"Prometheus answers NaN or infinity instead of {missing}")
         return View(Gate.MISSING, "NoSeries", f"Prometheus has no {missing}: check the scrape configuration")
 
     def _reading(self, key: TargetKey, profile: Profile, expected: Expectation, sampled_at: float) -> View:
-        value, name = self._values.get(key, {}).get, profile.id
+        value, name = self._numbers.of(key).get, profile.id
 
         def rate(question: str, signs: Mapping[str, int]) -> float | None:
             total = None
@@ -229,7 +166,7 @@ class Signals:
         # A view that is sampled and yet has no rate: a series with one sample so far, or values that were
         # not finite. Only where the counter itself is absent is no series no request.
         has_counter = value(("gauges", name, "sampled_at")) is not None
-        if now is None and self._not_finite and (has_counter or expected.ready_replicas > 0):
+        if now is None and self._numbers.not_finite and (has_counter or expected.ready_replicas > 0):
             return View(
                 Gate.MISSING, "NotFinite", "Prometheus answers NaN or infinity", sampled_at=sampled_at
             )
@@ -250,32 +187,42 @@ class Signals:
                 sampled_at=sampled_at,
             )
         now, base = now or 0.0, base or 0.0
+        responses = value(("late", name, "responses"))
+        within, lacking = self._responses(key, profile, responses)
         quiet = now <= 0 and base <= 0 and failures <= 0 and (in_flight or 0) <= 0
         return View(
             Gate.ZERO if quiet else Gate.OK,
             arrivals_now=now,
             arrivals_base=base,
             unanswered=rate("late", profile.unanswered) or 0.0,
-            responses=value(("late", name, "responses")),
+            responses=responses,
             failures_now=failures,
             completions=count or 0.0,
             work_seconds=total / count * profile.work.seconds if total and count else None,
             in_flight=in_flight,
-            within=self._responses(key, profile),
+            within=within,
+            lacking=lacking,
             sampled_at=sampled_at,
         )
 
-    def _responses(self, key: TargetKey, profile: Profile) -> dict[float, float]:
-        """By bound in seconds; none yet of a target, where others have some, are none within any bound."""
+    def _responses(
+        self, key: TargetKey, profile: Profile, responses: float | None
+    ) -> tuple[Mapping[float, float], AbstractSet[float]]:
+        """By bound in seconds, and the bounds that it lacks. Without any response yet, none are within those of others."""
         if profile.buckets is None:
-            return {}
-        own = self._within.get((key, profile.id), {})
-        bounds = self._bounds.get(profile.id, set())
-        return {bound * profile.buckets.seconds: own.get(bound, 0.0) for bound in bounds}
+            return {}, frozenset()
+        own, asked = self._numbers.within(key, profile.id), self._numbers.bounds(profile.id)
+        if not own and not responses:
+            own = dict.fromkeys(asked, 0.0)
+        unit = profile.buckets.seconds
+        lacking = (
+            frozenset(bound * unit for bound in asked - own.keys()) if len(own) < len(asked) else frozenset()
+        )
+        return {bound * unit: rate for bound, rate in own.items()}, lacking
 
     def scraped_pods(self, key: TargetKey) -> int | None:
         """Pods of the target that Prometheus scrapes with success."""
-        value = self.value(key, "gauges", "up", "scraped")
+        value = self._numbers.value(key, "gauges", "up", "scraped")
         return None if value is None else int(value)
 
 

@@ -6,7 +6,7 @@ from manifests.dashboards.parts import MOVED, REJECTED, SERVICE, Board, Panel, Q
 from serving_operator.judge.comparison import BOUND as ABORTS
 from serving_operator.judge.objective import BOUND as ADVANCES
 
-AT_GATEWAY = 'namespace="$namespace", deployment=~"$service-[0-9a-f]{8}", source="gateway"'
+AT_GATEWAY = 'namespace="$namespace", deployment=~"$service-[0-9a-f]{8}|route/$service", source="gateway"'
 ARRIVALS = f"serving:arrivals:rate1m{{{AT_GATEWAY}}}"
 FAILURES = f"serving:failures:rate1m{{{AT_GATEWAY}}}"
 WITHIN = f"serving:responses_within:rate1m{{{AT_GATEWAY}}}"
@@ -78,7 +78,7 @@ ROLLOUT = Board(
         ),
         Panel(
             "Latency by revision",
-            "99th percentile of each revision at the gateway, beside the objective's threshold.",
+            "99th percentile of each revision at the gateway, beside the objective's threshold; of route/… where it counts all revisions together.",
             "s",
             (
                 Query(
@@ -89,7 +89,7 @@ ROLLOUT = Board(
         ),
         Panel(
             "Failed by revision",
-            "Share of each revision's requests that the gateway saw fail (5xx).",
+            "Share of each revision's requests that the gateway saw fail (5xx); of route/… where it counts all revisions together.",
             "percentunit",
             (
                 Query(

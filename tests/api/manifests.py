@@ -1,4 +1,4 @@
-"""Manifests of InferenceServices: a valid one, and edits of it that the API server must refuse or accept."""
+"""Valid manifests, and edits of them that the API server must refuse or accept."""
 
 from __future__ import annotations
 
@@ -28,6 +28,21 @@ def service(name: str = "digits", **edits: Any) -> dict[str, Any]:
         },
     }
     return edited(made, {key.replace("__", "."): value for key, value in edits.items()})
+
+
+def autoscaler(name: str = "digits") -> dict[str, Any]:
+    """Return a valid autoscaler of a Deployment that is none of ours."""
+    return {
+        "apiVersion": "serving-operator.dev/v1alpha1",
+        "kind": "InferenceAutoscaler",
+        "metadata": {"name": name},
+        "spec": {
+            "scaleTargetRef": {"name": name},
+            "maxReplicas": 4,
+            "objective": {"thresholdMilliseconds": 300},
+            "signals": {"metrics": {"requestsTotal": "a_total", "durationSeconds": "a_seconds"}},
+        },
+    }
 
 
 def edited(manifest: dict[str, Any], edits: dict[str, Any]) -> dict[str, Any]:
@@ -192,6 +207,16 @@ REFUSED = [
     Refused("a mount over the model", {"spec.predictor.persistentVolumeClaims": [{"claimName": "x", "mountPath": "/mnt/models"}]}, "mountPath", "taken"),
     Refused("a toleration without key or operator", {"spec.predictor.tolerations": [{"value": "x"}]}, "tolerations[0]", "operator Exists"),
     Refused("a node affinity without values", _node_affinity({"key": "a", "operator": "In"}), "matchExpressions[0]", "need values"),
+]  # fmt: skip
+
+_METRICS = "spec.signals.metrics"
+REFUSED_AUTOSCALERS = [
+    Refused("no signals", {"spec.signals": {}}, "spec.signals", "exactly one"),
+    Refused("bounds the wrong way round", {"spec.minReplicas": 5}, "spec.minReplicas", "at most"),
+    Refused("a metric's name with a dash", {f"{_METRICS}.inFlight": "in-flight"}, f"{_METRICS}.inFlight", "should match"),
+    Refused("a counter that PromQL reads as a number", {f"{_METRICS}.requestsTotal": "nan"}, f"{_METRICS}.requestsTotal", "name of a metric"),
+    Refused("a gauge that PromQL reads as a number", {f"{_METRICS}.inFlight": "Inf"}, f"{_METRICS}.inFlight", "name of a metric"),
+    Refused("a counter that PromQL reads as an operator", {f"{_METRICS}.failuresTotal": "GROUP_left"}, f"{_METRICS}.failuresTotal", "name of a metric"),
 ]  # fmt: skip
 
 ACCEPTED: list[tuple[str, dict[str, Any]]] = [

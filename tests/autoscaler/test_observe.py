@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from autoscaler.signals.expected import Expectation, Freshness
 from autoscaler.signals.observe import Observation, observe
 from autoscaler.signals.profiles import BUILT_IN
-from autoscaler.signals.views import Answers, Expectation, Failure, Freshness, Gate, Signals
+from autoscaler.signals.views import Answers, Failure, Gate, Signals
 from tests.autoscaler.world import Answer, Sample
 
 NOW = 1000.0
@@ -27,8 +28,14 @@ def answers(**numbers: dict[str, float]) -> Answers:
     return dict(found)
 
 
-def seen(found: Answers, expected: Expectation = SETTLED, profile: str = "mlserver") -> Observation:
-    return observe(Signals(found, NOW, Freshness(5)), KEY, BUILT_IN[profile], expected, 0.5, 60)
+def seen(
+    found: Answers,
+    expected: Expectation = SETTLED,
+    profile: str = "mlserver",
+    threshold_seconds: float = 0.5,
+) -> Observation:
+    signals = Signals(found, NOW, Freshness(5))
+    return observe(signals, KEY, BUILT_IN[profile], expected, threshold_seconds, 60)
 
 
 UP = {"sampled_at": NOW - 3, "scraped": 2.0}
@@ -141,7 +148,7 @@ def test_a_gateway_that_was_seen_is_missed() -> None:
 
 def test_the_gateway_profile_misses_a_backend_with_weight_only() -> None:
     """A canary before its first step need not be known to the gateway; one that gets traffic must be."""
-    waiting = Expectation(2, 600, gateway=False, weighted=False)
+    waiting = Expectation(2, 600, gateway=False, weight_percent=0)
     assert not seen(answers(), waiting, "gateway").blind
     assert seen(answers(), SETTLED, "gateway").gateway.reason == "NoSeries"
 
@@ -188,6 +195,80 @@ def test_late_is_what_is_missing(
     assert seen(found).late_ratio == pytest.approx(ratio, abs=0.005), why
 
 
+def of_another(found: Answers, profile: str, *bounds: str) -> Answers:
+    """The same, and a target whose histogram of the same name has these bounds."""
+    answer = found["late"]
+    assert isinstance(answer, Answer)
+    labels = {"namespace": "demo", "deployment": "other", "profile": profile, "signal": "within"}
+    answer.samples += [Sample(labels | {"le": bound}, 1.0) for bound in bounds]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("late", "ratio", "lacking", "why"),
+    [
+        ({"responses": 10.0, "0.3": 10.0, "1": 10.0}, None, {0.5}, "buckets of another version"),
+        ({"responses": 10.0, "0.3": 9.0, "0.5": 9.9, "1": 10.0}, 0.01, set(), "the same buckets"),
+        ({"responses": 10.0}, None, {0.5, 1.0}, "none of its own, although there are responses"),
+        ({"responses": 0.0}, 1.0, set(), "no response yet, and so no bucket"),
+        ({}, 1.0, set(), "nor a count of them"),
+        ({"responses": 0.0, "0.3": 0.0}, None, {0.5, 1.0}, "buckets of another version before any response"),
+    ],
+)
+def test_the_bounds_of_others_are_not_read_as_zeros(
+    late: dict[str, float], ratio: float | None, lacking: set[float], why: str
+) -> None:
+    """Two versions of a server may have different buckets: what one lacks is not measured there."""
+    numbers = {"vllm_gauges": FRESH, "vllm_now": {"requests": 10.0}, "vllm_base": {"requests": 10.0}}
+    found = of_another(answers(up_gauges=UP, vllm_late=late, **numbers), "vllm", "0.5", "1")
+    observation = seen(found, profile="vllm")
+    assert observation.late_ratio == pytest.approx(ratio), why
+    assert observation.pods.lacking == lacking, why
+
+
+def test_a_bound_that_was_not_asked_for_is_not_lacking() -> None:
+    """The list of all bounds comes a tick before any of them is asked for."""
+    numbers = {"vllm_gauges": FRESH, "vllm_now": {"requests": 10.0}, "vllm_base": {"requests": 10.0}}
+    told = Answer(
+        [Sample({"profile": "vllm", "signal": "bound", "le": bound}, 9.0) for bound in ("0.5", "+Inf")]
+    )
+    found = {**answers(up_gauges=UP, vllm_late={"responses": 10.0}, **numbers), "bounds": told}
+    view = seen(found, profile="vllm").pods
+    assert (dict(view.within), set(view.lacking)) == ({}, set())
+
+
+def test_work_without_a_histogram_of_its_own_has_no_tail() -> None:
+    """A model server that is called by gRPC, beside one that is called by HTTP and has the histogram."""
+    numbers = {"mlserver_gauges": FRESH, "mlserver_now": {"requests": 10.0}}
+    found = of_another(answers(up_gauges=UP, mlserver_late={"responses": 10.0}, **numbers), "mlserver", "0.5")
+    assert seen(found).pods.within == {}
+
+
+@pytest.mark.parametrize(
+    ("threshold_seconds", "now", "base", "late", "ratio", "why"),
+    [
+        (120.0, 1.5, 1.5, {"responses": 1.0, "120000": 1.0}, 0.0, "half as many more since a minute, of a minute each"),
+        (120.0, 1.0, 1.0, {"responses": 1.0, "120000": 0.9}, 0.1, "one in ten took longer"),
+        (120.0, 1.0, 1.0, {"responses": 0.5, "120000": 0.5, "timed_out": 0.5}, 0.5, "half are given up"),
+        (20.0, 3.0, 2.0, {"responses": 1.1, "20000": 1.1}, 0.0, "a rise within the last twenty seconds"),
+        (20.0, 2.0, 2.0, {"responses": 0.5, "20000": 0.5}, 0.61, "of older ones most are missing"),
+    ],
+)  # fmt: skip
+def test_what_is_younger_than_the_threshold_is_not_late(
+    threshold_seconds: float, now: float, base: float, late: dict[str, float], ratio: float, why: str
+) -> None:
+    """Requests of a minute each may be in flight for a minute."""
+    found = answers(
+        gateway_gauges=GATEWAY,
+        gateway_now={"requests": now},
+        gateway_base={"requests": base},
+        gateway_late=late,
+        up_gauges=UP,
+    )
+    observation = seen(found, threshold_seconds=threshold_seconds)
+    assert observation.late_ratio == pytest.approx(ratio, abs=0.01), why
+
+
 @pytest.mark.parametrize(
     ("gateway", "late", "pods", "arrivals", "why"),
     [
@@ -196,6 +277,15 @@ def test_late_is_what_is_missing(
         (10.0, {"responses": 10.0}, 30.0, 30.0, "most callers pass the gateway by"),
         (10.0, {"responses": 5.0}, 5.0, 10.0, "overload: arrivals, not completions"),
         (0.0, {"responses": 0.0}, 8.0, 8.0, "all callers pass it by"),
+        (
+            0.0,
+            {"responses": 0.0},
+            0.18,
+            0.18,
+            "a few callers, who may ask for half a minute each, pass it by",
+        ),
+        (0.5, {"responses": 0.5}, 0.7, 0.5, "twelve requests more of forty may be chance"),
+        (0.0, {"responses": 0.0}, 0.1, 0.0, "so may six"),
         (10.0, {"responses": 5.0, "500": 2.0}, 20.0, 10.0, "pods work off what callers have given up"),
     ],
 )
@@ -214,3 +304,19 @@ def test_arrivals_join_both_accounts(
         mlserver_base={"requests": pods},
     )
     assert seen(found).arrivals_now == pytest.approx(arrivals), why
+
+
+@pytest.mark.parametrize(("gateway", "pods", "most"), [(0.0, 6.0, 6.0), (7.0, 6.0, 7.0), (7.0, None, 7.0)])
+def test_in_flight_is_what_the_one_sees_who_sees_more(
+    gateway: float, pods: float | None, most: float
+) -> None:
+    """The gateway sees who waits for a pod, the pods see who has passed it by."""
+    at_pods = {} if pods is None else {"in_flight": pods}
+    found = answers(
+        gateway_gauges=GATEWAY | {"in_flight": gateway},
+        gateway_now={"requests": 1.0},
+        up_gauges=UP,
+        vllm_gauges=FRESH | at_pods,
+        vllm_now={"requests": 1.0},
+    )
+    assert seen(found, profile="vllm").in_flight == most

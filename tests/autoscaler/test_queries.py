@@ -1,7 +1,9 @@
 """The questions to Prometheus, and the metrics pages that they are asked of."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,11 +12,14 @@ from autoscaler.signals.queries import (
     CLUSTER_OF_BACKEND,
     PER_TICK,
     POD_OF_DEPLOYMENT,
+    ROUTE_OF_CLUSTER,
     Windows,
+    arrivals_question,
     bounds_question,
     questions,
 )
 from autoscaler.signals.rules import rules_yaml
+from loadtests.simulator.promql import Aggregation, Binary, Call, Number, parse
 from serving_api.autoscaler import AutoscalerSignals
 
 PAGES = {
@@ -84,6 +89,47 @@ def test_the_matcher_is_in_every_selector() -> None:
         assert all('cluster="a"' in selector for selector in braces)
 
 
+def test_a_label_is_made_only_of_what_was_summed_by_labels() -> None:
+    """Labels that an exporter has besides are gone by then: they could make two elements alike, which is refused."""
+    profiles = in_use(BUILT_IN.values())
+    asked = questions(profiles, Windows.of(5), {"gateway": ["500"], "mlserver": ["0.5"]})
+    texts = [*asked.values(), bounds_question(profiles), arrivals_question(profiles, 60)]
+    made = [node.arguments[0] for text in texts for node in nodes(parse(text)) if is_made(node)]
+    assert made
+    assert not [inner for inner in made if not all(map(is_summed, sources(inner)))]
+
+
+def nodes(node: Any) -> Iterator[Any]:
+    """A tree, all of it."""
+    yield node
+    for part in (
+        *getattr(node, "arguments", ()),
+        *(getattr(node, name, None) for name in ("inner", "left", "right")),
+    ):
+        if part is not None:
+            yield from nodes(part)
+
+
+def sources(node: Any) -> Iterator[Any]:
+    """What labels are made of: below labels that were made before, and operators."""
+    if is_made(node):
+        yield from sources(node.arguments[0])
+    elif isinstance(node, Binary):
+        yield from (
+            one for side in (node.left, node.right) if not isinstance(side, Number) for one in sources(side)
+        )
+    else:
+        yield node
+
+
+def is_made(node: Any) -> bool:
+    return isinstance(node, Call) and node.function == "label_replace"
+
+
+def is_summed(node: Any) -> bool:
+    return isinstance(node, Aggregation) and not node.without
+
+
 @pytest.mark.parametrize(
     ("pod", "deployment", "why"),
     [
@@ -112,6 +158,27 @@ def test_backend_is_found_in_the_name_of_an_envoy_cluster() -> None:
         ("demo", "digits-aaaa1111"),
         ("demo", "digits-bbbb2222"),
     }
+
+
+@pytest.mark.parametrize(
+    ("cluster", "backend", "route"),
+    [
+        ("httproute/demo/digits/rule/0/backend/digits-aaaa1111", "digits-aaaa1111", None),
+        ("httproute/demo/digits/rule/0/backend/2x", "2x", None),
+        ("httproute/demo/digits/rule/0", None, "digits"),
+        ("httproute/demo/digits/rule/12/backend/1", None, "digits"),
+        ("grpcroute/demo/digits/rule/0", None, None),
+        ("prometheus_stats", None, None),
+    ],
+)
+def test_a_cluster_is_of_a_backend_or_of_a_route(
+    cluster: str, backend: str | None, route: str | None
+) -> None:
+    """Envoy Gateway makes one cluster for a rule, or names those of its backends by their position."""
+    found = (re.fullmatch(CLUSTER_OF_BACKEND, cluster), re.fullmatch(ROUTE_OF_CLUSTER, cluster))
+    assert [match and match.groups() for match in found] == [
+        name and ("demo", name) for name in (backend, route)
+    ]
 
 
 @pytest.mark.parametrize(

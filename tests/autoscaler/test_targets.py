@@ -79,11 +79,19 @@ def test_the_weight_of_one_that_states_none_is_what_the_others_leave(
     assert {target.autoscaler.name: target.weight_percent for target in found} == expected
 
 
-def test_an_unreadable_object_harms_no_other() -> None:
-    """A spec that the types refuse is told, and the rest goes on."""
+@pytest.mark.parametrize(
+    "edits",
+    [
+        {"maxReplicas": "many"},
+        {"signals": {"metrics": {"requestsTotal": "nan", "durationSeconds": "d"}}},
+        {"signals": {"metrics": {"requestsTotal": "r", "durationSeconds": "d", "inFlight": "On"}}},
+    ],
+)
+def test_an_unreadable_object_harms_no_other(edits: dict[str, Any]) -> None:
+    """A spec that the types refuse, a word of PromQL for a metric among it, is told, and the rest goes on."""
     world = World(Revision("a"), Revision("b"))
     broken = world.autoscaler(world.revisions["b"])
-    broken["spec"]["maxReplicas"] = "many"
+    broken["spec"] |= edits
     found, unreadable = targets_of(
         ApiObjects([world.autoscaler(world.revisions["a"]), broken], world.objects().deployments)
     )

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from autoscaler.tick import ask
 from autoscaler.writes import Scale, WriteStatus
-from tests.autoscaler.world import EPOCH, Revision, World
+from tests.autoscaler.world import EPOCH, Answer, Revision, Sample, World
 
 DEMO = {"maxReplicas": 6, "scaleDownHoldSeconds": 20}
 
@@ -307,6 +308,33 @@ def test_an_objective_between_buckets_is_said_not_guessed() -> None:
     assert service.replicas >= 4
 
 
+def test_a_bucket_that_only_others_have_is_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two gateways, and only one has the bucket: nothing is late behind the other, and its service is told so."""
+    here, there = Revision("digits", service_seconds=0.1), Revision("other", service_seconds=0.1)
+    world = World(here, there, rate=lambda _: 24.0)
+    told = world.answers
+
+    def answers() -> dict[str, Any]:
+        found = dict(told())
+        answer = found["late"]
+        assert isinstance(answer, Answer)
+        answer.samples = [
+            sample
+            for sample in answer.samples
+            if (sample.labels["deployment"], sample.labels["profile"], sample.labels.get("le"))
+            != ("digits", "gateway", "500")
+        ]
+        return found
+
+    monkeypatch.setattr(world, "answers", answers)
+    world.run(400)
+    assert conditions(here)["ObjectiveNotMeasurable"] == ("True", "NoBucket")
+    (message,) = (c["message"] for c in here.status["conditions"] if c["type"] == "ObjectiveNotMeasurable")
+    assert "no bucket at 500 ms" in message
+    assert "ObjectiveNotMeasurable" not in conditions(there)
+    assert here.replicas == there.replicas
+
+
 def test_an_impossible_objective_is_not_chased() -> None:
     """Work of 400 ms within 300 ms: infeasible, and the replicas stay what short waits take."""
     objective = {"thresholdMilliseconds": 300, "percent": 99}
@@ -365,6 +393,28 @@ def test_transitions_are_told_once() -> None:
         ("Normal", "Fresh"),
     ]
     assert len(events) <= 3
+
+
+@pytest.mark.parametrize("bound", ["oops", "", "NaN"])
+def test_a_bound_that_is_no_number_is_passed_over(bound: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One pod's odd label, in the list of the bounds and in a histogram, keeps nobody from being scaled."""
+    service = Revision("digits", service_seconds=0.1)
+    world = World(service, rate=lambda _: 30.0)
+    told = world.answers
+
+    def answers() -> dict[str, Any]:
+        found = dict(told())
+        odd = {"namespace": "demo", "deployment": "odd", "profile": "mlserver", "le": bound}
+        for question, signal in (("bounds", "bound"), ("late", "within")):
+            answer = found[question]
+            assert isinstance(answer, Answer)
+            answer.samples.append(Sample(odd | {"signal": signal}, 1.0))
+        return found
+
+    monkeypatch.setattr(world, "answers", answers)
+    world.run(300)
+    assert service.replicas >= 3
+    assert ask(world.objects(), world.state, world.now)
 
 
 def test_a_missing_deployment_is_named() -> None:

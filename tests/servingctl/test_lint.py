@@ -14,7 +14,7 @@ from servingctl.linting import cel
 from servingctl.linting.lint import lint
 from servingctl.linting.service import problems, unevaluated
 from servingctl.paths import spelled
-from tests.api.manifests import ACCEPTED, REFUSED, Refused, edited, service
+from tests.api.manifests import ACCEPTED, REFUSED, REFUSED_AUTOSCALERS, Refused, autoscaler, edited, service
 from tests.servingctl.run import run
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +52,13 @@ def test_what_the_server_refuses_is_an_error(case: Refused) -> None:
     found = [spelled(problem.path) for problem in problems(edited(service(), case.edits))]
 
     assert any(case.field in path or path in f"spec.{case.field}" for path in found), found
+
+
+@pytest.mark.parametrize("case", REFUSED_AUTOSCALERS, ids=lambda case: case.why)
+def test_so_is_a_refused_autoscaler(case: Refused) -> None:
+    """With words that say what is allowed where a rule says so; the valid one has no finding."""
+    assert problems(autoscaler()) == []
+    assert [spelled(problem.path) for problem in problems(edited(autoscaler(), case.edits))] == [case.field]
 
 
 ADVICE = {

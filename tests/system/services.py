@@ -10,6 +10,9 @@ from serving_io.kinds import Kind
 from tests.api.manifests import edited
 from tests.system.kube import Kube, Manifest, holds
 
+QUIET_RATE, HIGH_RATE = 2.0, 14.0
+"""Requests per second: about a fifth of what one replica carries, and more than one could."""
+
 
 def web_service(
     name: str = "digits", version: str = "1", *, host: str | None = None, **edits: Any
@@ -115,3 +118,15 @@ def pods_of(kube: Kube, namespace: str, revision: str) -> list[Manifest]:
     """The pods of a revision that are not ending."""
     found = kube.list(kinds.POD, namespace, f"serving-operator.dev/revision={revision}")
     return [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
+
+
+def autoscaler(kube: Kube, namespace: str, service: str = "digits") -> Manifest:
+    """The one InferenceAutoscaler of a service."""
+    (found,) = kube.list(kinds.INFERENCE_AUTOSCALER, namespace, f"serving-operator.dev/service={service}")
+    return found
+
+
+def replicas(kube: Kube, namespace: str, service: str = "digits") -> Manifest:
+    """Replicas that a service's one Deployment is told to have, and has ready."""
+    (found,) = kube.list(kinds.DEPLOYMENT, namespace, f"serving-operator.dev/service={service}")
+    return {"wanted": found["spec"]["replicas"], "ready": found["status"].get("readyReplicas", 0)}

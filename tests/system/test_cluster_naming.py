@@ -1,4 +1,4 @@
-"""The judge on both ways in which a gateway's Envoy names clusters: one for each backend, and one for a whole rule."""
+"""Judge and autoscaler on both ways in which a gateway's Envoy names clusters: one for each backend, and one for a whole rule."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ from serving_io import kinds
 from tests.system.judging import at_step, judged
 from tests.system.kube import Kube, Manifest, condition
 from tests.system.load import Load, measured
-from tests.system.services import committed, first_revision
+from tests.system.services import (
+    HIGH_RATE,
+    QUIET_RATE,
+    autoscaler,
+    canary_at_step,
+    committed,
+    first_revision,
+    replicas,
+    web_service,
+)
 
 SEEN_SECONDS = 30.0
 """For which a step stays undecided: several of its windows."""
@@ -109,6 +118,57 @@ def test_pods_tell_what_a_merged_cluster_hides(kube: Kube, cluster: Cluster, nam
     assert seen == {f"httproute/{namespace}/digits/rule/0"}
     assert load.bad() == []
     assert not kube.status(namespace).get("commands")
+
+
+@pytest.mark.lengthy
+def test_a_container_is_scaled_by_what_a_merged_cluster_counts(
+    kube: Kube, cluster: Cluster, namespace: str
+) -> None:
+    """Nothing is counted of it but its route: the autoscaler sees it, also beside a canary, and its replicas follow the load."""
+    host = f"{namespace}.example.com"
+    first, second = (
+        web_service(
+            version=version,
+            host=host,
+            spec__scaling__scaleDownHoldSeconds=20,
+            spec__objective__thresholdMilliseconds=1000,
+        )
+        for version in ("1", "2")
+    )
+    gateway = merging_gateway(kube, cluster, namespace)
+    for manifest in (first, second):
+        manifest["spec"]["route"]["parentRefs"] = [gateway]
+        manifest["spec"]["predictor"]["container"]["env"].append({"name": "WORK_MS", "value": "20"})
+    first_revision(kube, namespace, first)
+    with Load(cluster, host, rate=QUIET_RATE) as load:
+        kube.until(
+            "the time of work is learned",
+            lambda: (
+                autoscaler(kube, namespace)
+                .get("status", {})
+                .get("learned", {})
+                .get("serviceTimeMilliseconds")
+            ),
+        )
+        alone = signals(kube, namespace)
+        before = replicas(kube, namespace)["wanted"]
+        load.set_rate(HIGH_RATE)
+        kube.until("two more replicas are ready", lambda: replicas(kube, namespace)["ready"] >= before + 2)
+        highest = replicas(kube, namespace)["wanted"]
+        load.set_rate(QUIET_RATE)
+        kube.until("replicas are removed", lambda: replicas(kube, namespace)["wanted"] < highest)
+        canary_at_step(kube, namespace, second)
+        kube.until("both revisions are seen", lambda: signals(kube, namespace) == [("True", "Fresh")] * 2)
+        seen = clusters(cluster, namespace)
+    assert alone == [("True", "Fresh")]
+    assert seen == {f"httproute/{namespace}/digits/rule/0"}
+
+
+def signals(kube: Kube, namespace: str) -> list[tuple[str, str]]:
+    """What the autoscaler says of the signals of each revision."""
+    found = kube.list(kinds.INFERENCE_AUTOSCALER, namespace, "serving-operator.dev/service=digits")
+    said = (condition(one.get("status", {}), "SignalsAvailable") for one in found)
+    return [(one.get("status", ""), one.get("reason", "")) for one in said]
 
 
 def model_service(host: str, version: str) -> Manifest:

@@ -9,10 +9,7 @@ from serving_io import kinds
 from tests.system.audit import Audit
 from tests.system.kube import Kube, Manifest
 from tests.system.load import Load, measured
-from tests.system.services import first_revision, web_service
-
-QUIET_RATE, HIGH_RATE = 2.0, 14.0
-"""Requests per second: about a fifth of what one replica carries, and more than one could."""
+from tests.system.services import HIGH_RATE, QUIET_RATE, autoscaler, first_revision, replicas, web_service
 
 BURN = """
 import threading, time
@@ -24,18 +21,6 @@ def burn():
         time.sleep(0.1)
 threading.Thread(target=burn, daemon=True).start()
 """
-
-
-def autoscaler(kube: Kube, namespace: str, service: str = "digits") -> Manifest:
-    """The one InferenceAutoscaler of a service."""
-    (found,) = kube.list(kinds.INFERENCE_AUTOSCALER, namespace, f"serving-operator.dev/service={service}")
-    return found
-
-
-def replicas(kube: Kube, namespace: str, service: str = "digits") -> Manifest:
-    """Replicas that a service's one Deployment is told to have, and has ready."""
-    (found,) = kube.list(kinds.DEPLOYMENT, namespace, f"serving-operator.dev/service={service}")
-    return {"wanted": found["spec"]["replicas"], "ready": found["status"].get("readyReplicas", 0)}
 
 
 @pytest.mark.lengthy

@@ -12,15 +12,19 @@ from typing import Any
 import pytest
 
 from serving_io.kinds import Kind
-from tests.api.manifests import ACCEPTED, REFUSED, Refused, edited, service
+from tests.api.manifests import ACCEPTED, REFUSED, REFUSED_AUTOSCALERS, Refused, autoscaler, edited, service
 from tests.system.kube import Kube, Manifest
 from tests.system.services import canary_at_step, first_revision, web_service
 
 
-@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.why)
-def test_refused(kube: Kube, case: Refused) -> None:
+@pytest.mark.parametrize(
+    ("valid", "case"),
+    [(service(), case) for case in REFUSED] + [(autoscaler(), case) for case in REFUSED_AUTOSCALERS],
+    ids=lambda item: item.why if isinstance(item, Refused) else item["kind"],
+)
+def test_refused(kube: Kube, valid: Manifest, case: Refused) -> None:
     """An invalid manifest is refused with the field and the remedy."""
-    manifest = edited(service(), case.edits)
+    manifest = edited(valid, case.edits)
     done = kube.kubectl(
         "create",
         "-n",

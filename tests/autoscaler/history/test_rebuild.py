@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -85,6 +86,8 @@ class Kept:
     rate: Rate
     since: float
     deployments: tuple[str, ...] = ("digits",)
+    beside: float = 0.0
+    """Requests per second that reach the pods past the gateway."""
     asked: list[tuple[float, float]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
@@ -97,9 +100,15 @@ class Kept:
         points = tuple(
             (t, (self.rate(t - 15) + self.rate(t - 45)) / 2 / len(self.deployments)) for t in times
         )
-        labels = {"namespace": "demo", "profile": "gateway", "signal": "arrivals"}
+        at_pods = tuple((t, rate + self.beside / len(self.deployments)) for t, rate in points)
+        told = {"gateway": points, **({"mlserver": at_pods} if self.beside else {})}
         return RangeAnswer(
-            tuple(Series(labels | {"deployment": name}, points) for name in self.deployments if points)
+            tuple(
+                Series({"namespace": "demo", "deployment": name, "profile": profile}, of_profile)
+                for name in self.deployments
+                for profile, of_profile in told.items()
+                if of_profile
+            )
         )
 
 
@@ -209,6 +218,43 @@ def test_a_service_has_the_history_of_all_its_revisions() -> None:
     (state,) = loop.targets.values()
     assert state.came.requests / state.came.seconds == pytest.approx(4.0, rel=0.01)
     assert objects.autoscalers[0]["metadata"]["labels"]["serving-operator.dev/service"] == "digits"
+
+
+@pytest.mark.parametrize(
+    ("passed", "beside", "came", "why"),
+    [
+        (0.0, 0.18, 0.18, "few requests that may take half a minute each"),
+        (10.0, 5.0, 15.0, "some callers know the Service"),
+        (10.0, 1.0, 10.0, "a tenth may be requests of before"),
+    ],
+)
+def test_what_passed_the_gateway_by_is_in_the_history(
+    passed: float, beside: float, came: float, why: str
+) -> None:
+    """As an observation has it."""
+    kept = Kept(lambda at: passed, MIDNIGHT - 7200, beside=beside)
+    loop, _, _ = restarted(kept, MIDNIGHT)
+    (state,) = loop.targets.values()
+    assert state.came.requests / state.came.seconds == pytest.approx(came, rel=0.02), why
+
+
+@pytest.mark.parametrize(
+    ("deployments", "came", "why"),
+    [
+        (("route/digits",), 8.0, "all revisions' requests are counted together"),
+        (("route/digits", "digits-0a1b2c3d"), 4.0, "a revision's own are there"),
+        (("route/other",), 0.0, "another service's"),
+    ],
+)
+def test_the_history_of_a_route_is_that_of_its_service(
+    deployments: tuple[str, ...], came: float, why: str
+) -> None:
+    """Where the gateway counts no backend by itself."""
+    kept = Kept(lambda at: 8.0, MIDNIGHT - 7200, deployments=deployments)
+    loop, _, _ = restarted(kept, MIDNIGHT)
+    (state,) = loop.targets.values()
+    seconds = state.came.seconds if came else math.inf
+    assert state.came.requests / seconds == pytest.approx(came, rel=0.01), why
 
 
 def test_nothing_is_read_for_new_targets() -> None:

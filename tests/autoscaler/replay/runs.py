@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
 
 from autoscaler.replay.recording.decode import Decoder
 from autoscaler.replay.recording.encode import Encoder
-from autoscaler.replay.recording.moment import Moment
+from autoscaler.replay.recording.moment import Moment, Number, Recorded
+from autoscaler.signals.numbers import SampleLike
+from autoscaler.signals.views import Failure
 from loadtests.simulator.requests import Count
 from loadtests.simulator.service import Load, Service
 from loadtests.simulator.starts import fixed_start
@@ -65,3 +67,26 @@ def simulated() -> Run:
         int(counts[Count.OFFERED]),
         world.decisions["digits"],
     )
+
+
+def merged(moments: list[Moment]) -> list[Moment]:
+    """The same, seen by a gateway that counts the route as a whole."""
+    return [
+        replace(
+            moment,
+            answers={
+                name: answer
+                if isinstance(answer, Failure)
+                else Recorded([_of_route(sample) for sample in answer.samples], answer.not_finite)
+                for name, answer in moment.answers.items()
+            },
+        )
+        for moment in moments
+    ]
+
+
+def _of_route(sample: SampleLike) -> Number:
+    labels = sample.labels
+    if labels.get("profile") == "gateway" and "deployment" in labels:
+        labels = {**labels, "deployment": f"route/{labels['deployment']}"}
+    return Number(labels, sample.value)

@@ -15,7 +15,7 @@ from autoscaler.replay.recording.moment import Moment, Recorded
 from loadtests.simulator.promql import parse
 from serving_io.errors import SignalUnavailable
 from serving_io.prometheus import RangeAnswer, Series
-from tests.autoscaler.replay.runs import simulated
+from tests.autoscaler.replay.runs import merged, simulated
 
 STEP = 15.0
 
@@ -97,6 +97,25 @@ def test_what_is_exported_is_what_the_tick_asked_then() -> None:
             }
     texts = {text for moment in source.moments for text in moment.asked.values()}
     assert len(source.asked) <= len(texts) + 2
+
+
+def test_what_is_counted_of_a_route_is_exported() -> None:
+    """Of that of the service, and of no other."""
+    moments = merged(simulated().moments()[:50])
+    found = exported(Remembered(moments))
+    names = {
+        sample.labels.get("deployment")
+        for moment in found
+        for answer in moment.answers.values()
+        if isinstance(answer, Recorded)
+        for sample in answer.samples
+        if sample.labels.get("profile") == "gateway"
+    }
+    *_, (_, result) = replayed(found)
+    (report,) = result.reports
+    assert names - {None} == {"route/digits"}
+    assert report.observation.gateway.gate.usable
+    assert report.observation.gateway.part == 1.0
 
 
 def test_an_export_replays() -> None:

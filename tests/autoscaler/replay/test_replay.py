@@ -8,15 +8,18 @@ from itertools import pairwise
 import pytest
 
 from autoscaler.replay.compare import OURS, RECORDED, Comparison
+from autoscaler.replay.counterfactual import Instead, answers_with
 from autoscaler.replay.faithful import decided, differences, replayed
+from autoscaler.replay.model import Deployment, Load, Recent
 from autoscaler.replay.recording.decode import RecordingError
 from autoscaler.replay.recording.moment import Moment
 from autoscaler.replay.report.outcome import Outcome, figures, outcomes
 from autoscaler.replay.settings import peers
 from autoscaler.replay.survey import compare, survey
+from autoscaler.signals.queries import Windows
 from autoscaler.signals.views import Failure
 from autoscaler.targets import ApiObjects
-from tests.autoscaler.replay.runs import START_SECONDS, simulated
+from tests.autoscaler.replay.runs import START_SECONDS, merged, simulated
 
 
 def test_a_recorded_run_replays_to_identical_decisions() -> None:
@@ -93,6 +96,31 @@ def test_our_own_policy_replays_near_what_it_really_did(outcome: Outcome) -> Non
     assert outcome.scalings
     for scaling in outcome.scalings:
         assert f"{scaling.before} → {scaling.after}" in scaling.sentence
+
+
+def test_the_models_numbers_take_the_place_of_a_routes() -> None:
+    """Where the gateway counts no backend by itself the tick is told of other replicas what it would be told otherwise."""
+    moments = simulated().moments()[:60]
+    own, whole = (told_of_others(of_run) for of_run in (moments, merged(moments)))
+    assert len(own) == 8
+    assert whole == pytest.approx(own)
+
+
+def told_of_others(moments: list[Moment]) -> dict[tuple[str, str, str], float]:
+    """What the gateway would have told of the target at the last moment with a ninth replica, by question, signal and bound."""
+    *_, (moment, result) = replayed(moments)
+    (report,) = result.reports
+    load = Load(report.arrivals, 0.1, 0.25, 0.5)
+    deployment, span = Deployment(9, 9, now=moment.at - 15).advanced(moment.at, load)
+    instead = Instead(report.target, report.observation, deployment, Recent().with_span(span, 600.0))
+    answers = answers_with(moment.answers, {report.target.key: instead}, Windows(60, 180))
+    return {
+        (name, sample.labels["signal"], sample.labels.get("le", "")): sample.value
+        for name, answer in answers.items()
+        if not isinstance(answer, Failure)
+        for sample in answer.samples
+        if (sample.labels.get("deployment"), sample.labels["profile"]) == ("digits", "gateway")
+    }
 
 
 def test_peers_have_the_users_settings(outcome: Outcome) -> None:
