@@ -18,8 +18,10 @@ LEAST_CARRIED: Final = 0.5
 """Busy share up to which the least replicas are never surprised."""
 FADING_SECONDS: Final = 60.0
 """How often old surprises are weighed again without a new one: they fade by half in a day."""
-LONGEST_TICK_SECONDS: Final = 30.0
-"""Of a longer time since the last tick nothing is told."""
+LONGEST_TICK_SECONDS: Final = 60.0
+"""Of a longer time since the last tick nothing is told: the longest interval that the loop may have."""
+SOONER_SECONDS: Final = 30.0
+"""What comes by the clock is prepared for so much sooner than a start takes, or by a tick where ticks are rarer."""
 
 
 def experienced(
@@ -35,8 +37,9 @@ def experienced(
 
     `rate` in requests per second, counted over `counted_seconds`, has been seen for `elapsed` seconds, 0 if blind.
     """
-    patience = horizon_seconds + LONGEST_TICK_SECONDS
-    kept = horizon_seconds + max(LONGEST_TICK_SECONDS, elapsed)
+    patience = horizon_seconds + max(SOONER_SECONDS, elapsed)
+    # The last tick before the horizon is to be among them, also of a loop that is late with its rare ones.
+    kept = horizon_seconds + 2 * LONGEST_TICK_SECONDS
     asked = state.asked.with_rate(now, state.expected_band.value or 0.0, kept)
     before, work = asked.rate_at(now - horizon_seconds), state.service_band.value
     learned: dict[str, Any] = {}

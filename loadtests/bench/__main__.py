@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from loadtests.bench.cells import MATRIX, Matrix, Simulated, fitting, pairs, read_matrix
+from loadtests.bench.cells import HEADLINE, MATRIX, Matrix, Simulated, fitting, pairs, read_matrix
 from loadtests.bench.models import MODELS, read_models
 from loadtests.bench.plots import cost_over_bound, pareto
 from loadtests.bench.report import markdown
@@ -70,22 +70,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("numba is missing, and without it this takes days: make bench installs it")
     matrix = _matrix(options, parser)
     wanted_names = options.only or [""]
-    count = len(matrix.cells) if options.full else options.cells
+    count = len(matrix.cells) if options.full or options.headline else options.cells
     cells = [cell for cell in matrix.subset(count) if any(text in cell.name for text in wanted_names)]
     if not cells:
         parser.error(f"no cell has {' or '.join(wanted_names)} in its name")
-    of = pairs(cells, options.seeds or matrix.seeds)
+    of = pairs(cells, options.seeds or matrix.seeds, options.first_seed)
     days = matrix.history_days if options.history_days is None else options.history_days
-    configured = f"{configuration(MODELS if options.models else MATRIX)}-{days}d"
-    out: Path = options.out or Path("out/bench-models" if options.models else "out/bench")
+    cells_of, usual_out = _cells_of(options)
+    configured = f"{configuration(cells_of)}-{days}d"
+    out: Path = options.out or usual_out
     out.mkdir(parents=True, exist_ok=True)
     shard: tuple[int, int] | None = options.shard
     path = out / file_of(shard)
     rows = known(out, configured)
-    tried = settings(options.peer or SIMULATED_PEERS, options.target, options.full)
+    tried = settings(
+        options.peer or ([] if options.headline else SIMULATED_PEERS), options.target, options.full
+    )
     # Rows that are known are kept in the one file before any is added: who interrupts loses none.
     write(path, rows if shard is None else [])
-    refines = not (options.full or shard or options.target)
+    refines = not (options.full or options.headline or shard or options.target)
     for second in (False, True) if refines else (False,):
         following = refined(rows, tried) if second else tried
         first, step = (shard[0] - 1, shard[1]) if shard else (0, 1)
@@ -103,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if drawn:
         print(f"drawing {len(drawn)} of the cells' days")
         with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
-            pages = pool.starmap(timeline, [(cell, 0, days) for cell in drawn])
+            pages = pool.starmap(timeline, [(cell, options.first_seed, days) for cell in drawn])
         for number, page in enumerate(pages, 1):
             (out / f"timeline-{number}.html").write_text(page, encoding="utf-8")
     return _conclude(rows, out)
@@ -122,25 +125,37 @@ def _conclude(rows: Sequence[Row], out: Path) -> int:
     return 0
 
 
+def _cells_of(options: argparse.Namespace) -> tuple[Path, Path]:
+    """The file of the cells, and the usual folder of what is found."""
+    if options.models:
+        return MODELS, Path("out/bench-models")
+    return (HEADLINE, Path("out/bench-headline")) if options.headline else (MATRIX, Path("out/bench"))
+
+
 def _matrix(options: argparse.Namespace, parser: argparse.ArgumentParser) -> Matrix[Simulated]:
     if options.models:
         return read_models(largest_work=options.largest_work)
+    cells_of, _ = _cells_of(options)
     recorded: Sequence[tuple[str, str]] = ()
     if options.traces is not None:
-        days = read_matrix().history_days if options.history_days is None else options.history_days
+        days = read_matrix(cells_of).history_days if options.history_days is None else options.history_days
         try:
             recorded, left_out = fitting(options.traces, days + 1)
         except TraceError as error:
             parser.error(str(error))
         for reason in left_out:
             print(f"left out: {reason}")
-    return read_matrix(largest_work=options.largest_work, recorded=recorded)
+    return read_matrix(cells_of, options.largest_work, recorded)
 
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"{this_python()} -m loadtests.bench", description=__doc__)
-    parser.add_argument(
+    cells = parser.add_mutually_exclusive_group()
+    cells.add_argument(
         "--models", action="store_true", help="the cells of other service models instead of the matrix"
+    )
+    cells.add_argument(
+        "--headline", action="store_true", help="the cells of headline.toml, all of them and without peers"
     )
     parser.add_argument("--traces", type=Path, metavar="DIR", help="recorded traces beside the embedded ones, eight at most")  # fmt: skip
     parser.add_argument(
@@ -150,6 +165,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--shard", type=_shard, metavar="K/N", help="the K-th of N parts, for as many machines")  # fmt: skip
     parser.add_argument("--only", action="append", help="of these cells those with this in their name")
     parser.add_argument("--seeds", type=int, help="for each cell (default: the matrix')")
+    parser.add_argument("--first-seed", type=int, default=0, help="of each cell (default: %(default)s)")
     parser.add_argument("--history-days", type=int, help="before the scored day (default: the matrix')")
     parser.add_argument("--largest-work", type=float, default=15.0, help="leave out cells of more mean work (default: %(default)s)")  # fmt: skip
     parser.add_argument("--peer", action="append", choices=SIMULATED_PEERS, help="a peer; all without it")
@@ -158,7 +174,7 @@ def _arguments() -> argparse.ArgumentParser:
     )
     parser.add_argument("--timelines", type=int, default=2, metavar="N", help="draw a day of so many cells (default: %(default)s)")  # fmt: skip
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
-    parser.add_argument("--out", type=Path, help="(default: out/bench, of models out/bench-models)")
+    parser.add_argument("--out", type=Path, help="(default: out/bench, out/bench-models, out/bench-headline)")
     return parser
 
 

@@ -24,6 +24,7 @@ from loadtests.traces.synthetic import GENERATORS
 from loadtests.traces.trace import Trace
 
 MATRIX = Path(__file__).parents[1] / "matrix.toml"
+HEADLINE = MATRIX.with_name("headline.toml")
 PERCENT = 99.0
 STEP_SECONDS = 15.0
 """Of the oracle's schedule: as often as anybody else decides."""
@@ -238,6 +239,6 @@ def room_for(schedule: Schedule) -> tuple[int, int]:
     return largest, 2 * largest + 5
 
 
-def pairs(cells: Sequence[Simulated], seeds: int) -> list[tuple[Simulated, int]]:
+def pairs(cells: Sequence[Simulated], seeds: int, first_seed: int = 0) -> list[tuple[Simulated, int]]:
     """Every cell with every seed, one seed after the other."""
-    return [(cell, seed) for seed in range(seeds) for cell in cells]
+    return [(cell, seed) for seed in range(first_seed, first_seed + seeds) for cell in cells]

@@ -41,3 +41,15 @@ def test_a_surprise_counts_at_once(target: Target) -> None:
     later = seen(target, surprised, last + FADING_SECONDS - 5, 2.0)
     assert (later.told_at, later.stand_by) == (last, surprised.stand_by)
     assert seen(target, later, last + FADING_SECONDS, 2.0).told_at == last + FADING_SECONDS
+
+
+@pytest.mark.parametrize("tick_seconds", [5, 15, 40, 60])
+def test_rare_ticks_teach_as_much_as_frequent_ones(tick_seconds: int) -> None:
+    """At every interval that the loop may have, all of the time after the first start time is learned from."""
+    world = World(Revision("digits", service_seconds=0.05), rate=lambda _: 20.0, scrape_seconds=15.0)
+    world.run(1800, tick_seconds=tick_seconds)
+    learned = world.state.targets["ia-digits"]
+
+    assert learned.came.seconds == pytest.approx(1800, abs=HORIZON + 2 * 60)
+    assert learned.came.requests == pytest.approx(20.0 * learned.came.seconds, rel=0.1)
+    assert all(season.slot >= 0 for season in learned.seasons)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from loadtests.bench.__main__ import _shard, jobs
-from loadtests.bench.cells import fitting, read_matrix, recorded_rates
+from loadtests.bench.cells import HEADLINE, fitting, pairs, read_matrix, recorded_rates
 from loadtests.bench.run import Setting
+from loadtests.bench.settings import settings
 from loadtests.bench.timeline import timeline
 from loadtests.traces.table import TraceError
 
@@ -84,6 +85,15 @@ def test_batches_are_what_is_left() -> None:
         ("oracle", 5),
     ]
     assert _shard("2/2") == (2, 2)
+
+
+def test_the_headlines_cells_are_36_of_the_matrix() -> None:
+    """With ours and the oracle alone, and seeds that can be others than those that anything was tuned on."""
+    cells = read_matrix(HEADLINE).cells
+    assert len(cells) == 36
+    assert set(cells) <= set(read_matrix().cells)
+    assert {seed for _, seed in pairs(cells, 2, 40)} == {40, 41}
+    assert [one.policy for one in settings([])] == ["oracle", "ours"]
 
 
 def test_a_day_is_drawn() -> None:
