@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from autoscaler.signals.queries import ROUTE_OF_CLUSTER
 from serving_operator.evidence.sources import ENVOY_GATEWAY, ISTIO, RUNTIME
 from servingctl.preflight.finding import Finding, Unasked, failed, ok, unknown, warning
-from servingctl.preflight.signals import CLUSTER, ROUTE_OF_CLUSTER, Answer, Reading, Series, Signal
+from servingctl.preflight.signals import CLUSTER, Answer, Reading, Series, Signal
 
 FRESH_SECONDS: Final = 90.0
 """Older than this a signal is called stale: the longest scrape interval that is supported is 60 s."""

@@ -11,8 +11,6 @@ from servingctl.preflight.finding import Finding, Unasked, unknown
 
 CLUSTER: Final = "envoy_cluster_name"
 """The label that says whose requests a Gateway's Envoy has counted."""
-ROUTE_OF_CLUSTER: Final = "httproute/([^/]+)/([^/]+)/rule/[0-9]+(?:/backend/[0-9]+)?"
-"""Envoy's name of a cluster that stands for all backends of a route."""
 
 
 @dataclass(frozen=True, slots=True)
