@@ -13,7 +13,7 @@ def test_defaults() -> None:
     """Without flags and environment everything has a value."""
     config = parse([], {})
 
-    assert (config.host, config.port) == ("0.0.0.0", 8080)
+    assert (config.host, config.port) == ("", 8080)
     assert config.lease_namespace == "serving-system"
     assert config.namespaces == ()
     assert config.workers == 8
