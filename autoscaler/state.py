@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from autoscaler.contention import Contention
+from autoscaler.crowd import Crowd
 from autoscaler.forecast import Band, Held, RateHistory
 from autoscaler.learn import SCRAPE_PRIOR_SECONDS, FirstScrapes, ServiceTime, StartTime
 from autoscaler.seasons import DAY, HOUR, Season
@@ -77,6 +78,7 @@ class TargetState:
     contention: Contention = _NO_CONTENTION
     quiet_since: float | None = None
     """Since when they also have had nothing waiting, as far as is known."""
+    crowd: Crowd | None = None
     numbers_written_at: float | None = None
 
     @property

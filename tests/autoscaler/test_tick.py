@@ -294,6 +294,68 @@ def test_the_gateway_profile_needs_nothing_of_the_pods() -> None:
     assert service.status["learned"]["serviceTimeMilliseconds"] == pytest.approx(100, abs=15)
 
 
+@pytest.mark.parametrize(
+    ("profile", "patience_seconds", "minutes"),
+    [("gateway", None, 10), ("gateway", 60.0, 10), ("gateway", 15.0, 12), ("sglang", None, 10)],
+)
+def test_work_that_grows_fourfold_is_learned_under_overload(
+    profile: str, patience_seconds: float | None, minutes: int
+) -> None:
+    """Requests wait all the time then, and twice what the old work justifies does not suffice."""
+    service = Revision(
+        "digits",
+        service_seconds=0.5,
+        replicas=10,
+        ready=10,
+        spec={
+            "signals": {"profile": profile},
+            "maxReplicas": 100,
+            "objective": {"thresholdMilliseconds": 2500, "percent": 99},
+        },
+    )
+    world = World(service, rate=lambda _: 17.0, patience_seconds=patience_seconds)
+    world.run(600)
+    assert service.replicas <= 12
+    service.service_seconds = 2.0
+    world.run(60 * minutes)
+    learned = world.state.targets["ia-digits"].service.mean_seconds
+    assert learned is not None
+    assert 1.8 < learned < 2.2
+    assert 40 <= service.replicas <= 94, "47 are needed, and twice as many while the queue drains"
+    world.run(900)
+    assert 40 <= service.replicas <= 52
+
+
+WAITED_FOR: dict[str, Any] = {
+    "signals": {"profile": "gateway"},
+    "maxReplicas": 200,
+    "objective": {"thresholdMilliseconds": 2500, "percent": 99},
+}
+
+
+def test_replicas_that_wait_for_what_they_call_are_not_multiplied_for_ever() -> None:
+    """Together they answer 12 a second, however many they are: that is told by the second time that they become more."""
+    service = Revision("digits", service_seconds=0.5, replicas=10, ready=10, spec=WAITED_FOR)
+    world = World(service, rate=lambda _: 17.0)
+    world.run(600)
+    for _ in range(240):
+        service.service_seconds = service.ready / 12
+        world.run(5)
+    assert service.replicas <= 6 * 12
+    assert conditions(service)["NotCapacityBound"] == ("True", "MoreDidNotHelp")
+
+
+def test_where_nothing_is_answered_replicas_are_bounded() -> None:
+    """They may work on what nobody waits for any more, or on nothing: four times as many at most."""
+    service = Revision("digits", service_seconds=0.5, replicas=10, ready=10, spec=WAITED_FOR)
+    world = World(service, rate=lambda _: 17.0, patience_seconds=15)
+    world.run(600)
+    assert service.replicas <= 12
+    service.service_seconds = 1e6
+    world.run(1200)
+    assert 22 < service.replicas <= 4 * 12
+
+
 def test_an_objective_between_buckets_is_said_not_guessed() -> None:
     """400 ms with buckets at 300 and 500: the condition names both, and sizing goes on."""
     objective = {"thresholdMilliseconds": 400, "percent": 99}

@@ -89,12 +89,15 @@ class World:
         scrape_seconds: float = 5.0,
         gateway: bool = True,
         seed: int | None = None,
+        patience_seconds: float | None = None,
     ) -> None:
         self.revisions = {revision.name: revision for revision in revisions}
         self.rate = rate
         self.start_seconds = start_seconds
         self.scrape_seconds = scrape_seconds
         self.gateway = gateway
+        self.patience_seconds = patience_seconds
+        """For which the gateway waits: no more requests than arrive in it are in a queue."""
         self.random = np.random.default_rng(seed) if seed is not None else None
         self.now = EPOCH
         self.state = LoopState()
@@ -166,6 +169,10 @@ class World:
             capacity = revision.ready / revision.service_seconds
             served = min(revision.queue + arrivals, capacity)
             revision.queue += arrivals - served
+            given_up = 0.0
+            if self.patience_seconds is not None:
+                given_up = max(revision.queue - self.patience_seconds * arrivals, 0.0)
+            revision.queue -= given_up
             threshold = revision.spec.get("objective", {}).get("thresholdMilliseconds", 500) / 1000
             wait = revision.queue / capacity if capacity else float("inf")
             on_time = served if wait + revision.service_seconds <= threshold else 0.0
@@ -173,6 +180,7 @@ class World:
             revision.count("served", served)
             revision.count("on_time", on_time)
             revision.count("failed", served if revision.failing else 0.0)
+            revision.count("given_up", given_up)
             revision.count("work", served * revision.service_seconds)
             revision.count("sojourn", served * (revision.service_seconds + min(wait, 30.0)))
             self.arrived += arrivals
@@ -284,7 +292,8 @@ class World:
         worked = "work" if source.durations == "service" else "sojourn"
         if at_gateway or revision.rate("served", 10**6) > 0:
             put("gauges", "sampled_at", sampled_at)
-            failed = revision.rate("failed", windows.fast)
+            given_up = revision.rate("given_up", windows.fast) if at_gateway else 0.0
+            failed = revision.rate("failed", windows.fast) + given_up
             # A pod's success counter leaves failures out; the gateway counts every request once.
             put("now", "requests", revision.rate(arrived, windows.fast) - (0.0 if at_gateway else failed))
             put("now", "failed", failed)
@@ -292,13 +301,15 @@ class World:
             put("now", "work_count", revision.rate("served", windows.fast))
             put("base", "requests", revision.rate(arrived, windows.base))
             put("late", "responses", revision.rate("served", windows.base))
+            if at_gateway:
+                put("late", "timed_out", revision.rate("given_up", windows.base))
             for bound in BOUNDS_MILLISECONDS:
                 kept = "on_time" if at_gateway else "served"
                 within = revision.rate(kept, windows.base) if bound >= 100 else 0.0
                 put("late", "within", within, le=f"{bound / 1000 / source.buckets.seconds:g}")
-        if at_gateway:
+        if source.in_flight:
             put("gauges", "in_flight", revision.queue + revision.rate("work", windows.fast))
-        else:
+        if not at_gateway:
             for signal, value in (
                 ("sampled_at", sampled_at),
                 ("scraped", float(revision.ready)),
