@@ -41,6 +41,8 @@ class Case:
     gpu_utilization: float | None
     gpu_replicas: int
     """Highest number that the accelerators' utilisation asked for in the hold."""
+    gpu_unseen: bool
+    """Whether it ought to ask, and nothing tells how busy they are."""
     settled: bool
     """Whether the replicas have been as they are for longer than lateness is counted over; while nothing is learned, a third of it."""
     urgent: int
@@ -73,6 +75,7 @@ _WHY: Final = {
     "Backlog": "requests queue",
     "Late": "requests are late",
     "LateRequests": "requests were late with fewer",
+    "GpuUnseen": "nothing tells how busy the accelerators are, which are to bound the replicas",
     "GpuBusy": "the accelerators would be too busy",
     "GpuActive": "the accelerators work although no request is seen",
     "RateLimited": "replicas are removed step by step",

@@ -185,6 +185,7 @@ def _veto(case: Case, wanted: int, *, learned: bool) -> str | None:
     checks = {
         "Frozen": case.frozen,
         "Blind": case.blind,
+        "GpuUnseen": case.gpu_unseen,
         "Hold": not case.shrinking_believed,
         "NothingLearned": not learned and case.expected > 0,
         "Backlog": backlogged(case),

@@ -34,6 +34,7 @@ CASE = Case(
     late_first=None,
     gpu_utilization=None,
     gpu_replicas=0,
+    gpu_unseen=False,
     settled=True,
     urgent=0,
     shrinking_believed=True,
@@ -93,6 +94,18 @@ CASE = Case(
             2,
             "DemandFell",
             "busy alone is no reason",
+        ),
+        (
+            {"expected": 2.0, "gpu_unseen": True},
+            3,
+            "GpuUnseen",
+            "a bound that nothing tells of is not let go",
+        ),
+        (
+            {"expected": 27.0, "level": 27.0, "gpu_unseen": True},
+            4,
+            "Demand",
+            "and demand raises all the same",
         ),
         ({"service_seconds": None, "expected": 5.0}, 3, "NothingLearned", "load without knowledge: keep"),
         (
@@ -185,6 +198,7 @@ cases = st.builds(
     in_flight=st.none() | st.floats(0, 1000),
     gpu_utilization=st.none() | st.floats(0, 1),
     gpu_replicas=st.integers(0, 1000),
+    gpu_unseen=st.booleans(),
     settled=st.booleans(),
     urgent=st.integers(0, 1000),
     frozen=st.booleans(),
@@ -213,6 +227,7 @@ def test_never_down_while_blind_or_frozen(case: Case) -> None:
         replace(case, blind=True),
         replace(case, frozen=True),
         replace(case, shrinking_believed=False),
+        replace(case, gpu_unseen=True),
     ):
         assert decide([changed])[0].desired >= min(case.wanted, case.maximum)
 

@@ -394,6 +394,46 @@ def test_busy_accelerators_are_a_lower_bound_where_asked_for() -> None:
     assert service.replicas == 5
 
 
+def test_accelerators_that_are_seen_no_more_keep_their_lower_bound() -> None:
+    """No replica goes, whatever the hold; the condition says why; demand still raises; and all is as before once they are seen."""
+    load = {"rate": 20.0}
+    spec = {"gpu": {"targetUtilizationPercent": 60}, "scaleDownHoldSeconds": 20}
+    service = Revision("digits", service_seconds=0.1, replicas=4, ready=4, gpu=4.8, spec=spec)
+    world = World(service, rate=lambda _: load["rate"])
+    world.run(400)
+    assert service.replicas == 8
+    assert conditions(service)["SignalsAvailable"] == ("True", "Fresh")
+    service.gpu = None
+    world.run(600)
+    assert service.replicas == 8
+    assert conditions(service)["SignalsAvailable"] == ("False", "NoGpuSeries")
+    load["rate"] = 100.0
+    world.run(120)
+    assert service.replicas > 8
+    load["rate"], service.gpu = 20.0, 4.8
+    world.run(600)
+    assert service.replicas == 8
+    assert conditions(service)["SignalsAvailable"] == ("True", "Fresh")
+    service.gpu, service.spec = None, {"scaleDownHoldSeconds": 20}
+    world.run(600)
+    assert service.replicas < 8, "the bound is taken back"
+
+
+def test_accelerators_that_were_never_seen_are_missed_where_they_are_to_bound() -> None:
+    """What is asked for is not ignored: nothing goes. Where it is not asked for, nobody misses them."""
+    for gpu, replicas, told in (
+        ({"targetUtilizationPercent": 60}, 6, ("False", "NoGpuSeries")),
+        (None, 1, ("True", "Fresh")),
+    ):
+        spec = {"scaleDownHoldSeconds": 20} | ({} if gpu is None else {"gpu": gpu})
+        service = Revision("digits", service_seconds=0.1, replicas=6, ready=6, spec=spec)
+        world = World(service, rate=lambda _: 2.0)
+        world.run(10)
+        assert conditions(service)["SignalsAvailable"][1] != "NoGpuSeries", "new pods are not known yet"
+        world.run(600)
+        assert (service.replicas, conditions(service)["SignalsAvailable"]) == (replicas, told)
+
+
 def test_conditions_keep_their_time_until_they_change() -> None:
     """lastTransitionTime moves with the status of a condition only."""
     service = Revision("digits", service_seconds=0.1)
