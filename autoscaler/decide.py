@@ -134,7 +134,10 @@ def _decision(case: Case, model: _Model) -> Decision:
         reason = "Reserve"
     asked = max(raised.values())
     target = min(max(asked, lower), case.maximum)
-    desired, held_by = _move(case, target, learned=learned)
+    # Of a reserve for the traffic that is there now, what is in vain is in vain.
+    promised = reserve if case.reserve_percent > case.weight_percent else 1
+    least = min(case.maximum, max(case.minimum, promised))
+    desired, held_by = _move(case, target, least, learned=learned)
     limited = asked > case.maximum
     if desired == case.wanted:
         reason = held_by or ("Maximum" if limited else "Steady")
@@ -160,12 +163,16 @@ def _decision(case: Case, model: _Model) -> Decision:
     )
 
 
-def _move(case: Case, target: int, *, learned: bool) -> tuple[int, str | None]:
-    """The next number of replicas on the way to `target`, and what keeps a higher one."""
+def _move(case: Case, target: int, least: int, *, learned: bool) -> tuple[int, str | None]:
+    """The next number of replicas on the way to `target`, and what keeps a higher one.
+
+    `least` is owed to the user and to traffic that is to come, in vain or not.
+    """
     wanted = min(case.wanted, case.maximum)
     if target >= wanted:
         raised = min(target, case.wanted + max(FIRST_STEP_UP, case.wanted))
-        for most, reason in ((case.room, "Budget"), (case.in_vain_beyond, "MoreInVain")):
+        in_vain_beyond = None if case.in_vain_beyond is None else max(case.in_vain_beyond, least)
+        for most, reason in ((case.room, "Budget"), (in_vain_beyond, "MoreInVain")):
             if most is not None and raised > max(wanted, most):
                 return max(wanted, most), reason
         return raised, None

@@ -55,6 +55,24 @@ CASE = Case(
         ({"expected": 2.0, "level": 2.0, "wanted": 20, "ready": 20}, 16, "DemandFell", "a fifth, of many"),
         ({"expected": 60.0, "level": 60.0, "in_vain_beyond": 4}, 4, "MoreInVain", "more were in vain"),
         ({"expected": 60.0, "level": 60.0, "in_vain_beyond": 2}, 3, "MoreInVain", "none goes for it"),
+        (
+            {"expected": 60.0, "level": 60.0, "in_vain_beyond": 4, "minimum": 6},
+            6,
+            "MoreInVain",
+            "the user's bound holds",
+        ),
+        (
+            {"expected": 60.0, "level": 60.0, "in_vain_beyond": 4, "minimum": 30, "maximum": 5},
+            5,
+            "Maximum",
+            "and so does the other",
+        ),
+        (
+            {"expected": 40.0, "level": 40.0, "in_vain_beyond": 4, "weight_percent": 10},
+            6,
+            "Reserve",
+            "traffic that is to come waits for its reserve",
+        ),
         ({"expected": 2.0, "frozen": True}, 3, "Frozen", "a rollout forbids it"),
         (
             {"expected": 0.0, "blind": True, "shrinking_believed": False},
@@ -205,6 +223,7 @@ cases = st.builds(
     blind=st.booleans(),
     shrinking_believed=st.booleans(),
     seconds_since_lowered=st.floats(0, 1000),
+    in_vain_beyond=st.none() | st.integers(1, 60),
 )
 
 
@@ -214,7 +233,10 @@ def test_bounds_hold_whatever_is_seen(case: Case) -> None:
     decision = decide([case])[0]
     assert 1 <= decision.target <= case.maximum
     assert decision.desired <= case.maximum
-    assert decision.desired >= min(case.minimum, case.wanted, case.maximum)
+    step = case.wanted + max(4, case.wanted)
+    assert decision.desired >= min(case.minimum, step, case.maximum)
+    if case.reserve_percent > case.weight_percent:
+        assert decision.desired >= min(decision.reserve_replicas, step)
     assert decision.desired <= case.wanted + max(4, case.wanted)
     assert 0 <= decision.carries_percent <= 100
     assert 1 <= decision.reserve_replicas <= case.maximum
