@@ -123,7 +123,8 @@ def _sampled(
         if resumed and count is not None and count * freshness.scrape_seconds < 60 * FULL_MINUTE:
             sampled_since = newest - freshness.scrape_seconds / 2  # so far before it a rate is extrapolated
         newest = max(newest, before.sampled_at)
-    unsampled = any(view.gate is Gate.STALE or view.reason == "NoSeries" for view in observation.views)
+    # A Prometheus that did not answer may not have scraped either: its restart is both.
+    unsampled = any(view.gate in (Gate.STALE, Gate.MISSING) for view in observation.views)
     return {"sampled_at": newest or before.sampled_at, "sampled_since": sampled_since, "unsampled": unsampled}
 
 

@@ -67,7 +67,7 @@ class TargetState:
     sampled_since: float = -math.inf
     """Since when, as far as is known, samples have come without a gap: a rate over more than that is too low."""
     unsampled: bool = False
-    """Whether Prometheus answered at the last tick, and had no new samples."""
+    """Whether nothing told of new samples at the last tick."""
     lowered_at: float | None = None
     complete_since: float | None = None
     """Since when no signal that is expected has been missing."""

@@ -84,6 +84,23 @@ def test_an_outage_of_prometheus_never_scales_down(outage: str, reason: str) -> 
     assert service.replicas == replicas
 
 
+@pytest.mark.parametrize("scrape_seconds", [5.0, 15.0])
+def test_a_restart_of_prometheus_is_not_taken_for_growth(scrape_seconds: float) -> None:
+    """It neither answers nor scrapes for ten minutes; the rates of its first samples are over all of their window."""
+    service = Revision("digits", service_seconds=0.1, spec={"scaleDownHoldSeconds": 20})
+    world = World(service, rate=lambda _: 60.0, scrape_seconds=scrape_seconds, seed=5)
+    world.run(900)
+    replicas, begun = service.replicas, world.now
+    world.outage = "Unreachable"
+    world.run(600)
+    world.resume()
+    for _ in range(60):
+        world.run(5)
+        assert service.replicas in (replicas, replicas + 1)
+    assert len(world.scaled(begun)) <= 2
+    assert conditions(service)["SignalsAvailable"] == ("True", "Fresh")
+
+
 def test_load_that_ends_during_an_outage_is_believed_after_a_hold() -> None:
     """Recovery is no reason to scale down at once; one complete hold later it happens on its own."""
     load = {"rate": 30.0}
