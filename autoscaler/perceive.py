@@ -121,7 +121,8 @@ def _sampled(
     if newest is not None and before.sampled_at is not None:
         resumed = before.unsampled and newest - before.sampled_at > freshness.stale_seconds
         if resumed and count is not None and count * freshness.scrape_seconds < 60 * FULL_MINUTE:
-            sampled_since = newest - freshness.scrape_seconds / 2  # so far before it a rate is extrapolated
+            # From half an interval before the first of them a rate is extrapolated.
+            sampled_since = newest - (max(count, 1.0) - 0.5) * freshness.scrape_seconds
         newest = max(newest, before.sampled_at)
     # A Prometheus that did not answer may not have scraped either: its restart is both.
     unsampled = any(view.gate in (Gate.STALE, Gate.MISSING) for view in observation.views)

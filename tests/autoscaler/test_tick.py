@@ -84,8 +84,12 @@ def test_an_outage_of_prometheus_never_scales_down(outage: str, reason: str) -> 
     assert service.replicas == replicas
 
 
-@pytest.mark.parametrize("scrape_seconds", [5.0, 15.0])
-def test_a_restart_of_prometheus_is_not_taken_for_growth(scrape_seconds: float) -> None:
+@pytest.mark.parametrize(
+    ("scrape_seconds", "unreached_seconds"), [(5.0, 0), (15.0, 0), (15.0, 35), (15.0, 55)]
+)
+def test_a_restart_of_prometheus_is_not_taken_for_growth(
+    scrape_seconds: float, unreached_seconds: int
+) -> None:
     """It neither answers nor scrapes for ten minutes; the rates of its first samples are over all of their window."""
     service = Revision("digits", service_seconds=0.1, spec={"scaleDownHoldSeconds": 20})
     world = World(service, rate=lambda _: 60.0, scrape_seconds=scrape_seconds, seed=5)
@@ -94,6 +98,10 @@ def test_a_restart_of_prometheus_is_not_taken_for_growth(scrape_seconds: float) 
     world.outage = "Unreachable"
     world.run(600)
     world.resume()
+    if unreached_seconds:
+        world.outage = "Unreachable"
+        world.run(unreached_seconds)
+        world.outage = None
     for _ in range(60):
         world.run(5)
         assert service.replicas in (replicas, replicas + 1)

@@ -328,10 +328,7 @@ class World:
             for signal, value in (
                 ("sampled_at", sampled_at),
                 ("scraped", float(revision.ready)),
-                (
-                    "samples_per_minute",
-                    min(60.0, self.now - max(self.resumed_at, EPOCH)) // self.scrape_seconds,
-                ),
+                ("samples_per_minute", self._samples_per_minute()),
             ):
                 labels = {"namespace": "demo", "deployment": revision.name, "profile": "up", "signal": signal}
                 answers["gauges"].samples.append(Sample(labels, value))
