@@ -147,17 +147,19 @@ def _decision(case: Case, model: _Model) -> Decision:
         reason = held_by
     elif limited:
         reason = "Maximum"
+    infeasible = learned and model.infeasible
+    told = min(reserve, case.maximum)
     return Decision(
         desired=desired,
         needed=needed,
         target=target,
         reason=reason,
-        sentence=sentence(case, desired, needed, min(reserve, case.maximum), reason),
-        reserve_replicas=min(reserve, case.maximum),
+        sentence=sentence(case, desired, needed, told, reason, infeasible=infeasible),
+        reserve_replicas=told,
         carries_percent=carries,
         reserve_limited=reserve_limited,
         limited=limited,
-        infeasible=learned and model.infeasible,
+        infeasible=infeasible,
         next_carries=model.next_carries if learned else None,
         held_by=held_by,
     )

@@ -384,3 +384,17 @@ def test_gpu_lower_bound(utilization: float | None, replicas: int) -> None:
 def test_the_sentence_says_what_asks_for_so_much(expected_by: str, told: str) -> None:
     """The forecast, the clock, or what came by surprise."""
     assert decide([replace(CASE, expected_by=expected_by)])[0].sentence.startswith(told)
+
+
+def test_the_sentence_claims_no_objective_that_cannot_be_held() -> None:
+    """Where the work alone takes too long, replicas are for short waits only."""
+    held = decide([CASE])[0]
+    assert not held.infeasible
+    assert "100 ms of work each: 3 hold 99% within 500 ms for 100%" in held.sentence
+    missed = decide([replace(CASE, service_seconds=0.4)])[0]
+    assert missed.infeasible
+    assert "hold 99%" not in missed.sentence
+    told = (
+        f"no number holds 99% within 500 ms, {missed.needed} keep 99% from waiting longer than 50 ms for 100%"
+    )
+    assert f"400 ms of work each: {told}" in missed.sentence
