@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from autoscaler.capacity import WAIT_SHARE
+
 FORECAST: Final = "expected in {:.0f} s"
 BY_THE_CLOCK: Final = "expected within {:.0f} s by the clock"
 STOOD_BY_FOR: Final = "stood by for, as they came within {:.0f} s in the last days"
@@ -41,6 +43,8 @@ class Case:
     gpu_utilization: float | None
     gpu_replicas: int
     """Highest number that the accelerators' utilisation asked for in the hold."""
+    gpu_unseen: bool
+    """Whether it ought to ask, and nothing tells how busy they are."""
     settled: bool
     """Whether the replicas have been as they are for longer than lateness is counted over; while nothing is learned, a third of it."""
     urgent: int
@@ -73,6 +77,7 @@ _WHY: Final = {
     "Backlog": "requests queue",
     "Late": "requests are late",
     "LateRequests": "requests were late with fewer",
+    "GpuUnseen": "nothing tells how busy the accelerators are, which are to bound the replicas",
     "GpuBusy": "the accelerators would be too busy",
     "GpuActive": "the accelerators work although no request is seen",
     "RateLimited": "replicas are removed step by step",
@@ -84,17 +89,22 @@ _WHY: Final = {
 }
 
 
-def sentence(case: Case, desired: int, needed: int, reserve: int, reason: str) -> str:
-    """Demand, what it takes, and the change, with its reason."""
+def sentence(
+    case: Case, desired: int, needed: int, reserve: int, reason: str, *, infeasible: bool = False
+) -> str:
+    """Demand, what it takes, and the change, with its reason; `infeasible`: the work alone breaks the objective."""
     forecast = f"{case.expected:.3g} requests/s {case.expected_by.format(case.horizon_seconds)}"
-    objective = f"{100 * (1 - case.late_allowed):.0f}% within {1000 * case.threshold_seconds:.0f} ms"
+    percent, threshold = 100 * (1 - case.late_allowed), 1000 * case.threshold_seconds
     if case.service_seconds is None:
         model = f"{forecast}; no capacity learned yet: {needed} for {case.weight_percent}%"
     else:
-        model = (
-            f"{forecast}, {1000 * case.service_seconds:.0f} ms of work each: {needed} hold {objective} "
-            f"for {case.weight_percent}%"
-        )
+        held = f"{needed} hold {percent:.0f}% within {threshold:.0f} ms"
+        if infeasible:
+            held = (
+                f"no number holds {percent:.0f}% within {threshold:.0f} ms, {needed} keep {percent:.0f}% from "
+                f"waiting longer than {WAIT_SHARE * threshold:.0f} ms"
+            )
+        model = f"{forecast}, {1000 * case.service_seconds:.0f} ms of work each: {held} for {case.weight_percent}%"
     answer = f"{reserve} for the reserve of {case.reserve_percent}%"
     change = f"{case.wanted} → {desired}" if desired != case.wanted else f"stays at {desired}"
     because = f" because {_WHY[reason]}" if reason in _WHY else ""

@@ -35,11 +35,15 @@ def findings(
     *,
     unmeasurable: Finding | None,
     not_capacity: Uncapacity | None,
+    gpu_unseen: bool = False,
 ) -> list[Finding]:
-    """All conditions that hold; with `unmeasurable`, why lateness cannot be counted at the threshold."""
+    """All conditions that hold; with `unmeasurable`, why lateness cannot be counted at the threshold.
+
+    `gpu_unseen`: nothing tells how busy the accelerators are, which are to bound the replicas.
+    """
     found = [_active(target)]
     if observation is not None:
-        found.append(_signals(observation))
+        found.append(_signals(target, observation, gpu_unseen=gpu_unseen))
     if decision is not None:
         found.append(_limited(target, decision))
         if decision.reserve_limited:
@@ -101,12 +105,20 @@ def _active(target: Target) -> Finding:
     return Finding("ScalingActive", "True", "Scaling", "the autoscaler sets the replicas")
 
 
-def _signals(observation: Observation) -> Finding:
-    kind = "SignalsAvailable"
+def _signals(target: Target, observation: Observation, *, gpu_unseen: bool) -> Finding:
+    kind, kept = "SignalsAvailable", "; replicas are not reduced meanwhile"
     for view in observation.views:
         if view.gate in (Gate.MISSING, Gate.STALE, Gate.IMPLAUSIBLE):
-            kept = "; replicas are not reduced meanwhile"
             return Finding(kind, "False", view.reason, view.message + kept)
+    if gpu_unseen:
+        return Finding(
+            kind,
+            "False",
+            "NoGpuSeries",
+            f"Prometheus has no DCGM_FI_PROF_GR_ENGINE_ACTIVE and no DCGM_FI_DEV_GPU_UTIL for pods of {target.key[1]}, "
+            "which gpu.targetUtilizationPercent needs: have dcgm-exporter scraped, with the namespace and pod of the "
+            f"workload, or remove the target{kept}",
+        )
     if observation.partly_scraped:
         return Finding(kind, "True", "PartlyScraped", "some ready pods are not scraped yet")
     if not observation.usable:

@@ -57,6 +57,13 @@ class Contention:
         """Replicas beyond which none is added; None where nothing speaks against more."""
         return None if self.found_at is None else most_in_vain(self.enough)
 
+    def relieved(self, now: float, work_seconds: float = math.inf) -> Contention:
+        """Let go of it once the work takes clearly less again, or after a while: then it is tried anew."""
+        if self.found_at is None:
+            return self
+        gone = work_seconds < RELIEF * self.found_seconds or now - self.found_at > BELIEVED_SECONDS
+        return changed(self, found_at=None) if gone else self
+
     def with_work(
         self,
         now: float,
@@ -71,11 +78,8 @@ class Contention:
         """Learn from the mean time of work of so many requests in the window of that length; `learned_seconds` is the one in force."""
         weight = 1 - math.exp(-elapsed / window_seconds) if self.ready else 1.0
         mean = self.ready + weight * (ready - self.ready)
-        found_at, found_seconds, enough = self.found_at, self.found_seconds, self.enough
-        if found_at is not None and (
-            max(work_seconds, learned_seconds) < RELIEF * found_seconds or now - found_at > BELIEVED_SECONDS
-        ):
-            found_at = None
+        found_at = self.relieved(now, max(work_seconds, learned_seconds)).found_at
+        found_seconds, enough = self.found_seconds, self.enough
         if found_at is None:
             noise = NOISE * math.sqrt(2 * variability / requests) if requests > 0 else math.inf
             fewest = _did_as_much(self.moments, mean, work_seconds, noise)

@@ -134,7 +134,10 @@ def _decision(case: Case, model: _Model) -> Decision:
         reason = "Reserve"
     asked = max(raised.values())
     target = min(max(asked, lower), case.maximum)
-    desired, held_by = _move(case, target, learned=learned)
+    # Of a reserve for the traffic that is there now, what is in vain is in vain.
+    promised = reserve if case.reserve_percent > case.weight_percent else 1
+    least = min(case.maximum, max(case.minimum, promised))
+    desired, held_by = _move(case, target, least, learned=learned)
     limited = asked > case.maximum
     if desired == case.wanted:
         reason = held_by or ("Maximum" if limited else "Steady")
@@ -144,28 +147,34 @@ def _decision(case: Case, model: _Model) -> Decision:
         reason = held_by
     elif limited:
         reason = "Maximum"
+    infeasible = learned and model.infeasible
+    told = min(reserve, case.maximum)
     return Decision(
         desired=desired,
         needed=needed,
         target=target,
         reason=reason,
-        sentence=sentence(case, desired, needed, min(reserve, case.maximum), reason),
-        reserve_replicas=min(reserve, case.maximum),
+        sentence=sentence(case, desired, needed, told, reason, infeasible=infeasible),
+        reserve_replicas=told,
         carries_percent=carries,
         reserve_limited=reserve_limited,
         limited=limited,
-        infeasible=learned and model.infeasible,
+        infeasible=infeasible,
         next_carries=model.next_carries if learned else None,
         held_by=held_by,
     )
 
 
-def _move(case: Case, target: int, *, learned: bool) -> tuple[int, str | None]:
-    """The next number of replicas on the way to `target`, and what keeps a higher one."""
+def _move(case: Case, target: int, least: int, *, learned: bool) -> tuple[int, str | None]:
+    """The next number of replicas on the way to `target`, and what keeps a higher one.
+
+    `least` is owed to the user and to traffic that is to come, in vain or not.
+    """
     wanted = min(case.wanted, case.maximum)
     if target >= wanted:
         raised = min(target, case.wanted + max(FIRST_STEP_UP, case.wanted))
-        for most, reason in ((case.room, "Budget"), (case.in_vain_beyond, "MoreInVain")):
+        in_vain_beyond = None if case.in_vain_beyond is None else max(case.in_vain_beyond, least)
+        for most, reason in ((case.room, "Budget"), (in_vain_beyond, "MoreInVain")):
             if most is not None and raised > max(wanted, most):
                 return max(wanted, most), reason
         return raised, None
@@ -185,6 +194,7 @@ def _veto(case: Case, wanted: int, *, learned: bool) -> str | None:
     checks = {
         "Frozen": case.frozen,
         "Blind": case.blind,
+        "GpuUnseen": case.gpu_unseen,
         "Hold": not case.shrinking_believed,
         "NothingLearned": not learned and case.expected > 0,
         "Backlog": backlogged(case),

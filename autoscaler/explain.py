@@ -36,7 +36,8 @@ def links(status: Manifest, spec: Manifest = NOTHING) -> Iterator[tuple[str, str
     conditions = {condition["type"]: condition for condition in status.get("conditions") or ()}
     yield "signals", _condition(conditions.get("SignalsAvailable"), "not looked at yet")
     if decision := status.get("lastDecision"):
-        yield from _decided(decision, status, spec)
+        infeasible = conditions.get("ObjectiveInfeasible", NOTHING).get("status") == "True"
+        yield from _decided(decision, status, spec, infeasible=infeasible)
     else:
         yield "replicas", "nothing is decided yet"
     active = conditions.get("ScalingActive")
@@ -47,14 +48,17 @@ def links(status: Manifest, spec: Manifest = NOTHING) -> Iterator[tuple[str, str
             yield kind, conditions[kind]["message"]
 
 
-def _decided(decision: Manifest, status: Manifest, spec: Manifest) -> Iterator[tuple[str, str]]:
+def _decided(
+    decision: Manifest, status: Manifest, spec: Manifest, *, infeasible: bool
+) -> Iterator[tuple[str, str]]:
     learned, reserve = status.get("learned") or NOTHING, status.get("reserve")
     yield "demand", f"{_rate(decision.get('arrivalsPerMinute'))} arrived at {decision['time']}"
     yield "work", _work(learned)
     yield "start", _start(learned)
     yield "forecast", _forecast(decision)
     if (needed := decision.get("neededReplicas")) is not None:
-        yield "need", f"{_replicas(needed)} for it{_objective(spec)}"
+        aim = ", so that waits are short" if infeasible else _objective(spec)
+        yield "need", f"{_replicas(needed)} for it{aim}"
     if reserve:
         yield (
             "reserve",

@@ -1,22 +1,19 @@
-"""What one tick sees of each target, and learns of its work; waiting is taken out of the times of all at once."""
+"""What one tick sees of each target, and learns of its work."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-
-from autoscaler.capacity import service_time_from_sojourn
-from autoscaler.contention import Contention
-from autoscaler.demand import GATEWAY_MEMORY_SECONDS, LONGEST_COVERED, Coverage
-from autoscaler.learn import FAILED_RATIO_LIMIT, FirstScrapes, ServiceTime
+from autoscaler.crowd import crowd_after
+from autoscaler.demand import GATEWAY_MEMORY_SECONDS, LONGEST_COVERED
+from autoscaler.learn import FirstScrapes
+from autoscaler.lessons import Lesson, account, lesson_of, taught, work_behind
 from autoscaler.signals.expected import Expectation
-from autoscaler.signals.observe import Observation, bounds_around, observe
+from autoscaler.signals.observe import Observation, observe
 from autoscaler.signals.queries import Windows
-from autoscaler.signals.views import Gate, Signals, View
+from autoscaler.signals.views import Gate, Signals
 from autoscaler.state import TargetState
 from autoscaler.targets import Target
 from autoscaler.values import changed
@@ -27,19 +24,6 @@ SATURATED_GROWTH: Final = 1.5
 """Demand is then taken for so many times the completions."""
 FULL_MINUTE: Final = 0.6
 """Share of the samples of a minute below which some are taken to be missing."""
-QUIET_SECONDS, QUIET_PER_REPLICA = 30.0, 2.0
-"""When means that include waiting teach about the work: so long, and all of their window, so few in flight."""
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What a target's requests say of its work: their mean time, as reported, and how many they were."""
-
-    target: Target
-    view: View
-    mean_seconds: float
-    completions: float
-    """Requests per second."""
 
 
 def perceive(
@@ -57,16 +41,11 @@ def perceive(
     for target in targets:
         uid = target.uid
         kept[uid], seen[uid] = _see(target, before[uid], signals, windows, elapsed, now)
-        if elapsed > 0 and (lesson := _lesson(target, kept[uid], seen[uid], windows, now)) is not None:
-            lessons.append(lesson)
-    for lesson, work_seconds in zip(lessons, _work(lessons, kept), strict=True):
+        lesson = lesson_of(target, kept[uid], seen[uid], windows, elapsed, now) if elapsed > 0 else None
+        lessons += [] if lesson is None else [lesson]
+    for lesson, work_seconds in zip(lessons, work_behind(lessons, kept), strict=True):
         uid = lesson.target.uid
-        state = kept[uid]
-        kept[uid] = changed(
-            state,
-            service=_learned(state.service, lesson, work_seconds, elapsed),
-            contention=_contended(state, lesson, windows, elapsed, now),
-        )
+        kept[uid] = taught(kept[uid], lesson, work_seconds, windows, elapsed, now)
     for target in targets:
         kept[target.uid] = _with_own_rates(target, kept[target.uid], seen[target.uid], windows, now)
     return kept, seen
@@ -94,8 +73,17 @@ def _see(
     )
     threshold = target.spec.objective.threshold_milliseconds / 1000
     observation = observe(signals, target.key, target.profile, expected, threshold, windows.base)
-    in_flight = _account(target, observation).in_flight
-    quiet = settled and (in_flight is None or in_flight <= QUIET_PER_REPLICA * workload.ready)
+    view = account(target, observation)
+    crowd = crowd_after(
+        before.crowd,
+        now,
+        workload.ready,
+        view.in_flight,
+        view.unanswered,
+        view.completions,
+        before.service.mean_seconds or math.inf,
+        windows.fast,
+    )
     state = changed(
         before,
         start=before.start.with_replicas(
@@ -109,7 +97,9 @@ def _see(
         served_since=served_since,
         first_scrapes=before.first_scrapes or _first_scrapes(target, signals),
         settled_since=_since(before.settled_since, settled, now),
-        quiet_since=_since(before.quiet_since, quiet, now),
+        quiet_since=_since(before.quiet_since, settled and crowd is None, now),
+        crowd=crowd,
+        contention=before.contention.relieved(now),
         gateway_seen_at=now if observation.gateway.sampled_at is not None else before.gateway_seen_at,
         **_sampled(target, before, observation, signals),
         complete_since=_since(before.complete_since, not observation.blind, now),
@@ -133,91 +123,17 @@ def _sampled(
     if newest is not None and before.sampled_at is not None:
         resumed = before.unsampled and newest - before.sampled_at > freshness.stale_seconds
         if resumed and count is not None and count * freshness.scrape_seconds < 60 * FULL_MINUTE:
-            sampled_since = newest - freshness.scrape_seconds / 2  # so far before it a rate is extrapolated
+            # From half an interval before the first of them a rate is extrapolated.
+            sampled_since = newest - (max(count, 1.0) - 0.5) * freshness.scrape_seconds
         newest = max(newest, before.sampled_at)
-    unsampled = any(view.gate is Gate.STALE or view.reason == "NoSeries" for view in observation.views)
+    # A Prometheus that did not answer may not have scraped either: its restart is both.
+    unsampled = any(view.gate in (Gate.STALE, Gate.MISSING) for view in observation.views)
     return {"sampled_at": newest or before.sampled_at, "sampled_since": sampled_since, "unsampled": unsampled}
-
-
-def _account(target: Target, observation: Observation) -> View:
-    """The account that times of work are read from."""
-    return observation.gateway if target.profile.source == "gateway" else observation.pods
 
 
 def _first_scrapes(target: Target, signals: Signals) -> FirstScrapes | None:
     at, count = signals.scraped_at(target.key), signals.samples_per_minute(target.key)
     return None if at is None or count is None else FirstScrapes(at, count)
-
-
-def _lesson(
-    target: Target, state: TargetState, observation: Observation, windows: Windows, now: float
-) -> Lesson | None:
-    """None where what was seen says nothing about the work."""
-    workload, view = target.workload, _account(target, observation)
-    if workload is None or not view.gate.usable or view.work_seconds is None:
-        return None
-    if workload.ready < 1 or observation.failed_ratio > FAILED_RATIO_LIMIT or view.completions <= 0:
-        return None
-    covered = windows.fast / Coverage.of([state], windows, now).fast
-    if target.profile.durations == "sojourn":
-        patience = max(QUIET_SECONDS, windows.fast)
-        if state.service.learned and (state.quiet_since is None or now - state.quiet_since < patience):
-            return None  # the mean still holds a queue from the time of fewer replicas
-        if covered >= LONGEST_COVERED:
-            return None  # of too few completions all of the stay looks like work
-    return Lesson(target, view, view.work_seconds, view.completions * covered)
-
-
-def _work(lessons: Sequence[Lesson], kept: Mapping[str, TargetState]) -> list[float]:
-    """Mean seconds of work behind each: where the mean holds waiting, without it."""
-    work_seconds = [lesson.mean_seconds for lesson in lessons]
-    rows = [row for row, one in enumerate(lessons) if one.target.profile.durations == "sojourn"]
-    if rows:
-        stays = [lessons[row] for row in rows]
-        found = service_time_from_sojourn(
-            np.array([one.mean_seconds for one in stays]),
-            np.array([one.completions for one in stays]),
-            np.array([one.target.workload.ready if one.target.workload else 0 for one in stays]),
-            np.array([kept[one.target.uid].service.variability for one in stays]),
-        )
-        for row, seconds in zip(rows, found, strict=True):
-            work_seconds[row] = float(seconds)
-    return work_seconds
-
-
-def _learned(service: ServiceTime, lesson: Lesson, work_seconds: float, elapsed: float) -> ServiceTime:
-    if not math.isfinite(work_seconds) or work_seconds <= 0:
-        return service
-    requests, view, target = lesson.completions * elapsed, lesson.view, lesson.target
-    service = service.with_requests(work_seconds, requests, elapsed)
-    threshold = target.spec.objective.threshold_milliseconds / 1000
-    below, _ = bounds_around(view.within, threshold)
-    # Of the answer that the bound is of: another one may be of another moment, or of another of two Prometheus.
-    counted = view.arrivals_base if view.responses is None else view.responses
-    if target.profile.durations == "service" and below is not None and counted > 0:
-        beyond = min(max(1 - view.within[below] / counted, 0.0), 1.0)
-        service = service.with_tail(below, beyond, requests)
-    return service
-
-
-def _contended(
-    state: TargetState, lesson: Lesson, windows: Windows, elapsed: float, now: float
-) -> Contention:
-    """Whether more replicas are in vain: of pure times of work only, for those with waiting fall where replicas are added."""
-    workload, contention = lesson.target.workload, state.contention
-    if workload is None or lesson.target.profile.durations != "service":
-        return contention
-    requests = lesson.completions * windows.fast
-    return contention.with_work(
-        now,
-        elapsed,
-        workload.ready,
-        lesson.mean_seconds,
-        state.service.mean_seconds or 0.0,
-        requests,
-        state.service.variability,
-        windows.fast,
-    )
 
 
 def _with_own_rates(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from autoscaler.contention import Contention
+from autoscaler.crowd import Crowd
 from autoscaler.forecast import Band, Held, RateHistory
 from autoscaler.learn import SCRAPE_PRIOR_SECONDS, FirstScrapes, ServiceTime, StartTime
 from autoscaler.seasons import DAY, HOUR, Season
@@ -67,7 +68,7 @@ class TargetState:
     sampled_since: float = -math.inf
     """Since when, as far as is known, samples have come without a gap: a rate over more than that is too low."""
     unsampled: bool = False
-    """Whether Prometheus answered at the last tick, and had no new samples."""
+    """Whether nothing told of new samples at the last tick."""
     lowered_at: float | None = None
     complete_since: float | None = None
     """Since when no signal that is expected has been missing."""
@@ -78,6 +79,7 @@ class TargetState:
     contention: Contention = _NO_CONTENTION
     quiet_since: float | None = None
     """Since when they also have had nothing waiting, as far as is known."""
+    crowd: Crowd | None = None
     numbers_written_at: float | None = None
 
     @property

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from autoscaler.budget import Named, by_name, decide_together, full_replicas, room
-from autoscaler.case import Case, to_prepare_for
-from autoscaler.decide import Decision, gpu_replicas
-from autoscaler.demand import Coverage, first_seen, horizon_seconds, project
+from autoscaler.budget import by_name, decide_together
+from autoscaler.cases import Scene, case_of, with_urgency
+from autoscaler.decide import Decision
+from autoscaler.demand import first_seen, project
 from autoscaler.experience import LONGEST_TICK_SECONDS
 from autoscaler.forecast import Forecast
-from autoscaler.lateness import first_lateness, urgent_replicas
 from autoscaler.learn import scrape_seconds
 from autoscaler.perceive import perceive
 from autoscaler.signals.expected import Freshness
-from autoscaler.signals.observe import LATENCY_LAG_SECONDS, Observation, bounds_around
+from autoscaler.signals.observe import Observation, bounds_around
 from autoscaler.signals.profiles import ENVOY, in_use
 from autoscaler.signals.queries import BOUNDS, Windows, bounds_question, questions
 from autoscaler.signals.views import Answers, Failure, Signals
 from autoscaler.state import LoopState, TargetState, known_bounds
 from autoscaler.targets import ApiObjects, Target, targets_of
-from autoscaler.values import changed
 from autoscaler.writes import Write, conclude, without_decision
 
 GAP_INTERVALS: Final = 1.5
@@ -96,9 +93,10 @@ def tick(answers: Answers, objects: ApiObjects, state: LoopState, now: float) ->
     for target in scaled:
         kept[target.uid], forecasts[target.uid] = project(target, kept, seen, windows, elapsed, now)
     named, by_uid = by_name(targets), {target.uid: target for target in targets}
-    cases = [_case(target, by_uid, named, kept, seen, forecasts, windows, now) for target in scaled]
+    scene = Scene(by_uid, named, kept, seen, forecasts, windows, signals.freshness, now)
+    cases = [case_of(target, scene) for target in scaled]
     for row, target in enumerate(scaled):
-        kept[target.uid], cases[row] = _with_urgency(target, kept[target.uid], cases[row], seen, windows, now)
+        kept[target.uid], cases[row] = with_urgency(kept[target.uid], cases[row], windows, now)
     decisions = decide_together(named, scaled, cases)
     writes: list[Write] = []
     reports = []
@@ -146,85 +144,6 @@ def _scrape_seconds(
             proven = first.interval_seconds(newest, count)
             young += [] if proven is None else [proven]
     return scrape_seconds(settled, young, before)
-
-
-def _case(
-    target: Target,
-    by_uid: Mapping[str, Target],
-    named: Named,
-    kept: Mapping[str, TargetState],
-    seen: Mapping[str, Observation],
-    forecasts: Mapping[str, Forecast],
-    windows: Windows,
-    now: float,
-) -> Case:
-    state, observation, spec, workload = kept[target.uid], seen[target.uid], target.spec, target.workload
-    assert workload is not None
-    members = [uid for uid in target.members if uid in kept]
-    stable = by_uid.get(members[0], target)
-    hold = state.start.hold_seconds(spec.scale_down_hold_seconds)
-    sure = all(seen[uid].complete for uid in members)
-    since = [kept[uid].complete_since for uid in members]
-    believed = sure and all(moment is not None and now - moment >= hold for moment in since)
-    expected_by, expected = to_prepare_for(state.expected_band.value or 0.0, state.seasonal, state.stand_by)
-    gpu_target = spec.gpu.target_utilization_percent / 100 if spec.gpu else None
-    return Case(
-        minimum=spec.min_replicas,
-        maximum=spec.max_replicas,
-        weight_percent=target.weight_percent,
-        reserve_percent=target.reserve_percent,
-        threshold_seconds=spec.objective.threshold_milliseconds / 1000,
-        late_allowed=(100 - spec.objective.percent) / 100,
-        frozen=spec.scale_down == "Frozen",
-        gpu_target_ratio=gpu_target,
-        wanted=workload.wanted,
-        ready=workload.ready,
-        stable_replicas=full_replicas(stable) if stable.uid != target.uid else None,
-        expected=expected,
-        expected_by=expected_by,
-        level=max(state.level.highest or 0.0, forecasts[target.uid].level),
-        own_rate=state.own_fast
-        * windows.fast
-        / Coverage.of((kept[uid] for uid in members), windows, now).fast,
-        service_seconds=state.service_band.value,
-        variability=state.service.variability,
-        in_flight=observation.in_flight,
-        late_ratio=observation.late_ratio,
-        late_first=state.late_first,
-        gpu_utilization=observation.gpu_utilization,
-        gpu_replicas=state.gpu_replicas_held,
-        settled=False,
-        urgent=0,
-        shrinking_believed=believed,
-        blind=any(seen[uid].blind for uid in members),
-        seconds_since_lowered=now - state.lowered_at if state.lowered_at is not None else math.inf,
-        hold_seconds=hold,
-        horizon_seconds=horizon_seconds(state),
-        room=room(target, named),
-        in_vain_beyond=state.contention.most,
-    )
-
-
-def _with_urgency(
-    target: Target,
-    state: TargetState,
-    case: Case,
-    seen: Mapping[str, Observation],
-    windows: Windows,
-    now: float,
-) -> tuple[TargetState, Case]:
-    """Add what a queue, lateness and the accelerators ask for, each held as demand is."""
-    # What is learned asks for its own; without it requests stay late until somebody asks.
-    patience = (windows.fast if case.service_seconds is None else windows.base) + LATENCY_LAG_SECONDS
-    settled = state.settled_since is not None and now - state.settled_since >= patience
-    case = changed(case, settled=settled)
-    case = changed(case, late_first=first_lateness(case))
-    hold = math.inf if case.blind else case.hold_seconds
-    urgent = state.urgent.with_value(now, float(urgent_replicas(case)), hold)
-    busy = state.gpu_replicas.with_value(now, float(gpu_replicas(case)), hold)
-    state = changed(state, urgent=urgent, gpu_replicas=busy, late_first=case.late_first)
-    held = int(urgent.highest or 0)
-    return state, changed(case, urgent=held, gpu_replicas=state.gpu_replicas_held)
 
 
 def _with_bounds(answers: Answers, state: LoopState, now: float) -> LoopState:

@@ -91,6 +91,7 @@ def conclude(
         decision,
         unmeasurable=_unmeasurable(target, observation, state, loop, now),
         not_capacity=not_capacity_bound(case),
+        gpu_unseen=case.gpu_unseen,
     )
     wanted = statuses.status_of(target, decision, found, numbers, now)
     fresh_until = statuses.fresh_until(target.uid, state.numbers_written_at or state.first_seen)

@@ -15,10 +15,10 @@ RISE_FRACTIONS = (0.25, 0.42, 0.6, 0.8)
 RISE_STEP_SECONDS = 9.0
 EVIDENCE_SECONDS = 180.0
 """For how long a verdict is waited for: windows of ten seconds, read twenty after their end."""
-WARM_SECONDS = 8.0
-SETTLE_SECONDS = 12.0
+WARM_SECONDS = 5.0
+SETTLE_SECONDS = 5.0
 PEAK_SECONDS = 63.0
-STEP_SECONDS = 10.0
+STEP_SECONDS = 5.0
 
 
 class Story(Stage):

@@ -46,12 +46,23 @@ def unscraped(world: FaultyWorld) -> None:
     world.monitor.scraped = lambda kind, rows: np.zeros(len(rows), dtype=np.bool_)
 
 
+def down(world: FaultyWorld) -> None:
+    """Prometheus itself: it neither answers nor scrapes."""
+    unreachable(world)
+    unscraped(world)
+
+
 def half_scraped(world: FaultyWorld) -> None:
     world.monitor.scraped = lambda kind, rows: (rows % 2 == 0) | (kind != PODS)
 
 
 def scraped(world: FaultyWorld) -> None:
     world.monitor.scraped = None
+
+
+def scraping_from(at: float) -> Callable[[FaultyWorld], None]:
+    """It is up again, and not reached yet."""
+    return lambda world: scraped(world) if world.now >= at else None
 
 
 def begun_saturated(world: FaultyWorld) -> None:

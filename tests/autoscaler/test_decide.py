@@ -34,6 +34,7 @@ CASE = Case(
     late_first=None,
     gpu_utilization=None,
     gpu_replicas=0,
+    gpu_unseen=False,
     settled=True,
     urgent=0,
     shrinking_believed=True,
@@ -54,6 +55,24 @@ CASE = Case(
         ({"expected": 2.0, "level": 2.0, "wanted": 20, "ready": 20}, 16, "DemandFell", "a fifth, of many"),
         ({"expected": 60.0, "level": 60.0, "in_vain_beyond": 4}, 4, "MoreInVain", "more were in vain"),
         ({"expected": 60.0, "level": 60.0, "in_vain_beyond": 2}, 3, "MoreInVain", "none goes for it"),
+        (
+            {"expected": 60.0, "level": 60.0, "in_vain_beyond": 4, "minimum": 6},
+            6,
+            "MoreInVain",
+            "the user's bound holds",
+        ),
+        (
+            {"expected": 60.0, "level": 60.0, "in_vain_beyond": 4, "minimum": 30, "maximum": 5},
+            5,
+            "Maximum",
+            "and so does the other",
+        ),
+        (
+            {"expected": 40.0, "level": 40.0, "in_vain_beyond": 4, "weight_percent": 10},
+            6,
+            "Reserve",
+            "traffic that is to come waits for its reserve",
+        ),
         ({"expected": 2.0, "frozen": True}, 3, "Frozen", "a rollout forbids it"),
         (
             {"expected": 0.0, "blind": True, "shrinking_believed": False},
@@ -93,6 +112,18 @@ CASE = Case(
             2,
             "DemandFell",
             "busy alone is no reason",
+        ),
+        (
+            {"expected": 2.0, "gpu_unseen": True},
+            3,
+            "GpuUnseen",
+            "a bound that nothing tells of is not let go",
+        ),
+        (
+            {"expected": 27.0, "level": 27.0, "gpu_unseen": True},
+            4,
+            "Demand",
+            "and demand raises all the same",
         ),
         ({"service_seconds": None, "expected": 5.0}, 3, "NothingLearned", "load without knowledge: keep"),
         (
@@ -185,12 +216,14 @@ cases = st.builds(
     in_flight=st.none() | st.floats(0, 1000),
     gpu_utilization=st.none() | st.floats(0, 1),
     gpu_replicas=st.integers(0, 1000),
+    gpu_unseen=st.booleans(),
     settled=st.booleans(),
     urgent=st.integers(0, 1000),
     frozen=st.booleans(),
     blind=st.booleans(),
     shrinking_believed=st.booleans(),
     seconds_since_lowered=st.floats(0, 1000),
+    in_vain_beyond=st.none() | st.integers(1, 60),
 )
 
 
@@ -200,7 +233,10 @@ def test_bounds_hold_whatever_is_seen(case: Case) -> None:
     decision = decide([case])[0]
     assert 1 <= decision.target <= case.maximum
     assert decision.desired <= case.maximum
-    assert decision.desired >= min(case.minimum, case.wanted, case.maximum)
+    step = case.wanted + max(4, case.wanted)
+    assert decision.desired >= min(case.minimum, step, case.maximum)
+    if case.reserve_percent > case.weight_percent:
+        assert decision.desired >= min(decision.reserve_replicas, step)
     assert decision.desired <= case.wanted + max(4, case.wanted)
     assert 0 <= decision.carries_percent <= 100
     assert 1 <= decision.reserve_replicas <= case.maximum
@@ -213,6 +249,7 @@ def test_never_down_while_blind_or_frozen(case: Case) -> None:
         replace(case, blind=True),
         replace(case, frozen=True),
         replace(case, shrinking_believed=False),
+        replace(case, gpu_unseen=True),
     ):
         assert decide([changed])[0].desired >= min(case.wanted, case.maximum)
 
@@ -347,3 +384,17 @@ def test_gpu_lower_bound(utilization: float | None, replicas: int) -> None:
 def test_the_sentence_says_what_asks_for_so_much(expected_by: str, told: str) -> None:
     """The forecast, the clock, or what came by surprise."""
     assert decide([replace(CASE, expected_by=expected_by)])[0].sentence.startswith(told)
+
+
+def test_the_sentence_claims_no_objective_that_cannot_be_held() -> None:
+    """Where the work alone takes too long, replicas are for short waits only."""
+    held = decide([CASE])[0]
+    assert not held.infeasible
+    assert "100 ms of work each: 3 hold 99% within 500 ms for 100%" in held.sentence
+    missed = decide([replace(CASE, service_seconds=0.4)])[0]
+    assert missed.infeasible
+    assert "hold 99%" not in missed.sentence
+    told = (
+        f"no number holds 99% within 500 ms, {missed.needed} keep 99% from waiting longer than 50 ms for 100%"
+    )
+    assert f"400 ms of work each: {told}" in missed.sentence

@@ -82,6 +82,8 @@ def condition(kind: str, status: str, message: str) -> dict[str, Any]:
         (decided(preparedPerMinute=None), SPEC, FORECAST),
         (decided(arrivalsPerMinute=None), SPEC, "demand: an unknown demand arrived at 2026-05-01T12:00:00Z"),
         (STATUS, {}, "need: 4 replicas for it"),
+        (condition("ObjectiveInfeasible", "True", "too long"), SPEC, "need: 4 replicas for it, so that waits are short"),
+        (condition("ObjectiveInfeasible", "False", "x"), SPEC, "need: 4 replicas for it, so that 99% are answered within 300 ms"),
         (decided(neededReplicas=1), {}, "need: 1 replica for it"),
         (STATUS, {}, "bounds: 6 replicas before holds and limits on the rate of change"),
         (STATUS, SPEC | {"scaleDown": "Frozen"}, "bounds: 1 to 20; no scale-down for now; 6 replicas before holds and limits on the rate of change"),

@@ -85,6 +85,31 @@ def test_an_outage_of_prometheus_never_scales_down(outage: str, reason: str) -> 
     assert service.replicas == replicas
 
 
+@pytest.mark.parametrize(
+    ("scrape_seconds", "unreached_seconds"), [(5.0, 0), (15.0, 0), (15.0, 35), (15.0, 55)]
+)
+def test_a_restart_of_prometheus_is_not_taken_for_growth(
+    scrape_seconds: float, unreached_seconds: int
+) -> None:
+    """It neither answers nor scrapes for ten minutes; the rates of its first samples are over all of their window."""
+    service = Revision("digits", service_seconds=0.1, spec={"scaleDownHoldSeconds": 20})
+    world = World(service, rate=lambda _: 60.0, scrape_seconds=scrape_seconds, seed=5)
+    world.run(900)
+    replicas, begun = service.replicas, world.now
+    world.outage = "Unreachable"
+    world.run(600)
+    world.resume()
+    if unreached_seconds:
+        world.outage = "Unreachable"
+        world.run(unreached_seconds)
+        world.outage = None
+    for _ in range(60):
+        world.run(5)
+        assert service.replicas in (replicas, replicas + 1)
+    assert len(world.scaled(begun)) <= 2
+    assert conditions(service)["SignalsAvailable"] == ("True", "Fresh")
+
+
 def test_load_that_ends_during_an_outage_is_believed_after_a_hold() -> None:
     """Recovery is no reason to scale down at once; one complete hold later it happens on its own."""
     load = {"rate": 30.0}
@@ -295,6 +320,68 @@ def test_the_gateway_profile_needs_nothing_of_the_pods() -> None:
     assert service.status["learned"]["serviceTimeMilliseconds"] == pytest.approx(100, abs=15)
 
 
+@pytest.mark.parametrize(
+    ("profile", "patience_seconds", "minutes"),
+    [("gateway", None, 10), ("gateway", 60.0, 10), ("gateway", 15.0, 12), ("sglang", None, 10)],
+)
+def test_work_that_grows_fourfold_is_learned_under_overload(
+    profile: str, patience_seconds: float | None, minutes: int
+) -> None:
+    """Requests wait all the time then, and twice what the old work justifies does not suffice."""
+    service = Revision(
+        "digits",
+        service_seconds=0.5,
+        replicas=10,
+        ready=10,
+        spec={
+            "signals": {"profile": profile},
+            "maxReplicas": 100,
+            "objective": {"thresholdMilliseconds": 2500, "percent": 99},
+        },
+    )
+    world = World(service, rate=lambda _: 17.0, patience_seconds=patience_seconds)
+    world.run(600)
+    assert service.replicas <= 12
+    service.service_seconds = 2.0
+    world.run(60 * minutes)
+    learned = world.state.targets["ia-digits"].service.mean_seconds
+    assert learned is not None
+    assert 1.8 < learned < 2.2
+    assert 40 <= service.replicas <= 94, "47 are needed, and twice as many while the queue drains"
+    world.run(900)
+    assert 40 <= service.replicas <= 52
+
+
+WAITED_FOR: dict[str, Any] = {
+    "signals": {"profile": "gateway"},
+    "maxReplicas": 200,
+    "objective": {"thresholdMilliseconds": 2500, "percent": 99},
+}
+
+
+def test_replicas_that_wait_for_what_they_call_are_not_multiplied_for_ever() -> None:
+    """Together they answer 12 a second, however many they are: that is told by the second time that they become more."""
+    service = Revision("digits", service_seconds=0.5, replicas=10, ready=10, spec=WAITED_FOR)
+    world = World(service, rate=lambda _: 17.0)
+    world.run(600)
+    for _ in range(240):
+        service.service_seconds = service.ready / 12
+        world.run(5)
+    assert service.replicas <= 6 * 12
+    assert conditions(service)["NotCapacityBound"] == ("True", "MoreDidNotHelp")
+
+
+def test_where_nothing_is_answered_replicas_are_bounded() -> None:
+    """They may work on what nobody waits for any more, or on nothing: four times as many at most."""
+    service = Revision("digits", service_seconds=0.5, replicas=10, ready=10, spec=WAITED_FOR)
+    world = World(service, rate=lambda _: 17.0, patience_seconds=15)
+    world.run(600)
+    assert service.replicas <= 12
+    service.service_seconds = 1e6
+    world.run(1200)
+    assert 22 < service.replicas <= 4 * 12
+
+
 def test_an_objective_between_buckets_is_said_not_guessed() -> None:
     """400 ms with buckets at 300 and 500: the condition names both, and sizing goes on."""
     objective = {"thresholdMilliseconds": 400, "percent": 99}
@@ -358,6 +445,46 @@ def test_busy_accelerators_are_a_lower_bound_where_asked_for() -> None:
     world = World(service, rate=lambda _: 20.0)
     world.run(400)
     assert service.replicas == 5
+
+
+def test_accelerators_that_are_seen_no_more_keep_their_lower_bound() -> None:
+    """No replica goes, whatever the hold; the condition says why; demand still raises; and all is as before once they are seen."""
+    load = {"rate": 20.0}
+    spec = {"gpu": {"targetUtilizationPercent": 60}, "scaleDownHoldSeconds": 20}
+    service = Revision("digits", service_seconds=0.1, replicas=4, ready=4, gpu=4.8, spec=spec)
+    world = World(service, rate=lambda _: load["rate"])
+    world.run(400)
+    assert service.replicas == 8
+    assert conditions(service)["SignalsAvailable"] == ("True", "Fresh")
+    service.gpu = None
+    world.run(600)
+    assert service.replicas == 8
+    assert conditions(service)["SignalsAvailable"] == ("False", "NoGpuSeries")
+    load["rate"] = 100.0
+    world.run(120)
+    assert service.replicas > 8
+    load["rate"], service.gpu = 20.0, 4.8
+    world.run(600)
+    assert service.replicas == 8
+    assert conditions(service)["SignalsAvailable"] == ("True", "Fresh")
+    service.gpu, service.spec = None, {"scaleDownHoldSeconds": 20}
+    world.run(600)
+    assert service.replicas < 8, "the bound is taken back"
+
+
+def test_accelerators_that_were_never_seen_are_missed_where_they_are_to_bound() -> None:
+    """What is asked for is not ignored: nothing goes. Where it is not asked for, nobody misses them."""
+    for gpu, replicas, told in (
+        ({"targetUtilizationPercent": 60}, 6, ("False", "NoGpuSeries")),
+        (None, 1, ("True", "Fresh")),
+    ):
+        spec = {"scaleDownHoldSeconds": 20} | ({} if gpu is None else {"gpu": gpu})
+        service = Revision("digits", service_seconds=0.1, replicas=6, ready=6, spec=spec)
+        world = World(service, rate=lambda _: 2.0)
+        world.run(10)
+        assert conditions(service)["SignalsAvailable"][1] != "NoGpuSeries", "new pods are not known yet"
+        world.run(600)
+        assert (service.replicas, conditions(service)["SignalsAvailable"]) == (replicas, told)
 
 
 def test_conditions_keep_their_time_until_they_change() -> None:

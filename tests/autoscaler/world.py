@@ -5,6 +5,7 @@ Fluid queues at one-second steps; counters keep a history, so that rates over an
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -89,18 +90,23 @@ class World:
         scrape_seconds: float = 5.0,
         gateway: bool = True,
         seed: int | None = None,
+        patience_seconds: float | None = None,
     ) -> None:
         self.revisions = {revision.name: revision for revision in revisions}
         self.rate = rate
         self.start_seconds = start_seconds
         self.scrape_seconds = scrape_seconds
         self.gateway = gateway
+        self.patience_seconds = patience_seconds
+        """For which the gateway waits: no more requests than arrive in it are in a queue."""
         self.random = np.random.default_rng(seed) if seed is not None else None
         self.now = EPOCH
         self.state = LoopState()
         self.outage: str | None = None
         """Unreachable, NotFinite, Empty or Stale."""
         self.frozen_at: float | None = None
+        self.resumed_at = -math.inf
+        """Of the first sample: of what was before, a rate counts nothing."""
         self.horizontal_pod_autoscalers: list[dict[str, Any]] = []
         self.writes: list[tuple[float, Scale | WriteStatus]] = []
         self.late = 0.0
@@ -145,6 +151,11 @@ class World:
             else:
                 revision.ready -= 1
 
+    def resume(self) -> None:
+        """Prometheus answers again, and has not scraped meanwhile."""
+        since_scrape = (self.now - EPOCH) % self.scrape_seconds
+        self.outage, self.resumed_at = None, self.now - since_scrape + self.scrape_seconds
+
     def scaled(self, since: float = 0.0) -> list[int]:
         """Replica numbers written from `since` on, hand-overs aside."""
         return [
@@ -166,6 +177,10 @@ class World:
             capacity = revision.ready / revision.service_seconds
             served = min(revision.queue + arrivals, capacity)
             revision.queue += arrivals - served
+            given_up = 0.0
+            if self.patience_seconds is not None:
+                given_up = max(revision.queue - self.patience_seconds * arrivals, 0.0)
+            revision.queue -= given_up
             threshold = revision.spec.get("objective", {}).get("thresholdMilliseconds", 500) / 1000
             wait = revision.queue / capacity if capacity else float("inf")
             on_time = served if wait + revision.service_seconds <= threshold else 0.0
@@ -173,6 +188,7 @@ class World:
             revision.count("served", served)
             revision.count("on_time", on_time)
             revision.count("failed", served if revision.failing else 0.0)
+            revision.count("given_up", given_up)
             revision.count("work", served * revision.service_seconds)
             revision.count("sojourn", served * (revision.service_seconds + min(wait, 30.0)))
             self.arrived += arrivals
@@ -260,7 +276,7 @@ class World:
             for source in in_use([profile]):
                 if source.source == "gateway" and not self.gateway:
                     continue
-                if source.source == "pods" and revision.ready < 1:
+                if (source.source == "pods" and revision.ready < 1) or self.now < self.resumed_at:
                     continue
                 self._account(answers, revision, source, windows)
         return answers
@@ -277,6 +293,10 @@ class World:
             }
             answers[question].samples.append(Sample(labels | more, value))
 
+        def rate(name: str, seconds: int) -> float:
+            counted = min(seconds, self.now - self.resumed_at + self.scrape_seconds / 2)
+            return revision.rate(name, int(counted)) * int(counted) / seconds
+
         at_gateway = source.source == "gateway"
         arrived = "arrived" if at_gateway else "served"
         sampled_at = self.frozen_at if self.outage == "Stale" and self.frozen_at else self.now
@@ -284,25 +304,31 @@ class World:
         worked = "work" if source.durations == "service" else "sojourn"
         if at_gateway or revision.rate("served", 10**6) > 0:
             put("gauges", "sampled_at", sampled_at)
-            failed = revision.rate("failed", windows.fast)
+        if self.now - self.resumed_at >= self.scrape_seconds and (
+            at_gateway or revision.rate("served", 10**6) > 0
+        ):
+            given_up = rate("given_up", windows.fast) if at_gateway else 0.0
+            failed = rate("failed", windows.fast) + given_up
             # A pod's success counter leaves failures out; the gateway counts every request once.
-            put("now", "requests", revision.rate(arrived, windows.fast) - (0.0 if at_gateway else failed))
+            put("now", "requests", rate(arrived, windows.fast) - (0.0 if at_gateway else failed))
             put("now", "failed", failed)
-            put("now", "work_sum", revision.rate(worked, windows.fast) / source.work.seconds)
-            put("now", "work_count", revision.rate("served", windows.fast))
-            put("base", "requests", revision.rate(arrived, windows.base))
-            put("late", "responses", revision.rate("served", windows.base))
+            put("now", "work_sum", rate(worked, windows.fast) / source.work.seconds)
+            put("now", "work_count", rate("served", windows.fast))
+            put("base", "requests", rate(arrived, windows.base))
+            put("late", "responses", rate("served", windows.base))
+            if at_gateway:
+                put("late", "timed_out", rate("given_up", windows.base))
             for bound in BOUNDS_MILLISECONDS:
                 kept = "on_time" if at_gateway else "served"
-                within = revision.rate(kept, windows.base) if bound >= 100 else 0.0
+                within = rate(kept, windows.base) if bound >= 100 else 0.0
                 put("late", "within", within, le=f"{bound / 1000 / source.buckets.seconds:g}")
-        if at_gateway:
+        if source.in_flight:
             put("gauges", "in_flight", revision.queue + revision.rate("work", windows.fast))
-        else:
+        if not at_gateway:
             for signal, value in (
                 ("sampled_at", sampled_at),
                 ("scraped", float(revision.ready)),
-                ("samples_per_minute", min(60.0, self.now - EPOCH) // self.scrape_seconds),
+                ("samples_per_minute", self._samples_per_minute()),
             ):
                 labels = {"namespace": "demo", "deployment": revision.name, "profile": "up", "signal": signal}
                 answers["gauges"].samples.append(Sample(labels, value))
@@ -314,6 +340,11 @@ class World:
         for bound in BOUNDS_MILLISECONDS:
             le = f"{bound / 1000 / source.buckets.seconds:g}"
             answers["bounds"].samples.append(Sample({"profile": source.id, "signal": "bound", "le": le}, 1.0))
+
+    def _samples_per_minute(self) -> float:
+        if self.resumed_at > EPOCH:
+            return min(60.0, self.now - self.resumed_at + self.scrape_seconds) // self.scrape_seconds
+        return min(60.0, self.now - EPOCH) // self.scrape_seconds
 
 
 class FakePrometheus:
