@@ -42,9 +42,14 @@ async def api_client(
     try:
         if path:
             contexts = await asyncio.to_thread(contexts_of, path)
+            if not contexts.files:
+                raise ConfigException("no file of it is there and says anything")
             context = context or contexts.current  # the library's own choice is the last file's
             await load_kube_config(  # type: ignore[no-untyped-call]
-                path, context=context, client_configuration=configuration, persist_config=False
+                os.pathsep.join(map(str, contexts.files)),
+                context=context,
+                client_configuration=configuration,
+                persist_config=False,
             )
             if (token_file := contexts.token_file(context)) is not None:
                 configuration.refresh_api_key_hook = _reload(token_file)  # type: ignore[assignment]

@@ -20,6 +20,8 @@ class Contexts:
     described: Mapping[str, Mapping[str, Any]]
     token_files: Mapping[str, Path | None]
     """By user; None where the token is not in a file of its own."""
+    files: tuple[Path, ...]
+    """Those that are there and say anything: `kubectl config` leaves empty ones, and the library fails on them."""
 
     def token_file(self, context: str | None) -> Path | None:
         """The file that the context's user reads its token from, if it does."""
@@ -32,11 +34,14 @@ def contexts_of(path: str | None) -> Contexts:
     current: str | None = None
     described: dict[str, Mapping[str, Any]] = {}
     token_files: dict[str, Path | None] = {}
+    files: list[Path] = []
     for name in (path or "").split(os.pathsep):
         file = Path(os.path.expanduser(name))  # the library does so, too
         if not name or not file.is_file():
             continue
-        config = _read(file)
+        if not (config := _read(file)):
+            continue
+        files.append(file)
         stated = config.get("current-context")
         current = current or (str(stated) if stated else None)
         for context, content in _entries(config, "context"):
@@ -44,7 +49,7 @@ def contexts_of(path: str | None) -> Contexts:
         for user, content in _entries(config, "user"):
             token_file = content.get("tokenFile")
             token_files.setdefault(user, file.parent / str(token_file) if token_file else None)
-    return Contexts(current, described, token_files)
+    return Contexts(current, described, token_files, tuple(files))
 
 
 def _read(file: Path) -> Mapping[str, Any]:

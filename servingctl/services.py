@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from serving_api.names import CLUSTER_RUNTIME_KIND, RUNTIME_KIND, SERVICE_KIND
 from serving_operator.runtimes.catalogue import Catalogue
@@ -14,24 +15,37 @@ from servingctl.linting.service import is_ours
 
 def valid_services(documents: Iterable[Document]) -> list[Document]:
     """Return the InferenceServices of ours. Raises `Stop` if there is none, or one that the API server would refuse."""
-    found = [
-        document
-        for document in documents
-        if is_ours(document.value) and document.value["kind"] == SERVICE_KIND
-    ]
+    found = _of_kinds(documents, SERVICE_KIND)
     if not found:
         raise Stop("there is no InferenceService of serving-operator.dev/v1alpha1 in what was given", USAGE)
+    return _refusing_none(found)
+
+
+def runtimes(documents: Iterable[Document], service: Document, default_namespace: str) -> Catalogue:
+    """Return the ServingRuntimes of a service's namespace, and the ClusterServingRuntimes, among documents.
+
+    Raises `Stop` for one that the API server would refuse.
+    """
+
+    def namespace(manifest: dict[str, Any]) -> str:
+        return str(manifest["metadata"].get("namespace") or default_namespace)
+
+    found = _refusing_none(_of_kinds(documents, RUNTIME_KIND, CLUSTER_RUNTIME_KIND))
+    ours = [document.value for document in found]
+    wanted = namespace(service.value)
+    return Catalogue(
+        tuple(entry for entry in ours if entry["kind"] == RUNTIME_KIND and namespace(entry) == wanted),
+        tuple(entry for entry in ours if entry["kind"] == CLUSTER_RUNTIME_KIND),
+    )
+
+
+def _of_kinds(documents: Iterable[Document], *kinds: str) -> list[Document]:
+    return [one for one in documents if is_ours(one.value) and one.value["kind"] in kinds]
+
+
+def _refusing_none(found: list[Document]) -> list[Document]:
     errors = [finding for document in found for finding in lint(document) if finding.level == "Error"]
     if errors:
         lines = [f"{entry.source}:{entry.line}: {entry.field}: {entry.message}" for entry in errors]
         raise Stop("the API server would refuse this:\n  " + "\n  ".join(lines), FOUND)
     return found
-
-
-def runtimes(documents: Iterable[Document]) -> Catalogue:
-    """Return the ServingRuntimes and ClusterServingRuntimes among documents."""
-    ours = [document.value for document in documents if is_ours(document.value)]
-    return Catalogue(
-        tuple(entry for entry in ours if entry["kind"] == RUNTIME_KIND),
-        tuple(entry for entry in ours if entry["kind"] == CLUSTER_RUNTIME_KIND),
-    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from serving_api.names import AUTOSCALER_KIND, SERVICE_KIND
 from servingctl.exits import FOUND, OK
 from servingctl.linting import cel
 from servingctl.linting.lint import ONLY_THERE, Finding, lint
@@ -34,13 +33,13 @@ def command(files: tuple[str, ...], output: str) -> int:
     documents = read(files)
     ours = [document.value for document in documents if is_ours(document.value)]
     findings = [finding for document in documents for finding in lint(document)]
-    left = {kind: unevaluated(kind) for kind in (SERVICE_KIND, AUTOSCALER_KIND)}
+    left = unevaluated()
     value = {
         "objects": len(ours),
         "findings": [finding.wire() for finding in findings],
-        "onlyTheServerChecks": [*ONLY_THERE, *(rule for rules in left.values() for rule in rules)],
+        "onlyTheServerChecks": [*ONLY_THERE, *left],
     }
-    show(value, output, _text(findings, len(ours), sum(map(len, left.values()))))
+    show(value, output, _text(findings, len(ours), len(left)))
     return FOUND if any(finding.level == "Error" for finding in findings) else OK
 
 

@@ -50,7 +50,6 @@ def command(
       servingctl render service.yaml -o name
     """
     documents = list(read(files))
-    given = runtimes(documents)
     try:
         settings = settings_of(configuration.read(Path(config) if config else None), SYSTEM_NAMESPACE)
     except ValueError as error:
@@ -61,7 +60,7 @@ def command(
                 document.value,
                 namespace,
                 routes_served=not without_gateway_api,
-                runtimes=given,
+                runtimes=runtimes(documents, document, namespace),
                 settings=settings,
             )
             for document in valid_services(documents)

@@ -7,20 +7,21 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from serving_api.crd import inference_autoscaler, inference_service
-from serving_api.names import API_VERSION, AUTOSCALER_KIND, SERVICE_KIND
+from serving_api.crd import definitions
+from serving_api.names import API_VERSION
 from serving_api.schema import LABEL_VALUE
 from servingctl.linting import cel
 from servingctl.linting.schema import Schema, Violation, defaulted, violations
 
-_METADATA: Schema = {"type": "object"}
-
 
 @cache
-def schema_of(kind: str) -> Schema:
-    """Return the schema of a kind of ours, without its status."""
-    definition = {SERVICE_KIND: inference_service, AUTOSCALER_KIND: inference_autoscaler}[kind]()
-    root = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+def schemas() -> dict[str, Schema]:
+    """Return the schema of each kind of ours, without its status."""
+    return {crd["spec"]["names"]["kind"]: _without_status(crd) for crd in definitions().values()}
+
+
+def _without_status(crd: Schema) -> Schema:
+    root = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     properties = {key: item for key, item in root["properties"].items() if key != "status"}
     return {**root, "properties": {**properties, "status": {}}}
 
@@ -30,20 +31,20 @@ def is_ours(manifest: Any) -> bool:
     return (
         isinstance(manifest, dict)
         and manifest.get("apiVersion") == API_VERSION
-        and manifest.get("kind") in (SERVICE_KIND, AUTOSCALER_KIND)
+        and str(manifest.get("kind")) in schemas()
     )
 
 
 def problems(manifest: dict[str, Any]) -> list[Violation]:
     """Return what would be refused: first by metadata and schema, and if these are fine by the rules beside it."""
-    schema = schema_of(manifest["kind"])
+    schema = schemas()[manifest["kind"]]
     found = [*_metadata(manifest.get("metadata")), *violations(manifest, schema)]
     return found or list(cel.broken(defaulted(manifest, schema), schema))
 
 
-def unevaluated(kind: str) -> list[str]:
-    """Return the rules of a kind that only the API server can evaluate."""
-    rules = sorted(set(cel.rules(schema_of(kind))))
+def unevaluated() -> list[str]:
+    """Return the rules of all kinds that only the API server can evaluate."""
+    rules = sorted({rule for schema in schemas().values() for rule in cel.rules(schema)})
     return rules if not cel.is_available() else [rule for rule in rules if "oldSelf" in rule]
 
 

@@ -68,18 +68,27 @@ def stated(current: str | None, *names: str) -> dict[str, Any]:
         ([{"current-context": "dev"}, stated("prod", "prod"), stated(None, "dev")], None, "dev"),
         ([stated("", "prod"), stated("dev", "dev")], None, "dev"),
         ([stated("prod", "prod"), stated("dev", "dev")], "dev", "dev"),
+        ([stated("prod", "prod"), None], None, "prod"),
+        ([{}, stated("prod", "prod")], None, "prod"),
     ],
-    ids=["both name one", "the first describes none", "the first names none", "one is stated"],
+    ids=[
+        "both name one",
+        "the first describes none",
+        "the first names none",
+        "one is stated",
+        "one is empty",
+        "one has nothing",
+    ],
 )
 async def test_of_several_files_the_first_current_context_counts(
-    tmp_path: Path, files: list[dict[str, Any]], context: str | None, chosen: str
+    tmp_path: Path, files: list[dict[str, Any] | None], context: str | None, chosen: str
 ) -> None:
     """As with kubectl: address, namespace and token are those of the context that the first file to name one names."""
     for name in ("prod", "dev"):
         (tmp_path / f"{name}.token").write_text(f"of {name}")
     paths = [tmp_path / str(number) for number, _ in enumerate(files)]
     for file, content in zip(paths, files, strict=True):
-        file.write_text(yaml.safe_dump(content))
+        file.write_text("" if content is None else yaml.safe_dump(content))
     path = os.pathsep.join(map(str, paths))
 
     client = await connection.api_client("test", {"KUBECONFIG": path}, context=context)

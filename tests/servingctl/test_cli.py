@@ -14,7 +14,7 @@ from servingctl.cli import COMMANDS
 from servingctl.rendering import render
 from servingctl.tables import age, table
 from tests.api.manifests import GONE, service
-from tests.servingctl.run import run
+from tests.servingctl.run import Ran, run
 
 ROOT = Path(__file__).parents[2]
 
@@ -120,6 +120,26 @@ def test_render_makes_only_what_is_asked_for(edits: dict[str, object], missing: 
 
     assert missing not in made
     assert made.count("Deployment") == 1
+
+
+def test_render_uses_the_runtimes_among_the_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A cluster's runtime and one of the service's namespace serve its model; one of another namespace does not."""
+    file = tmp_path / "a.yaml"
+    model = {"modelFormat": {"name": "onnx"}, "storageUri": "pvc://models/digits"}
+    file.write_text(yaml.safe_dump(service(spec__predictor__container=GONE, spec__predictor__model=model)))
+
+    def ran(*others: str) -> Ran:
+        return run(capsys, "render", str(file), *others, "-n", "vision", "-o", "name")
+
+    own = (ROOT / "manifests/runtimes/onnxruntime.yaml").read_text().replace("ClusterServing", "Serving")
+    (tmp_path / "own.yaml").write_text(own.replace("name: onnxruntime", "name: own"))
+    (tmp_path / "other.yaml").write_text(own.replace("name: onnxruntime", "name: own\n  namespace: other"))
+
+    alone = ran()
+    assert (alone.code, "No runtime selects itself for model format onnx" in alone.err) == (1, True), alone
+    assert ran(str(ROOT / "manifests/runtimes")).code == 0
+    assert ran(str(tmp_path / "own.yaml")).code == 0
+    assert ran(str(tmp_path / "other.yaml")).code == 1
 
 
 def test_render_refuses_what_the_server_would(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
