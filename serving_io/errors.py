@@ -10,6 +10,7 @@ ServingIOError
 │   │   └── AlreadyExists    409 on a create: the name is taken
 │   ├── Expired              410: the resourceVersion or the continue token is too old; list again
 │   ├── Invalid              422: the object breaks a rule of its schema
+│   ├── Denied               any other 4xx, or a 500 because an admission webhook did not answer
 │   ├── TooManyRequests      429, with the pause that the server asks for
 │   └── Unavailable          5xx, or no answer at all (status 0): a write may or may not have happened
 ├── NotLeader                a write was about to leave without valid leadership
@@ -86,7 +87,10 @@ class Invalid(ApiError):
 
 
 class Denied(ApiError):
-    """The server does not take the request, in whatever words: an admission webhook chooses its own code (400 if it has none)."""
+    """The server does not take the request, in whatever words: an admission webhook chooses its own code (400 if it has none).
+
+    One that does not answer is told with 500, before anything is written.
+    """
 
 
 class TooManyRequests(ApiError):
@@ -157,6 +161,8 @@ def _error(
         kind = AlreadyExists
     if status == 500 and "failed to create typed patch object" in message:
         kind = Invalid
+    if status == 500 and "failed calling webhook" in message:
+        kind = Denied
     if status == 422 and any(cause.field == "metadata.uid" for cause in causes):
         kind = Conflict
     if status == 403 and any(cause.reason == "NamespaceTerminating" for cause in causes):

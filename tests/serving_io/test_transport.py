@@ -210,6 +210,7 @@ async def test_a_stream_that_is_left_is_closed_at_once(tmp_path: Path) -> None:
         (413, {}, Denied),
         (500, {}, Unavailable),
         (500, {"message": "failed to create typed patch object (…): .spec.x: field not declared"}, Invalid),
+        (500, {"message": 'Internal error occurred: failed calling webhook "a": refused'}, Denied),
         (503, "upstream connect error", Unavailable),
         (404, "404 page not found", NotFound),
         (502, ["not", "an", "object"], Unavailable),
