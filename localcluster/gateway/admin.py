@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
+import aiohttp
 
 from localcluster.gateway.resources import stat_name
 from localcluster.gateway.statuses import InForce
@@ -34,12 +34,14 @@ class EnvoyAdmin:
     """Client of the admin port; Envoy's log is read for the reason of a refusal."""
 
     def __init__(self, host: str, port: int, log_file: Path) -> None:
-        self._client = httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=5.0)
+        self._url = f"http://{host}:{port}"
+        self._session: aiohttp.ClientSession | None = None
         self._log_file = log_file
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        if self._session is not None:
+            await self._session.close()
 
     async def stats(self) -> Stats:
         """The statistics that tell versions in force; raises EnvoyNotRunningError."""
@@ -74,11 +76,14 @@ class EnvoyAdmin:
             return ""
 
     async def _get(self, path: str, **params: str) -> Any:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=5), raise_for_status=True
+            )
         try:
-            response = await self._client.get(path, params=params)
-            response.raise_for_status()
-            return response.json()
-        except httpx.ConnectError as error:
+            async with self._session.get(self._url + path, params=params) as response:
+                return await response.json()
+        except aiohttp.ClientConnectorError as error:
             raise EnvoyNotRunningError(f"{error} {self.last_crash()}".strip()) from error
 
 

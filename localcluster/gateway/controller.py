@@ -7,6 +7,7 @@ import logging
 import time
 from dataclasses import replace
 
+import aiohttp
 import httpx
 
 from localcluster.api import MERGE, Api, ApiError, Collection, now
@@ -40,6 +41,8 @@ class Controller:
         self._changed = asyncio.Event()
         self._rejected_before: dict[str, int] = {}
         self._trouble = ""
+        self._served: tuple[Translation, InForce] | None = None
+        """What Envoy has all of: most changes of objects are none for it."""
         self._classes = api.follow(f"{GATEWAY_API}/gatewayclasses")
         self._gateways = api.follow(f"{GATEWAY_API}/gateways")
         self._routes = api.follow(f"{GATEWAY_API}/httproutes")
@@ -62,7 +65,7 @@ class Controller:
                 try:
                     again = await self._reconcile()
                     self._tell("")
-                except (ApiError, httpx.HTTPError, EnvoyNotRunningError) as error:
+                except (ApiError, httpx.HTTPError, aiohttp.ClientError, EnvoyNotRunningError) as error:
                     self._tell(f"{type(error).__name__}: {error}".splitlines()[0])
                     again = True
                 if again:
@@ -88,13 +91,23 @@ class Controller:
         )
         translation = translate(world, self._files.layout)
         try:
-            force = await self._program(translation)
+            force = await self._in_force(translation)
         except EnvoyNotRunningError:
             # No request is being served, so the order of the files does not matter.
             self._files.write_clusters(translation, time.monotonic())
             self._files.write_routes(translation)
             raise
         return not await self._report(world, translation, force) or self._files.lingering()
+
+    async def _in_force(self, translation: Translation) -> InForce:
+        """What Envoy serves once it was told what differs from what it has."""
+        if self._served is not None and translation.programs_as(self._served[0]):
+            return self._served[1]
+        self._served = None
+        force = await self._program(translation)
+        if _serves_all(translation, force) and not self._files.lingering():
+            self._served = translation, force
+        return force
 
     async def _create_defaults(self) -> None:
         while True:
@@ -135,9 +148,7 @@ class Controller:
                 message = self._envoy.last_refusal()
                 names = {"clusters" if name == "cds" else name for name in refusals - {"lds"}}
                 return replace(force, refused=dict.fromkeys(names, message) | errors)
-            clusters = force.clusters and not force.warming
-            served = all(force.serves(name) for name in translation.routes)
-            if clusters and (clusters_only or (served and force.endpoints >= translation.endpoints.keys())):
+            if _serves_all(translation, force) or (clusters_only and force.clusters and not force.warming):
                 if not clusters_only:
                     self._files.routes_settled(time.monotonic())
                     self._files.remove_orphans(translation)
@@ -161,6 +172,12 @@ class Controller:
         unchanged = {key: metadata[key] for key in ("resourceVersion", "uid")}
         body = {"metadata": unchanged, "status": write.status}
         return await self._api.call_unless({404, 409}, "PATCH", path, body, MERGE) is not None
+
+
+def _serves_all(translation: Translation, force: InForce) -> bool:
+    clusters = force.clusters and not force.warming
+    ports = all(force.serves(name) for name in translation.routes)
+    return clusters and ports and force.endpoints >= translation.endpoints.keys()
 
 
 def _by_key(collection: Collection) -> dict[Key, Object]:

@@ -40,9 +40,9 @@ def file_source(path: Path) -> Resource:
 
 def discovery_response(resources: Iterable[Resource]) -> tuple[str, str]:
     """Version and text of a file with these resources; the version is a hash of the content."""
-    items = list(resources)
-    version = hashlib.sha256(json.dumps(items, sort_keys=True).encode()).hexdigest()[:16]
-    return version, json.dumps({"version_info": version, "resources": items}, sort_keys=True, indent=1)
+    items = json.dumps(list(resources), sort_keys=True)
+    version = hashlib.sha256(items.encode()).hexdigest()[:16]
+    return version, f'{{"version_info": "{version}", "resources": {items}}}'
 
 
 def stat_name(cluster: str) -> str:

@@ -75,6 +75,15 @@ class Translation:
     route_answers: tuple[RouteAnswer, ...]
     gateway_answers: tuple[GatewayAnswer, ...]
 
+    def programs_as(self, other: Translation) -> bool:
+        """Whether Envoy is to be told the same."""
+        return (self.listeners, self.routes, self.clusters, self.endpoints) == (
+            other.listeners,
+            other.routes,
+            other.clusters,
+            other.endpoints,
+        )
+
 
 def port_name(port: int) -> str:
     """Name of the Envoy listener, route configuration and statistics prefix of a port."""

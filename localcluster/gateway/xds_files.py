@@ -41,6 +41,10 @@ class XdsFiles:
     """
 
     layout: Layout
+    _versions: dict[Path, str] = field(default_factory=dict)
+    """Of the files that were read or written: nobody else writes them."""
+    _clusters: dict[str, Resource] | None = None
+    """Those in the clusters' file, once it was read or written."""
     _unused_since: dict[str, float | None] = field(default_factory=dict)
     """Clusters that no route names any more, and since when Envoy's routes do without them."""
 
@@ -64,7 +68,7 @@ class XdsFiles:
     def write_endpoints(self, translation: Translation) -> None:
         """Write the endpoints of every cluster; a cluster needs its file when it is added."""
         for name, assignment in translation.endpoints.items():
-            replace_file(self.layout.endpoints_file(name), discovery_response([assignment])[1])
+            self._write(self.layout.endpoints_file(name), [assignment])
 
     def write_clusters(self, translation: Translation, now: float) -> bool:
         """Write the clusters that are wanted or were until a short while ago; says whether they differed.
@@ -72,7 +76,7 @@ class XdsFiles:
         `now` is in seconds of a monotonic clock.
         """
         wanted = dict(translation.clusters)
-        for name, old in self._resources(self.clusters_file).items():
+        for name, old in self._clusters_in_place().items():
             since = self._unused_since.setdefault(name, None) if name not in wanted else None
             if name not in wanted and (since is None or now - since < LINGER_SECONDS):
                 wanted[name] = old
@@ -81,20 +85,23 @@ class XdsFiles:
             for name, since in self._unused_since.items()
             if name in wanted and name not in translation.clusters
         }
-        return self._write(self.clusters_file, wanted)
+        self._clusters = wanted
+        return self._write(self.clusters_file, wanted.values())
 
     def routes_differ(self, translation: Translation) -> bool:
         """Whether routes or listeners have to be written."""
-        return self._differs(self.listeners_file, translation.listeners.values()) or any(
-            self._differs(self.layout.routes_file(name), [resource])
-            for name, resource in translation.routes.items()
+        wanted = {self.layout.routes_file(name): [route] for name, route in translation.routes.items()}
+        wanted[self.listeners_file] = list(translation.listeners.values())
+        return any(
+            self._version(path) != discovery_response(_ordered(resources))[0]
+            for path, resources in wanted.items()
         )
 
     def write_routes(self, translation: Translation) -> None:
         """Write the routes, then the listeners. The clusters that they name have to be in force."""
         for name, resource in translation.routes.items():
-            replace_file(self.layout.routes_file(name), discovery_response([resource])[1])
-        self._write(self.listeners_file, translation.listeners)
+            self._write(self.layout.routes_file(name), [resource])
+        self._write(self.listeners_file, translation.listeners.values())
 
     def routes_settled(self, now: float) -> None:
         """Note that Envoy serves the routes last written: from now on unused clusters linger."""
@@ -108,33 +115,45 @@ class XdsFiles:
 
     def remove_orphans(self, translation: Translation) -> None:
         """Delete files that neither the clusters in place nor the listeners name."""
-        kept = {self.layout.endpoints_file(name) for name in self._resources(self.clusters_file)}
+        kept = {self.layout.endpoints_file(name) for name in self._clusters_in_place()}
         kept |= {self.layout.routes_file(name) for name in translation.routes}
         for folder in ("endpoints", "routes"):
             for path in (self.layout.directory / folder).glob("*.json"):
                 if path not in kept:
                     path.unlink()
+                    self._versions.pop(path, None)
 
     def versions(self, translation: Translation) -> Versions:
         """The versions that Envoy has to report for everything to be in force."""
         return Versions(
-            clusters=version_of(self.clusters_file),
-            listeners=version_of(self.listeners_file),
-            routes={name: version_of(self.layout.routes_file(name)) for name in translation.routes},
-            endpoints={name: version_of(self.layout.endpoints_file(name)) for name in translation.endpoints},
+            clusters=self._version(self.clusters_file),
+            listeners=self._version(self.listeners_file),
+            routes={name: self._version(self.layout.routes_file(name)) for name in translation.routes},
+            endpoints={
+                name: self._version(self.layout.endpoints_file(name)) for name in translation.endpoints
+            },
         )
 
-    @staticmethod
-    def _resources(path: Path) -> dict[str, Resource]:
-        if not path.is_file():
-            return {}
-        return {item["name"]: item for item in json.loads(path.read_text(encoding="utf-8"))["resources"]}
+    def _clusters_in_place(self) -> dict[str, Resource]:
+        if self._clusters is None:
+            path = self.clusters_file
+            content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"resources": []}
+            self._clusters = {item["name"]: item for item in content["resources"]}
+        return self._clusters
 
-    @staticmethod
-    def _write(path: Path, by_name: Mapping[str, Resource]) -> bool:
-        return replace_file(path, discovery_response(by_name[name] for name in sorted(by_name))[1])
+    def _version(self, path: Path) -> str:
+        if path not in self._versions:
+            self._versions[path] = version_of(path)
+        return self._versions[path]
 
-    @staticmethod
-    def _differs(path: Path, wanted: Iterable[Resource]) -> bool:
-        ordered = sorted(wanted, key=lambda item: str(item["name"]))
-        return version_of(path) != discovery_response(ordered)[0]
+    def _write(self, path: Path, resources: Iterable[Resource]) -> bool:
+        version, text = discovery_response(_ordered(resources))
+        if self._version(path) == version:
+            return False
+        self._versions[path] = version
+        return replace_file(path, text)
+
+
+def _ordered(resources: Iterable[Resource]) -> list[Resource]:
+    """By name; endpoints and a port's routes are alone in their files."""
+    return sorted(resources, key=lambda item: str(item.get("name")))

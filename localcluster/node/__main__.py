@@ -13,7 +13,7 @@ import signal
 from pathlib import Path
 from zlib import crc32
 
-import httpx
+import aiohttp
 
 from localcluster.api import connect
 from localcluster.cluster import DEFAULT_RUN_DIR, Cluster, ClusterNotFoundError
@@ -86,10 +86,12 @@ async def serve(options: argparse.Namespace, cluster: Cluster, group: str) -> No
     if isinstance(found, str):
         how = f"limited containers are stopped and continued, for cgroups cannot be written ({found})"
     processes.adopt_orphans()
-    one_each = httpx.Limits(max_keepalive_connections=0)
+    one_each = aiohttp.TCPConnector(force_close=True, limit=0, ssl=False)
     async with (
         connect(cluster.kubeconfig_of("node")) as api,
-        httpx.AsyncClient(verify=False, trust_env=False, timeout=None, limits=one_each) as http,
+        aiohttp.ClientSession(
+            connector=one_each, timeout=aiohttp.ClientTimeout(total=None), cookie_jar=aiohttp.DummyCookieJar()
+        ) as http,
     ):
         host = Host(
             api=api,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
+import aiohttp
 
 from localcluster.api import MERGE, Api, ApiError, now
 from localcluster.files import replace_file
@@ -36,7 +36,7 @@ class Host:
     cpu_limits: CpuLimits | Throttle
     allocatable: Mapping[str, str]
     backoff_base_seconds: float
-    http: httpx.AsyncClient
+    http: aiohttp.ClientSession
     describe: Callable[[], Object] = dict
     """The present content of the state file; set by the agent."""
     _tasks: set[asyncio.Task[Any]] = field(default_factory=set)

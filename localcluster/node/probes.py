@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-import httpx
+import aiohttp
 
 from localcluster.objects import Object
 
@@ -79,7 +79,7 @@ async def ask(
     pod_ip: str,
     timeout_seconds: float,
     run: Exec,
-    session: httpx.AsyncClient,
+    session: aiohttp.ClientSession,
 ) -> tuple[bool, str]:
     """Ask once, by HTTP, TCP or a command; the answer and, if it is a failure, why."""
     try:
@@ -100,17 +100,19 @@ async def ask(
             return False, "gRPC probes are not supported by the local cluster: use httpGet, tcpSocket or exec"
     except TimeoutError:
         return False, f"no answer within {timeout_seconds:g} s"
-    except (httpx.HTTPError, OSError, ValueError) as error:
+    except (aiohttp.ClientError, OSError, ValueError) as error:
         return False, str(error) or type(error).__name__
 
 
-async def _http(get: Object, container: Object, pod_ip: str, session: httpx.AsyncClient) -> tuple[bool, str]:
+async def _http(
+    get: Object, container: Object, pod_ip: str, session: aiohttp.ClientSession
+) -> tuple[bool, str]:
     host = listen_address(get.get("host") or pod_ip)
     path = "/" + (get.get("path") or "").lstrip("/")
     url = f"{(get.get('scheme') or 'HTTP').lower()}://{host}:{port_number(container, get['port'])}{path}"
     headers = {item["name"]: item["value"] for item in get.get("httpHeaders") or []}
-    answer = await session.get(url, headers=headers)
-    return answer.status_code < 400, f"HTTP probe failed with statuscode: {answer.status_code}"
+    async with session.get(url, headers=headers, allow_redirects=False) as answer:
+        return answer.status < 400, f"HTTP probe failed with statuscode: {answer.status}"
 
 
 async def watch(
