@@ -34,15 +34,15 @@ def advance(observed: Observed, state: State) -> Move:
     is_first = not canary.weight
     preparing = PREPARING if is_first else ADVANCING
     words = None if is_first else capacity.preparing(canary.revision, target)
+    state = evidence.noted(observed, state)
+    bad = judgement.turned_bad(observed, state)
+    if bad is not None:
+        return bad
     if observed.weights.get(canary.revision, 0) >= target:
         gate = arrival_gate(observed, state, target)
         if gate.open:
             return verdict(observed, arrived(observed, state, target))
         return deadlines.waiting(observed, state, gate, ADVANCING, words)
-    state = evidence.noted(observed, state)
-    bad = judgement.turned_bad(observed, state)
-    if bad is not None:
-        return bad
     gate = canary_gate(observed, state, target)
     if not gate.open:
         return deadlines.waiting(observed, state, gate, preparing, words)
@@ -133,11 +133,6 @@ def no_route(observed: Observed) -> Gate:
 
 def verdict(observed: Observed, state: State) -> Move:
     """Judge the step: by evidence if the rollout has an analysis; without one a person gives the verdict."""
-    assert state.canary is not None
-    state = evidence.noted(observed, state)
-    bad = judgement.turned_bad(observed, state)
-    if bad is not None:
-        return bad
     gate = capacity.autoscaler_gate(observed)
     if not gate.open:
         return deadlines.waiting(observed, state, gate, ADVANCING)

@@ -124,6 +124,7 @@ class Simulation:
         self.storage_secret: SecretState | None = None
         self.renewed: datetime | None = START
         self.autoscaler_alive = True
+        self.gateway_answers = True
         self.baseline = ("", 0)
         self.robbed = False
         """Whether somebody has deleted a live Deployment: while it is away nobody knows what it will have again."""
@@ -514,7 +515,7 @@ class Simulation:
     def gateway(self) -> None:
         """Acknowledge the route as it is."""
         route = self.route
-        if route is not None:
+        if route is not None and self.gateway_answers:
             route["status"] = {
                 "parents": [
                     {

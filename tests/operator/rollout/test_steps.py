@@ -63,10 +63,17 @@ def canary(cluster: Simulation) -> Manifest:
 
 
 def wait_for(cluster: Simulation, holds: str) -> None:
-    """Let the rollout have to wait: for the autoscaler, or for somebody who has taken the name of the canary's budget."""
+    """Let the rollout have to wait: for the autoscaler, a Gateway, or somebody who has the name of the canary's budget."""
     if holds == "AutoscalerUnavailable":
         cluster.autoscaler_alive = False
         cluster.tick(61)
+        return
+    if holds == "RouteNotAcknowledged":
+        edited = judged("b")
+        edited["spec"]["route"]["hostnames"] = ["other.test"]
+        cluster.gateway_answers = False
+        cluster.apply(edited)
+        cluster.run(61)
         return
     budget = ObjectId("PodDisruptionBudget", f"{KEY.name}-{B}")
     metadata = {"name": budget.name, "namespace": KEY.namespace, "uid": "theirs", "resourceVersion": "1"}
@@ -476,10 +483,13 @@ def test_a_broken_stable_is_replaced_without_a_label(weight: int) -> None:
     assert "stable has no ready pod" in told[0]
 
 
-@pytest.mark.parametrize("holds", ["AutoscalerUnavailable", "NameConflict"])
+@pytest.mark.parametrize("holds", ["AutoscalerUnavailable", "NameConflict", "RouteNotAcknowledged"])
 @pytest.mark.parametrize("traffic", [BAD, GOOD], ids=["bad", "good"])
 def test_bad_evidence_aborts_whoever_the_rollout_waits_for(holds: str, traffic: Window) -> None:
-    """A canary that is worse than stable is aborted while the autoscaler is away or its name is taken; a good one waits."""
+    """A canary that is worse than stable is aborted while the autoscaler or a Gateway is away, or its name is taken.
+
+    A good one waits.
+    """
     cluster = at_weight(10, started())
     cluster.traffic = QUIET
     wait_for(cluster, holds)
@@ -488,6 +498,9 @@ def test_bad_evidence_aborts_whoever_the_rollout_waits_for(holds: str, traffic: 
     cluster.traffic = traffic
     cluster.run(60)
     if traffic is BAD:
+        assert weights(cluster.route or {})[A] == 100
+        cluster.gateway_answers = True
+        cluster.run(20)
         assert [entry["reason"] for entry in cluster.status["rejected"]] == ["WorseThanStable"]
         assert weights(cluster.route or {}) == {A: 100}
     else:
