@@ -11,6 +11,8 @@ ALIKE_REPLICAS, ALIKE_SHARE = 1, 0.15
 """Replicas that differ by so many, or by this share, are taken for the same."""
 STEADY_SECONDS = 300.0
 HELD_SECONDS = 600.0
+SOONER_SECONDS = 60.0
+"""So much earlier than the other run one answers to the same requests that it was sampled at other moments."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Figures:
     """From its beginning to the end of the run, and so the next ones."""
     after: int
     excess: float
-    """Highest number over the highest that there was in the run without it, then or in the ten minutes before; 1 at least."""
+    """Highest number over the highest that there was in the run without it, from ten minutes before to a minute after; 1 at least."""
     turns: int
     """How often replicas rose after they had fallen, or fell after they had risen, by more than one."""
     late: float
@@ -69,8 +71,9 @@ def excess(run: Sequence[Moment], without: Sequence[Moment], begin: float) -> fl
     most = 1.0
     for moment in run:
         if moment.at >= begin:
-            beside = [other.wanted for other in without if moment.at - HELD_SECONDS <= other.at <= moment.at]
-            most = max(most, moment.wanted / max(beside))
+            since, until = moment.at - HELD_SECONDS, moment.at + SOONER_SECONDS
+            beside = max(other.wanted for other in without if since <= other.at <= until)
+            most = max(most, moment.wanted / beside)
     return most
 
 

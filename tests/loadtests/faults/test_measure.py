@@ -38,6 +38,9 @@ def test_the_lowest_is_of_the_fault_and_the_highest_of_all_that_follows() -> Non
     assert found.excess == pytest.approx(9 / 7)
     higher = moments(lambda at: 9 if at < 500 else 7)
     assert figures(run, higher, 600, 900).excess == pytest.approx(1.0), "it had as many ten minutes ago"
+    sooner, later = moments(lambda at: 9 if at > 740 else 7), moments(lambda at: 9 if at > 800 else 7)
+    assert figures(run, sooner, 600, 900).excess == pytest.approx(1.0), "it has as many half a minute later"
+    assert figures(run, later, 600, 900).excess == pytest.approx(9 / 7)
 
 
 @pytest.mark.parametrize(
