@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from loadtests.record import Record
 from loadtests.soak.stories import COSTS_REQUESTS, Fault, Story
@@ -32,6 +33,15 @@ class Struck:
     ended: float
     service: str = ""
     """Whose pod it hit, if it hit one."""
+
+
+LEASE_SECONDS: Final = 8.0
+"""For so long a leader can do without the API server: what is left of its term just before it renews its Lease."""
+
+
+def outlasting_leases(struck: Sequence[Struck]) -> int:
+    """How often the API server was away for longer than a leader may wait: then each program ends, and is started again."""
+    return sum(one.fault == "api-server-killed" and one.ended - one.began > LEASE_SECONDS for one in struck)
 
 
 @dataclass

@@ -7,14 +7,18 @@ import contextlib
 import os
 import random
 import signal
+import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import httpx
 
 from loadtests.pods import on_node
 from loadtests.soak.history import Struck
 from loadtests.soak.services import NAMESPACE
 from loadtests.soak.stories import Fault
+from localcluster.cluster import Cluster
 from localcluster.running import read_status
 from serving_api.names import AUTOSCALER, OPERATOR, SYSTEM_NAMESPACE
 
@@ -54,6 +58,8 @@ class Striker:
                 return None
         if fault != "prometheus-away":
             await asyncio.sleep(KILLED_SECONDS)
+        if fault == "api-server-killed":
+            await self._until_the_api_answers()
         return Struck(fault, began, self._clock(), service)
 
     def addresses(self, program: str) -> list[str]:
@@ -67,6 +73,16 @@ class Striker:
             await asyncio.sleep(PROMETHEUS_AWAY_SECONDS)
         finally:
             halted.unlink(missing_ok=True)
+
+    async def _until_the_api_answers(self) -> None:
+        local = Cluster.load(self._run_dir)
+        trusted = ssl.create_default_context(cafile=local.pki_dir / "ca.crt")
+        async with httpx.AsyncClient(verify=trusted, trust_env=False, timeout=2) as client:
+            while True:
+                with contextlib.suppress(httpx.HTTPError):
+                    if (await client.get(f"{local.api_url}/readyz")).is_success:
+                        return
+                await asyncio.sleep(0.5)
 
     def _kill_pod(self, namespace: str, prefix: str) -> bool:
         pids = [

@@ -22,7 +22,7 @@ from loadtests.pods import restarts
 from loadtests.scale.audit import read
 from loadtests.scale.program import USER
 from loadtests.soak.figures import PROGRAMS
-from loadtests.soak.history import History, Traffic
+from loadtests.soak.history import History, Traffic, outlasting_leases
 from loadtests.soak.observer import observe
 from loadtests.soak.rules import Rules
 from loadtests.soak.services import NAMESPACE, TIMEOUT_SECONDS, Kind, Spec
@@ -192,7 +192,8 @@ class World:
                 POD, SYSTEM_NAMESPACE, label_selector=f"app.kubernetes.io/name={program}"
             )
             started_again = sum(map(restarts, pods.items))
-            self._history.restarts[program] = started_again - self._striker.kills[program]
+            explained = self._striker.kills[program] + outlasting_leases(self._history.struck)
+            self._history.restarts[program] = max(0, started_again - explained)
             logs = (self._options.run_dir / "pods").glob(f"{SYSTEM_NAMESPACE}_{program}-*/*.log")
             self._history.tracebacks[program] = sum(
                 log.read_text(encoding="utf-8", errors="replace").count(TRACEBACK) for log in logs

@@ -8,7 +8,15 @@ import pytest
 
 from loadtests.record import Failure, Record
 from loadtests.soak.figures import markdown, shortcomings, summarise
-from loadtests.soak.history import History, Struck, Told, Traffic, attributed
+from loadtests.soak.history import (
+    LEASE_SECONDS,
+    History,
+    Struck,
+    Told,
+    Traffic,
+    attributed,
+    outlasting_leases,
+)
 from loadtests.soak.vitals import FEWEST, Vital, growth, vital
 
 README = Path(__file__).parents[3] / "loadtests" / "README.md"
@@ -41,6 +49,14 @@ def history() -> History:
         rest_writes={OPERATOR: 0},
         seconds=120.0,
     )
+
+
+def test_an_api_server_that_stays_away_explains_a_restart() -> None:
+    """A leader ends when it cannot renew its Lease in time; a short absence, or another fault, is no reason."""
+    times = [(5.0, 5.0 + LEASE_SECONDS + 1), (50.0, 50.0 + LEASE_SECONDS - 1)]
+    struck = [Struck("api-server-killed", *each) for each in times]
+
+    assert outlasting_leases([*struck, Struck("gateway-killed", 100.0, 200.0)]) == 1
 
 
 def test_all_is_well() -> None:
