@@ -118,6 +118,8 @@ class Informer:
             )
             await ended(asyncio.create_task(watching, name="kopf"))
         finally:
+            # At the end Kopf gives up requests from callbacks, which look for the task that they are in and find none.
+            loop.set_exception_handler(lambda _, found: log.debug("given up: %s", found["message"]))
             # Cancelled, Kopf leaves tasks behind, and with them its sessions open.
             left = asyncio.all_tasks() - {task}
             for each in left:

@@ -183,6 +183,30 @@ async def test_the_command_ends_on_a_signal(fake: FakeKube, tmp_path: Path) -> N
     assert all(line[:2] == "20" for line in lines), "a line without a time stamp"
 
 
+async def test_who_ends_without_the_api_server_logs_no_traceback(tmp_path: Path) -> None:
+    """Kopf's requests that are under way then are given up, and that is no fault of anybody's."""
+    with FakeKube() as fake:
+        fake.namespace(NAMESPACE)
+        environ = dict(os.environ, KUBECONFIG=str(fake.kubeconfig(tmp_path / "kubeconfig", "operator")))
+        command = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "serving_operator", *FLAGS, env=environ, stderr=asyncio.subprocess.PIPE
+        )
+        fake.write(external())
+        await until(lambda: len(fake.objects(DEPLOYMENT)) == 1)
+        fake.write(external("mistral"))
+        await until(lambda: len(fake.objects(DEPLOYMENT)) == 2)  # so watches are open
+    assert command.stderr is not None
+    line = b""
+    while b"Request attempt #3" not in line:
+        line = await asyncio.wait_for(command.stderr.readline(), WAIT_SECONDS)
+    await asyncio.sleep(0.5)  # all of them wait for their next attempt
+    command.send_signal(signal.SIGTERM)
+    _, written = await asyncio.wait_for(command.communicate(), WAIT_SECONDS)
+
+    assert command.returncode == 0
+    assert [line for line in written.decode().splitlines() if line[:2] != "20"] == []
+
+
 async def test_nobody_to_talk_to_is_said(tmp_path: Path) -> None:
     """Without a kubeconfig and a service account the command says what to set, and fails."""
     environ = {key: value for key, value in os.environ.items() if not key.startswith("KUBE")}
