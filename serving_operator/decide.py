@@ -20,7 +20,6 @@ from serving_operator.rollout import (
     cleanup,
     commands,
     deadlines,
-    evidence,
     first,
     judgement,
     promote,
@@ -132,11 +131,9 @@ def _advance(observed: Observed, state: State) -> Move:
 
 def _held(observed: Observed, state: State, conflicts: tuple[str, ...]) -> Move:
     """Wait for names that somebody else has; a canary that is worse than stable is aborted for all that."""
-    if judgement.has_a_say(state):
-        state = evidence.noted(observed, state)
-        bad = judgement.turned_bad(observed, state)
-        if bad is not None:
-            return bad
+    state, bad = judgement.heard(observed, state)
+    if bad is not None:
+        return bad
     return deadlines.waiting(observed, state, _in_the_way(conflicts), steps.PREPARING)
 
 

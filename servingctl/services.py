@@ -21,17 +21,18 @@ def valid_services(documents: Iterable[Document]) -> list[Document]:
     return _refusing_none(found)
 
 
-def runtimes(documents: Iterable[Document], service: Document, default_namespace: str) -> Catalogue:
-    """Return the ServingRuntimes of a service's namespace, and the ClusterServingRuntimes, among documents.
+def valid_runtimes(documents: Iterable[Document]) -> list[Document]:
+    """Return the ServingRuntimes and ClusterServingRuntimes. Raises `Stop` for one that the API server would refuse."""
+    return _refusing_none(_of_kinds(documents, RUNTIME_KIND, CLUSTER_RUNTIME_KIND))
 
-    Raises `Stop` for one that the API server would refuse.
-    """
+
+def catalogue(runtimes: Iterable[Document], service: Document, default_namespace: str) -> Catalogue:
+    """Return of the runtimes those of a service's namespace and those of the cluster."""
 
     def namespace(manifest: dict[str, Any]) -> str:
         return str(manifest["metadata"].get("namespace") or default_namespace)
 
-    found = _refusing_none(_of_kinds(documents, RUNTIME_KIND, CLUSTER_RUNTIME_KIND))
-    ours = [document.value for document in found]
+    ours = [document.value for document in runtimes]
     wanted = namespace(service.value)
     return Catalogue(
         tuple(entry for entry in ours if entry["kind"] == RUNTIME_KIND and namespace(entry) == wanted),

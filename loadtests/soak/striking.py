@@ -7,19 +7,18 @@ import contextlib
 import os
 import random
 import signal
-import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-
-import httpx
 
 from loadtests.pods import on_node
 from loadtests.soak.history import Struck
 from loadtests.soak.services import NAMESPACE
 from loadtests.soak.stories import Fault
 from localcluster.cluster import Cluster
+from localcluster.component import Component
 from localcluster.running import read_status
+from localcluster.supervise import answers
 from serving_api.names import AUTOSCALER, OPERATOR, SYSTEM_NAMESPACE
 
 _COMPONENTS: dict[Fault, str] = {"gateway-killed": "gateway", "api-server-killed": "kube-apiserver"}
@@ -76,13 +75,11 @@ class Striker:
 
     async def _until_the_api_answers(self) -> None:
         local = Cluster.load(self._run_dir)
-        trusted = ssl.create_default_context(cafile=local.pki_dir / "ca.crt")
-        async with httpx.AsyncClient(verify=trusted, trust_env=False, timeout=2) as client:
-            while True:
-                with contextlib.suppress(httpx.HTTPError):
-                    if (await client.get(f"{local.api_url}/readyz")).is_success:
-                        return
-                await asyncio.sleep(0.5)
+        api = Component("kube-apiserver", (), f"{local.api_url}/readyz", str(local.pki_dir / "ca.crt"))
+        while True:
+            if await asyncio.to_thread(answers, api):
+                return
+            await asyncio.sleep(0.5)
 
     def _kill_pod(self, namespace: str, prefix: str) -> bool:
         pids = [

@@ -60,8 +60,16 @@ def has_a_say(state: State) -> bool:
     return promotion is None or (isinstance(promotion, Promotion) and promotion.reason == "GoodEnough")
 
 
+def heard(observed: Observed, state: State) -> tuple[State, Move | None]:
+    """Note what bears on the evidence, and abort what is found worse than stable, whatever the rollout waits for."""
+    if not has_a_say(state):
+        return state, None
+    noted = evidence.noted(observed, state)
+    return noted, turned_bad(observed, noted)
+
+
 def turned_bad(observed: Observed, state: State) -> Move | None:
-    """Abort what is found worse than stable, whatever the rollout waits for; `state` has what is noted of the evidence."""
+    """Abort what is found worse than stable; `state` has what is noted of the evidence."""
     canary = state.canary
     if canary is None or not canary.weight or canary.weight >= 100:
         return None

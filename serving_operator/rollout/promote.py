@@ -9,7 +9,6 @@ from serving_api.names import Attempt
 from serving_operator.rollout import (
     capacity,
     deadlines,
-    evidence,
     judgement,
     previous,
     rollforward,
@@ -38,17 +37,14 @@ def promote(observed: Observed, state: State) -> Move:
         if not gate.open:
             return deadlines.waiting(observed, state, gate, PROMOTING, words)
         return _soak(observed, steps.arrived(observed, state, 100))
-    on_evidence = judgement.has_a_say(state)
-    if on_evidence:
-        state = evidence.noted(observed, state)
-        bad = judgement.turned_bad(observed, state)
-        if bad is not None:
-            return bad
+    state, bad = judgement.heard(observed, state)
+    if bad is not None:
+        return bad
     is_warm = state.rolls_back and capacity.is_warm(observed, canary.revision)
     gate = OPEN if is_warm else steps.canary_gate(observed, state, 100)
     if gate.open:
         gate = steps.route_gate(observed)
-    if gate.open and on_evidence:
+    if gate.open and judgement.has_a_say(state):
         gate = judgement.unread_gate(observed, state)
     if not gate.open:
         return deadlines.waiting(observed, state, gate, PROMOTING, words)

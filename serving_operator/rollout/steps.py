@@ -34,8 +34,7 @@ def advance(observed: Observed, state: State) -> Move:
     is_first = not canary.weight
     preparing = PREPARING if is_first else ADVANCING
     words = None if is_first else capacity.preparing(canary.revision, target)
-    state = evidence.noted(observed, state)
-    bad = judgement.turned_bad(observed, state)
+    state, bad = judgement.heard(observed, state)
     if bad is not None:
         return bad
     if observed.weights.get(canary.revision, 0) >= target:
@@ -133,10 +132,10 @@ def no_route(observed: Observed) -> Gate:
 
 def verdict(observed: Observed, state: State) -> Move:
     """Judge the step: by evidence if the rollout has an analysis; without one a person gives the verdict."""
+    assert state.canary is not None
     gate = capacity.autoscaler_gate(observed)
     if not gate.open:
         return deadlines.waiting(observed, state, gate, ADVANCING)
-    assert state.canary is not None
     analysis = evidence.analysis_of(observed, state.canary)
     if analysis is not None:
         return judgement.verdict(observed, state, analysis)

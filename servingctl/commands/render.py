@@ -15,7 +15,7 @@ from servingctl.options import files_argument
 from servingctl.output import show
 from servingctl.reading import read
 from servingctl.rendering import identities, render
-from servingctl.services import runtimes, valid_services
+from servingctl.services import catalogue, valid_runtimes, valid_services
 from servingctl.yaml_text import as_yaml
 
 
@@ -50,6 +50,7 @@ def command(
       servingctl render service.yaml -o name
     """
     documents = list(read(files))
+    runtimes = valid_runtimes(documents)
     try:
         settings = settings_of(configuration.read(Path(config) if config else None), SYSTEM_NAMESPACE)
     except ValueError as error:
@@ -60,7 +61,7 @@ def command(
                 document.value,
                 namespace,
                 routes_served=not without_gateway_api,
-                runtimes=runtimes(documents, document, namespace),
+                runtimes=catalogue(runtimes, document, namespace),
                 settings=settings,
             )
             for document in valid_services(documents)

@@ -11,7 +11,7 @@ from serving_api.names import API_VERSION, AUTOSCALER_KIND, SERVICE_KIND
 from servingctl.documents import Document
 from servingctl.linting.advice import advice
 from servingctl.linting.schema import Violation
-from servingctl.linting.service import is_ours, problems, schemas
+from servingctl.linting.service import KINDS, is_ours, problems
 from servingctl.paths import spelled
 
 Level = Literal["Error", "Warning"]
@@ -85,7 +85,7 @@ def _is_meant(manifest: Any) -> bool:
 
 def _nearly(document: Document) -> Finding:
     stated = f"{document.value.get('apiVersion')} {document.value.get('kind')}"
-    *others, last = schemas()
+    *others, last = KINDS
     message = f"{stated} is no kind of ours; write {API_VERSION} and {', '.join(others)} or {last}"
     return _finding(document, "Error", Violation(("apiVersion",), message))
 

@@ -5,23 +5,33 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
-from serving_api.crd import definitions
-from serving_api.names import API_VERSION
+from serving_api import crd
+from serving_api.names import (
+    API_VERSION,
+    AUTOSCALER_KIND,
+    CLUSTER_RUNTIME_KIND,
+    RUNTIME_KIND,
+    SERVICE_KIND,
+)
 from serving_api.schema import LABEL_VALUE
 from servingctl.linting import cel
 from servingctl.linting.schema import Schema, Violation, defaulted, violations
 
+_DEFINITIONS: Final = {
+    SERVICE_KIND: crd.inference_service,
+    AUTOSCALER_KIND: crd.inference_autoscaler,
+    RUNTIME_KIND: crd.serving_runtime,
+    CLUSTER_RUNTIME_KIND: crd.cluster_serving_runtime,
+}
+KINDS: Final = tuple(_DEFINITIONS)
+
 
 @cache
-def schemas() -> dict[str, Schema]:
-    """Return the schema of each kind of ours, without its status."""
-    return {crd["spec"]["names"]["kind"]: _without_status(crd) for crd in definitions().values()}
-
-
-def _without_status(crd: Schema) -> Schema:
-    root = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+def schema_of(kind: str) -> Schema:
+    """Return the schema of a kind of ours, without its status."""
+    root = _DEFINITIONS[kind]()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     properties = {key: item for key, item in root["properties"].items() if key != "status"}
     return {**root, "properties": {**properties, "status": {}}}
 
@@ -31,20 +41,20 @@ def is_ours(manifest: Any) -> bool:
     return (
         isinstance(manifest, dict)
         and manifest.get("apiVersion") == API_VERSION
-        and str(manifest.get("kind")) in schemas()
+        and manifest.get("kind") in KINDS
     )
 
 
 def problems(manifest: dict[str, Any]) -> list[Violation]:
     """Return what would be refused: first by metadata and schema, and if these are fine by the rules beside it."""
-    schema = schemas()[manifest["kind"]]
+    schema = schema_of(manifest["kind"])
     found = [*_metadata(manifest.get("metadata")), *violations(manifest, schema)]
     return found or list(cel.broken(defaulted(manifest, schema), schema))
 
 
 def unevaluated() -> list[str]:
     """Return the rules of all kinds that only the API server can evaluate."""
-    rules = sorted({rule for schema in schemas().values() for rule in cel.rules(schema)})
+    rules = sorted({rule for kind in KINDS for rule in cel.rules(schema_of(kind))})
     return rules if not cel.is_available() else [rule for rule in rules if "oldSelf" in rule]
 
 

@@ -469,6 +469,14 @@ class Simulation:
                 self._say(pod, ready=not broken, image="crashing")
         self._count(f"{KEY.name}-{revision}")
 
+    def crash_by_turns(self, revision: str) -> None:
+        """Let all pods of a revision crash ten times, and be ready for a moment each time."""
+        for _ in range(10):
+            self.break_pods(revision)
+            self.run(4)
+            self.break_pods(revision, broken=False)
+            self.run(4)
+
     def replace_pods(self, revision: str) -> None:
         """Let new pods come in the place of those of a revision; they fail until they are let get well."""
         self.pods = {

@@ -87,11 +87,7 @@ def test_pods_that_are_ready_for_a_moment_spare_it_too() -> None:
     """What crashes again and again answers nobody for long."""
     cluster, _ = committed()
     cluster.min_ready_seconds = 5
-    for _ in range(10):
-        cluster.break_pods(B)
-        cluster.run(4)
-        cluster.break_pods(B, broken=False)
-        cluster.run(4)
+    cluster.crash_by_turns(B)
     assert OLD in cluster.objects
 
 
