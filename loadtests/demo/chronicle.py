@@ -48,7 +48,7 @@ def chronicle(
         _story_with_evidence(samples, told, run.evidence),
         "Latency counts from when a request was due. Replicas, weights and decisions are what the API server "
         "said, at the time it said so. Windows and verdicts are those of the "
-        "operator's metrics and status. Hold, soak and windows are shorter in this demonstration than by default.",
+        "operator's metrics and status. Hold, soak and evidence are shorter in this demonstration than by default.",
         ((DASHBOARDS, "The shipped dashboards over the same time"),),
     )
 

@@ -1,4 +1,4 @@
-"""How much load the demo brings, on whatever machine. Pure."""
+"""How much load the demo brings, and how fast, on whatever machine. Pure."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ PEAK_RATE = 60.0
 LOW_WORK, ROLLOUT_WORK = 0.35, 1.4
 PEAK_WORK = 1.95
 """Work that arrives at the peak, in replicas that would be busy all the time: two cannot hold it, three can."""
+RISE_STEP_SECONDS = 9.0
+RISE_STEP_STARTS = 0.65
+"""A step of the rise lasts this much of a pod's start: a replica is wanted in the second and missed in the third or fourth."""
 
 
 @dataclass(frozen=True)
@@ -36,3 +39,11 @@ def rates(idle_answer_seconds: Sequence[float]) -> Rates:
         round(min(ROLLOUT_RATE, ROLLOUT_WORK / seconds), 1),
         round(min(PEAK_RATE, PEAK_WORK / seconds)),
     )
+
+
+def rise_step_seconds(start_seconds: float | None) -> float:
+    """Return how long each step of the rise lasts, from the time that a pod takes to start here; None is unknown.
+
+    A rise that is over before any pod could have started says nothing of an autoscaler, only of the route's timeout.
+    """
+    return max(RISE_STEP_SECONDS, RISE_STEP_STARTS * (start_seconds or 0.0))

@@ -16,6 +16,8 @@ from loadtests.generator import LoadGenerator
 
 SUMMING_UP_SECONDS = 12.0
 """Of a run's time, for what comes after the story."""
+START_PATIENCE_SECONDS = 75.0
+"""For how long pods are waited for that are to start."""
 
 
 class SceneError(Exception):
@@ -55,8 +57,8 @@ class Stage:
         self.watcher = watcher
         self._aloud = say
 
-    async def canary_with_weight(self, version: str) -> str:
-        """Wait for a new canary, then for its share of the traffic; return its attempt."""
+    async def new_canary(self, version: str) -> str:
+        """Wait for a new canary; return its attempt."""
         known = set(self.told.revisions)
         await self.wait(
             lambda now: now.canary is not None and now.canary.revision not in known,
@@ -67,17 +69,22 @@ class Stage:
         assert canary is not None, "just observed"
         self.told.revisions.append(canary.revision)
         self.told.attempts.append(canary.id)
+        return canary.id
+
+    async def share_of_canary(self, version: str) -> float:
+        """Wait until the latest canary has its share of the traffic; return it in percent."""
+        revision = self.told.revisions[-1]
         await self.wait(
             lambda now: (
-                now.weights.get(canary.revision, 0) > 0
+                now.weights.get(revision, 0) > 0
                 and now.acknowledged
                 and now.canary is not None
                 and bool(now.canary.weight)
             ),
             f"{version} gets its share of the traffic",
-            75,
+            START_PATIENCE_SECONDS,
         )
-        return canary.id
+        return self.watcher.now.weights.get(revision, 0)
 
     async def label(self, label: str, attempt_id: str) -> None:
         """Give the service a command label for an attempt."""

@@ -7,12 +7,12 @@ import asyncio
 from loadtests.demo.figures import PEAK_REPLICAS
 from loadtests.demo.history import seconds_while
 from loadtests.demo.observation import Snapshot
-from loadtests.demo.stage import Stage
+from loadtests.demo.rates import rise_step_seconds
+from loadtests.demo.stage import START_PATIENCE_SECONDS, Stage
 from serving_api.names import ABORT_LABEL, PROMOTE_LABEL
 
 RISE_FRACTIONS = (0.25, 0.42, 0.6, 0.8)
 """Of the peak's rate: the steps on the way up."""
-RISE_STEP_SECONDS = 9.0
 EVIDENCE_SECONDS = 180.0
 """For how long a verdict is waited for: windows of ten seconds, read twenty after their end."""
 WARM_SECONDS = 5.0
@@ -33,10 +33,10 @@ class Story(Stage):
         if self.by == "evidence":
             await self._promote_version_2()
             await self._abort_version_3()
-            await self._promote_early(4, "as good as version 2")
+            await self._promote_version_4()
         else:
-            await self._promote_early(2, "a larger forest than version 1")
-            await self._abort_early(3)
+            await self._promote_version_2_early()
+            await self._abort_version_3_early()
 
     async def _warm_up(self) -> None:
         self.rate(self.rates.low)
@@ -44,19 +44,21 @@ class Story(Stage):
         self.told.revisions.append(self.watcher.now.stable)
         self.say(
             f"Version 1 serves. {self.rates.low:g} requests a second arrive, on a schedule that waits for no answer. "
-            "Hold, soak and the windows of evidence are short in the demo's manifests; leave them out in earnest."
+            "Hold, soak and the evidence that is asked for are short in the demo's manifests; leave them out in earnest."
         )
         await asyncio.sleep(WARM_SECONDS)
 
     async def _rise(self) -> None:
         low, peak = self.rates.low, self.rates.peak
+        start_seconds = self.watcher.now.start_time_seconds
+        step_seconds = rise_step_seconds(start_seconds)
         self.say(
-            f"The load rises from {low:g} to {peak:g} a second, step by step. The autoscaler must see it coming: a pod takes "
-            "its time to start."
+            f"The load rises from {low:g} to {peak:g} a second, in steps of {step_seconds:.0f} s. The autoscaler must see it "
+            f"coming: a pod takes {f'{start_seconds} s' if start_seconds else 'its time'} to start."
         )
         for fraction in RISE_FRACTIONS:
             self.rate(max(low, round(fraction * peak)))
-            await asyncio.sleep(RISE_STEP_SECONDS)
+            await asyncio.sleep(step_seconds)
         self.rate(peak)
         await self.wait(
             lambda now: now.ready_of_stable >= PEAK_REPLICAS, f"{PEAK_REPLICAS} replicas are ready", 60
@@ -83,8 +85,7 @@ class Story(Stage):
             f"under {self.rates.rollout:g} requests a second: only its storageUri differs. It starts as a canary, with capacity "
             "first.",
         )
-        revision = self.told.revisions[-1]
-        first = self.watcher.now.weights.get(revision, 0)
+        revision, first = self.told.revisions[-1], await self.share_of_canary("version 2")
         self.say(
             f"The canary gets {first:.0f}% of the requests. They are counted in windows of ten seconds, each read twenty "
             "seconds after its end, so that no scrape is missed. Nobody gives a label.",
@@ -112,6 +113,7 @@ class Story(Stage):
         canary_id = await self._applied(
             3, "whose pods become ready: readiness does not ask whether answers are right."
         )
+        await self.share_of_canary("version 3")
         revision = self.told.revisions[-1]
         self.say(
             "Version 3 gets its share, and refuses every request. Nobody gives a label. No single window aborts: two must "
@@ -126,38 +128,47 @@ class Story(Stage):
         self.say("The judge aborts version 3 as worse than stable: the first write is the route's.")
         await self._is_rejected("Version 3", revision, canary_id)
 
-    async def _promote_early(self, number: int, remark: str) -> None:
-        version, canary_id = await self._labelled(number, f"{remark}. Somebody is in a hurry.")
+    async def _promote_version_2_early(self) -> None:
+        canary_id = await self._shown(2, "a larger forest than version 1. Somebody is in a hurry.")
+        await self._promote(2, canary_id)
+
+    async def _promote_version_4(self) -> None:
+        canary_id = await self._applied(
+            4, "as good as version 2. Somebody is in a hurry, and does not even wait for its first pod."
+        )
+        await self._promote(4, canary_id)
+
+    async def _promote(self, number: int, canary_id: str) -> None:
         self.event(f"promote v{number}")
         await self.label(PROMOTE_LABEL, canary_id)
         self.say("Promoted by label, before any verdict: steps and evidence are skipped, capacity is not.")
-        await self._is_committed(version, self.told.revisions[-1])
+        await self._is_committed(f"Version {number}", self.told.revisions[-1])
         await asyncio.sleep(3)
 
-    async def _abort_early(self, number: int) -> None:
-        version, canary_id = await self._labelled(number, "and has a mistake in it. Somebody looks at it.")
-        self.event(f"abort v{number}")
+    async def _abort_version_3_early(self) -> None:
+        canary_id = await self._shown(3, "and has a mistake in it. Somebody looks at it.")
+        self.event("abort v3")
         await self.label(ABORT_LABEL, canary_id)
         self.say("Aborted by label, before any verdict: the first write is the route's.")
-        await self._is_rejected(version, self.told.revisions[-1], canary_id)
+        await self._is_rejected("Version 3", self.told.revisions[-1], canary_id)
 
-    async def _labelled(self, number: int, remark: str) -> tuple[str, str]:
-        """Apply a version, and return its name and its attempt when it has had its share for a while."""
+    async def _shown(self, number: int, remark: str) -> str:
+        """Apply a version that somebody will decide on, and return its attempt when it has had its share for a while."""
         canary_id = await self._applied(number, remark)
-        weight = self.watcher.now.weights.get(self.told.revisions[-1], 0)
+        weight = await self.share_of_canary(f"version {number}")
         self.say(
             f"The canary gets {weight:.0f}%. It will not be asked for evidence.",
             f"v{number} {weight:.0f}%",
         )
         await asyncio.sleep(STEP_SECONDS)
-        return f"Version {number}", canary_id
+        return canary_id
 
     async def _applied(self, number: int, remark: str) -> str:
-        """Apply a version, and return its attempt when it has its share of the traffic."""
+        """Apply a version, and return its attempt."""
         self.event(f"apply v{number}")
         await self.commands.kubectl(f"apply -f manifests/demo/service-v{number}.yaml")
         self.say(f"Version {number} is applied, {remark}")
-        return await self.canary_with_weight(f"version {number}")
+        return await self.new_canary(f"version {number}")
 
     async def _is_rejected(self, version: str, revision: str, canary_id: str) -> None:
         name = f"v{len(self.told.revisions)}"
@@ -170,7 +181,11 @@ class Story(Stage):
 
     async def _is_committed(self, version: str, revision: str) -> None:
         name = f"v{len(self.told.revisions)}"
-        await self.wait(lambda now: now.weights.get(revision, 0) == 100, f"{version} gets all requests", 60)
+        await self.wait(
+            lambda now: now.weights.get(revision, 0) == 100,
+            f"{version} gets all requests",
+            START_PATIENCE_SECONDS,
+        )
         self.say(f"{version} gets all requests, and soaks.", f"{name} 100%")
         await self.wait(lambda now: now.stable == revision, f"{version} is committed", 60)
         self.say(f"{version} is stable. What was before it is drained and removed.", f"{name} stable")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.demo.rates import Rates, rates
+from loadtests.demo.rates import Rates, rates, rise_step_seconds
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,16 @@ from loadtests.demo.rates import Rates, rates
 def test_the_load_fits_the_machine(why: str, seconds: list[float], expected: tuple[float, ...]) -> None:
     """The peak needs three replicas, and the rest of the story as many as it is to show, whatever a request costs here."""
     assert rates(seconds) == Rates(*expected), why
+
+
+@pytest.mark.parametrize(
+    ("why", "start_seconds", "expected"),
+    [
+        ("nothing is measured yet", None, 9),
+        ("a pod that starts at once makes no step too short to be seen", 4, 9),
+        ("where pods start slowly the load gives them time", 24, 15.6),
+    ],
+)
+def test_the_rise_fits_the_machine(why: str, start_seconds: float | None, expected: float) -> None:
+    """A step is as long as it must be for the pod that the step before it asked for."""
+    assert rise_step_seconds(start_seconds) == pytest.approx(expected), why
