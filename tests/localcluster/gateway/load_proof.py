@@ -129,7 +129,8 @@ class Pods:
         await asyncio.sleep(self._serves_after_leaving)
         del self._conditions[revision][ip]
         await self._publish(revision)
-        await self._runners.pop((revision, ip)).cleanup()
+        await self._runners[revision, ip].cleanup()
+        del self._runners[revision, ip]
 
     def ready(self, revision: str) -> list[str]:
         """Addresses that take new requests."""
@@ -289,13 +290,14 @@ async def _load_with_changes(
             phase[0] = (result.route_writes, value)
 
     async def endpoints() -> None:
-        stopping = set()
-        for step in range(1_000_000):
-            revision = "ab"[step % 2]
-            oldest = pods.ready(revision)[0]
-            await pods.start(revision)
-            stopping.add(asyncio.create_task(pods.stop(revision, oldest)))
-            await asyncio.sleep(1.0)
+        # Whoever cancels this cancels the stops under way: what they leave is closed with the rest.
+        async with asyncio.TaskGroup() as stopping:
+            for step in range(1_000_000):
+                revision = "ab"[step % 2]
+                oldest = pods.ready(revision)[0]
+                await pods.start(revision)
+                stopping.create_task(pods.stop(revision, oldest))
+                await asyncio.sleep(1.0)
 
     timeout = aiohttp.ClientTimeout(total=15)
     connector = aiohttp.TCPConnector(limit=0)
