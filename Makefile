@@ -18,7 +18,7 @@ export PYTHONUNBUFFERED := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types unit contract system flake campaign mutation bench faults scale scale-autoscaler upgrade high-availability soak judge-study crds dashboards docs manifests lock downloader cluster-up cluster-down clean
+.PHONY: help demo test check lint types unit contract system flake campaign mutation bench bench-live faults scale scale-autoscaler upgrade high-availability soak judge-study crds dashboards docs manifests lock downloader cluster-up cluster-down clean
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ $(VENV)/bench: $(VENV)/installed requirements/bench.lock
 
 bench: $(VENV)/bench ## the autoscaler beside its peers in simulation (FULL=1, TRACES=DIR, BENCH="--cells 6 --seeds 1"; out/bench/report.md)
 	@$(BIN)/python -m loadtests.bench $(if $(FULL),--full) $(if $(TRACES),--traces $(TRACES)) $(BENCH)
+
+bench-live: $(VENV)/installed ## ours, the real HPA and the real KEDA by turns on the local cluster (LIVE="--rounds 1"; out/bench-live/report.md)
+	@$(BIN)/python -m loadtests.live $(LIVE)
 
 faults: $(VENV)/bench ## faults and changes under load, in simulation (FAULTS="--only outage --seeds 1"; out/faults/report.md)
 	@$(BIN)/python -m loadtests.faults $(FAULTS)

@@ -9,6 +9,7 @@ from localcluster import gobuild
 from localcluster.lock import exclusive
 from localcluster.paths import cache_dir
 from localcluster.progress import Progress
+from localcluster.versions import KEDA
 
 
 class Foreign(NamedTuple):
@@ -43,6 +44,12 @@ FOREIGN = {
         "github.com/fluxcd/source-controller",
         "v1.9.6",
         "h1:nG534/bI6nVpyHra7ONAk6xDB3xPsVT+EOLHZHXPrrc=",
+        "config/crd/bases/",
+    ),
+    "keda": Foreign(
+        "github.com/kedacore/keda/v2",
+        KEDA,
+        "h1:R6z2HZvstK4RLUMxroNACzBj74xGxt3kG59b5Xc+Xps=",
         "config/crd/bases/",
     ),
 }

@@ -66,6 +66,9 @@ SOURCES = {
         stamps=(("main.version", KUBECONFORM),),
     ),
     "kstatus": Source(GO_MODULE / "kstatus", "."),
+    "metrics-server": Source(GO_MODULE / "metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server"),
+    "keda-operator": Source(GO_MODULE / "keda", "github.com/kedacore/keda/v2/cmd/operator"),
+    "keda-adapter": Source(GO_MODULE / "keda", "github.com/kedacore/keda/v2/cmd/adapter"),
 }
 
 

@@ -30,6 +30,8 @@ GATEWAY_API_SUM = "h1:duVnm7nO6oXfMMUWfcDoBph47CYR/ME3NGxccOVglaY="
 PROMETHEUS = "v3.16.0"
 HELM = "v4.3.1"
 KUBECONFORM = "v0.8.0"
+METRICS_SERVER = "v0.9.0"
+KEDA = "v2.21.0"
 KSTATUS = "v1.3.0"
 """Of the module that Flux takes it from."""
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from localcluster.pinned import program
 from serving_api.names import SYSTEM_NAMESPACE
-from tests.contract.programs import program
 from tests.manifests.rendering import MANIFESTS, OVERLAYS, Id, Manifest, by_id, of_kind, rendered
 from tests.manifests.test_overlays import with_kustomization
 

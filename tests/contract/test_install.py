@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from localcluster.pinned import program
 from serving_api.names import API_VERSION, SERVICE_KIND, SYSTEM_NAMESPACE
 from serving_api.service import InferenceService
 from serving_operator.children.metadata import controller_reference
 from tests.contract import schemas
 from tests.contract.installation import Admin
-from tests.contract.programs import program
 from tests.contract.test_chart import VALUES, template
 from tests.manifests.rendering import OVERLAYS, ROOT, Id, by_id, rendered
 from tests.manifests.test_overlays import with_kustomization

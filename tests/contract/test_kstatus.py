@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.contract.programs import program
+from localcluster.pinned import program
 from tests.operator.status.test_conditions import STATES, in_state, rows
 
 pytestmark = pytest.mark.real_api

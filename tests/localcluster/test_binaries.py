@@ -182,7 +182,13 @@ def test_every_module_pins_the_releases_in_use() -> None:
     assert release is not None
     module = f"github.com/prometheus/prometheus v0.{release.major}{release.minor:02d}.{release.patch}\n"
     assert module in (gobuild.SOURCES["prometheus"].module / "go.mod").read_text()
-    for name, version in (("helm", versions.HELM), ("kubeconform", versions.KUBECONFORM)):
+    for name, version in (
+        ("helm", versions.HELM),
+        ("kubeconform", versions.KUBECONFORM),
+        ("metrics-server", versions.METRICS_SERVER),
+        ("keda-operator", versions.KEDA),
+        ("keda-adapter", versions.KEDA),
+    ):
         pinned = (gobuild.SOURCES[name].module / "go.mod").read_text()
         package = gobuild.SOURCES[name].package.partition("/cmd/")[0]
         assert f"require {package} {version}\n" in pinned

@@ -1,4 +1,4 @@
-"""Programs that the tests of manifests need: from PATH, else built once from their Go modules."""
+"""Programs that tests and benchmarks need beside a cluster: from PATH, else built once from their Go modules."""
 
 from __future__ import annotations
 
@@ -9,14 +9,21 @@ from localcluster import gobuild
 from localcluster.lock import exclusive
 from localcluster.paths import cache_dir
 from localcluster.progress import Progress
-from localcluster.versions import HELM, KSTATUS, KUBECONFORM
+from localcluster.versions import HELM, KEDA, KSTATUS, KUBECONFORM, METRICS_SERVER
 
-PINNED = {"helm": HELM, "kubeconform": KUBECONFORM, "kstatus": KSTATUS}
-"""The last is a program of ours around the library of this version."""
+PINNED = {
+    "helm": HELM,
+    "kubeconform": KUBECONFORM,
+    "kstatus": KSTATUS,
+    "metrics-server": METRICS_SERVER,
+    "keda-operator": KEDA,
+    "keda-adapter": KEDA,
+}
+"""kstatus is a program of ours around the library of this version."""
 
 
 def program(name: str) -> Path:
-    """One of PINNED; helm takes about three minutes of CPU time where it is built, the others half of one."""
+    """One of PINNED; KEDA's two take some ten minutes of CPU time where they are built, helm three, the others half of one."""
     if found := shutil.which(name):
         return Path(found)
     directory = cache_dir() / f"{name}-{PINNED[name]}"

@@ -1,0 +1,205 @@
+"""Plays turns: who scales is changed by kubectl, the load arrives, and pods are followed to their end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from loadtests.demo.commands import REPOSITORY, CommandError, Commands
+from loadtests.demo.setup import NAMESPACE, SERVICE
+from loadtests.generator import LoadGenerator, Request
+from loadtests.live import course, policies
+from loadtests.live.policies import Policy
+from loadtests.live.turn import Life, Turn
+from localcluster.paths import this_python
+from serving_api.names import SERVICE_LABEL
+from serving_io.cluster import Cluster
+from serving_io.kinds import DEPLOYMENT, POD
+
+QUIET_SECONDS = 90.0
+"""At the first rate before each turn: longer than the longest window of a rate and than the peers keep replicas."""
+SETTLE_SECONDS = 300.0
+MANIFEST = REPOSITORY / "manifests/demo/service-v1.yaml"
+
+
+class StuckError(Exception):
+    """Something did not come about; the message says what."""
+
+
+class Player:
+    """A cluster that serves, and how long one request works there."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        commands: Commands,
+        request: Request,
+        prometheus_url: str,
+        work_seconds: float,
+        out: Path,
+        say: Callable[[str], None],
+    ) -> None:
+        self._cluster, self._commands, self._request = cluster, commands, request
+        self._prometheus_url, self._work_seconds = prometheus_url, work_seconds
+        self._out, self._say = out, say
+        self._base: Mapping[str, Any] = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))
+
+    async def play(self, policy: Policy, number: int) -> Turn:
+        """One turn. Raises StuckError, and CommandError."""
+        self._say(f"turn {number}: {policy}")
+        load_profile = course.profile(self._work_seconds)
+        async with (
+            LoadGenerator(self._request, seed=1) as load,
+            self._in_charge(policy),
+            self._followed() as lives,
+        ):
+            load.set_rate(load_profile.changes[0].rate_per_second)
+            await self._settled()
+            await asyncio.sleep(QUIET_SECONDS)
+            begin, begin_unix = load.now_seconds, load.started_unix_seconds + load.now_seconds
+            await load.play(load_profile)
+            seconds = load.now_seconds - begin
+            await load.stop(grace_seconds=self._request.timeout_seconds + 1)
+            ratio = await self._model_to_real(policy, number, begin_unix, begin_unix + seconds)
+        return Turn(
+            policy,
+            [one for one in load.records if one.scheduled_seconds >= begin],
+            [
+                Life(start - begin_unix, None if end is None else end - begin_unix)
+                for start, end in lives.values()
+            ],
+            seconds,
+            ratio,
+        )
+
+    @asynccontextmanager
+    async def _in_charge(self, policy: Policy) -> AsyncIterator[None]:
+        """Let a policy scale the service while entered."""
+        await self._apply(policies.service(self._base, policy))
+        scaler = {
+            "ours": None,
+            "hpa": policies.hpa(SERVICE),
+            "keda": policies.scaled_object(SERVICE, NAMESPACE, self._prometheus_url, self._work_seconds),
+        }[policy]
+        try:
+            if scaler is not None:
+                await self._apply(scaler)
+            yield
+        finally:
+            if scaler is not None:
+                await self._commands.kubectl(
+                    f"-n {NAMESPACE} delete {scaler['kind'].lower()} {SERVICE} --ignore-not-found --timeout=60s"
+                )
+
+    async def _apply(self, manifest: Mapping[str, Any]) -> None:
+        file = self._out / f"{manifest['kind'].lower()}.json"
+        file.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        await self._commands.kubectl(f"-n {NAMESPACE} apply --server-side --force-conflicts -f {file}")
+
+    async def _settled(self) -> None:
+        """Wait for one ready replica and no other."""
+        for _ in range(round(SETTLE_SECONDS)):
+            deployment = await self._deployment()
+            status = deployment.get("status", {})
+            if deployment["spec"]["replicas"] == 1 == status.get("readyReplicas") == status.get("replicas"):
+                return
+            await asyncio.sleep(1)
+        raise StuckError(f"within {SETTLE_SECONDS:.0f} s the service did not come to one ready replica")
+
+    async def _deployment(self) -> Mapping[str, Any]:
+        found = await self._cluster.list(DEPLOYMENT, NAMESPACE, label_selector=f"{SERVICE_LABEL}={SERVICE}")
+        if len(found.items) != 1:
+            raise StuckError(f"one Deployment of {SERVICE} was expected, there are {len(found.items)}")
+        return found.items[0]
+
+    @asynccontextmanager
+    async def _followed(self) -> AsyncIterator[dict[str, tuple[float, float | None]]]:
+        """Follow the service's pods: creation and removal, in Unix seconds, by uid."""
+        lives: dict[str, tuple[float, float | None]] = {}
+        listed = await self._cluster.list(POD, NAMESPACE, label_selector=f"{SERVICE_LABEL}={SERVICE}")
+        for pod in listed.items:
+            lives[pod["metadata"]["uid"]] = (_created(pod), None)
+
+        async def follow() -> None:
+            watch = self._cluster.watch(POD, listed.resource_version, NAMESPACE)
+            async with aclosing(watch) as events:
+                async for event in events:
+                    pod = event.object
+                    if (pod["metadata"].get("labels") or {}).get(SERVICE_LABEL) != SERVICE:
+                        continue
+                    end = time.time() if event.type == "DELETED" else None
+                    lives[pod["metadata"]["uid"]] = (_created(pod), end)
+
+        task = asyncio.create_task(follow())
+        try:
+            yield lives
+            if task.done():
+                raise StuckError(f"the watch of pods ended: {task.exception()}")
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _model_to_real(self, policy: Policy, number: int, begin: float, end: float) -> float | None:
+        """Replay the peer's own turn with its model, and return the model's cost beside what the peer asked for."""
+        if policy == "ours":
+            return None
+        deployment = (await self._deployment())["metadata"]["name"]
+        folder = self._out / f"replay-{number}"
+        folder.mkdir(parents=True, exist_ok=True)
+        target = policies.autoscaler(SERVICE, deployment, self._base["spec"]["objective"])
+        target["metadata"]["namespace"] = NAMESPACE
+        (folder / "autoscaler.yaml").write_text(yaml.safe_dump(target), encoding="utf-8")
+        recording = folder / "recording.jsonl.gz"
+        await _run(
+            *("servingctl", "replay", "export", "--prometheus-url", self._prometheus_url),
+            *(
+                "--autoscaler",
+                str(folder / "autoscaler.yaml"),
+                "--step-seconds",
+                "5",
+                "--out",
+                str(recording),
+            ),
+            *("--from", _time(begin - QUIET_SECONDS), "--to", _time(end)),
+        )
+        await _run(
+            *("servingctl", "replay", "run", str(recording), "--out", str(folder)),
+            *("--hpa-utilization-percent", f"{policies.UTILIZATION_PERCENT:g}"),
+            *("--keda-requests-per-second", f"{policies.threshold(self._work_seconds):g}"),
+            *("--hold-seconds", str(policies.HOLD_SECONDS), "--warm-up-hours", f"{QUIET_SECONDS / 3600:g}"),
+        )
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        (of_target,) = summary["targets"]
+        (name,) = (one for one in of_target["policies"] if one.startswith(f"{policy} at"))
+        return float(of_target["policies"][name]["cost_over_recorded"])
+
+
+async def _run(program: str, *arguments: str) -> None:
+    command = Path(this_python()).with_name(program)
+    process = await asyncio.create_subprocess_exec(
+        command,
+        *arguments,
+        cwd=REPOSITORY,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output = (await process.communicate())[0].decode(errors="replace")
+    if process.returncode:
+        raise CommandError(f"{program} {' '.join(arguments)}\n{output}")
+
+
+def _created(pod: Mapping[str, Any]) -> float:
+    return datetime.fromisoformat(pod["metadata"]["creationTimestamp"]).timestamp()
+
+
+def _time(unix_seconds: float) -> str:
+    return datetime.fromtimestamp(unix_seconds).astimezone().isoformat(timespec="seconds")
