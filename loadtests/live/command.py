@@ -15,11 +15,10 @@ import yaml
 
 from loadtests.demo import setup
 from loadtests.demo.commands import CommandError, Commands, kubectl_program
-from loadtests.live import course
+from loadtests.live import course, reaction, turn
 from loadtests.live.peers import peers
 from loadtests.live.play import MANIFEST, Player, StuckError
-from loadtests.live.policies import HOLD_SECONDS, UTILIZATION_PERCENT
-from loadtests.live.turn import table
+from loadtests.live.policies import HOLD_SECONDS, POLICIES, UTILIZATION_PERCENT
 from localcluster.cli import EXPECTED
 from localcluster.cluster import Cluster as LocalCluster
 from localcluster.interruption import cancellable, first_only, ignore
@@ -35,17 +34,19 @@ def main(argv: list[str] | None = None) -> int:
         f"how often everybody has a turn of {course.TURN_SECONDS / 60:.0f} minutes (default: %(default)s)"
     )
     parser.add_argument("--rounds", type=int, default=3, help=of_rounds)
+    of_steps = "how many reactions of everybody to a step of the load are timed (default: %(default)s)"
+    parser.add_argument("--steps", type=int, default=10, help=of_steps)
     parser.add_argument("--run-dir", type=Path, default=Path("out/live-cluster"), help="the cluster's files")
     parser.add_argument("--out", type=Path, default=Path("out/bench-live"), help="where the report goes")
     given = parser.parse_args(argv)
-    if given.rounds < 1:
-        parser.error("--rounds: must be at least 1")
+    if given.rounds < 0 or given.steps < 0 or not given.rounds + given.steps:
+        parser.error("--rounds, --steps: must not be below 0, and not both 0")
     run_dir, out = given.run_dir.resolve(), given.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     progress = Progress()
     with first_only():
         try:
-            asyncio.run(cancellable(_bench(given.rounds, run_dir, out, progress)))
+            asyncio.run(cancellable(_bench(given.rounds, given.steps, run_dir, out, progress)))
         except (setup.SetupError, CommandError, StuckError, *EXPECTED) as error:
             progress.say(f"error: {error}")
             return 1
@@ -58,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-async def _bench(rounds: int, run_dir: Path, out: Path, progress: Progress) -> None:
+async def _bench(rounds: int, steps: int, run_dir: Path, out: Path, progress: Progress) -> None:
     await setup.start_cluster(run_dir)
     local = LocalCluster.load(run_dir)
     os.environ["KUBECONFIG"] = str(local.kubeconfig)
@@ -74,21 +75,27 @@ async def _bench(rounds: int, run_dir: Path, out: Path, progress: Progress) -> N
     progress.say(f"An answer takes {1000 * work_seconds:.0f} ms here; the load's amplitude is chosen to fit.")
     order = course.turns(rounds)
     turns: list[dict[str, Any]] = []
+    reactions: list[dict[str, Any]] = []
     async with (
         peers(local, commands, progress.say),
         await Cluster.connect(field_manager="bench-live") as cluster,
     ):
         player = Player(cluster, commands, request, local.prometheus_url, work_seconds, out, progress.say)
         for number, policy in enumerate(order, start=1):
-            turn = await player.play(policy, number)
-            turns.append(turn.figures(objective_seconds))
+            played = await player.play(policy, number)
+            turns.append(played.figures(objective_seconds))
             progress.say(f"{number} of {len(order)}: {json.dumps(turns[-1])}")
-            _write(out, work_seconds, turns)
+            _write(out, work_seconds, turns, reactions)
+        for policy in POLICIES if steps else ():
+            reactions += reaction.figures(await player.react(policy, steps, local))
+            _write(out, work_seconds, turns, reactions)
     report = (out / "report.md").read_text(encoding="utf-8")
     progress.say(f"\n{report}\nreport: {out / 'report.md'}")
 
 
-def _write(out: Path, work_seconds: float, turns: list[dict[str, Any]]) -> None:
+def _write(
+    out: Path, work_seconds: float, turns: list[dict[str, Any]], reactions: list[dict[str, Any]]
+) -> None:
     """What is known so far: a run that breaks off leaves its turns."""
     summary = {
         "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -96,9 +103,12 @@ def _write(out: Path, work_seconds: float, turns: list[dict[str, Any]]) -> None:
         "utilization_percent": UTILIZATION_PERCENT,
         "hold_seconds": HOLD_SECONDS,
         "turns": turns,
+        "reactions": reactions,
     }
     (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-    (out / "report.md").write_text(table(turns), encoding="utf-8")
+    parts = [turn.table(turns)] if turns else []
+    parts += [reaction.table(reactions)] if reactions else []
+    (out / "report.md").write_text("\n".join(parts), encoding="utf-8")
 
 
 def _objective_seconds() -> float:

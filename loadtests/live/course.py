@@ -39,3 +39,7 @@ def turns(rounds: int) -> list[Policy]:
         first = number % len(POLICIES)
         found += [*POLICIES[first:], *POLICIES[:first]]
     return ["ours", *found]
+
+
+LOW_WORK, HIGH_WORK = 0.3, 1.5
+"""Before and after a step of which the reaction is timed: one replica has time to spare, and then falls behind."""

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import yaml
@@ -16,9 +17,11 @@ import yaml
 from loadtests.demo.commands import REPOSITORY, CommandError, Commands
 from loadtests.demo.setup import NAMESPACE, SERVICE
 from loadtests.generator import LoadGenerator, Request
-from loadtests.live import course, policies
+from loadtests.live import clocks, course, policies
 from loadtests.live.policies import Policy
+from loadtests.live.reaction import Reaction, reaction
 from loadtests.live.turn import Life, Turn
+from localcluster.cluster import Cluster as LocalCluster
 from localcluster.paths import this_python
 from serving_api.names import SERVICE_LABEL
 from serving_io.cluster import Cluster
@@ -27,6 +30,7 @@ from serving_io.kinds import DEPLOYMENT, POD
 QUIET_SECONDS = 90.0
 """At the first rate before each turn: longer than the longest window of a rate and than the peers keep replicas."""
 SETTLE_SECONDS = 300.0
+REACTION_SECONDS = 300.0
 MANIFEST = REPOSITORY / "manifests/demo/service-v1.yaml"
 
 
@@ -79,6 +83,46 @@ class Player:
             seconds,
             ratio,
         )
+
+    async def react(self, policy: Policy, steps: int, local: LocalCluster) -> list[Reaction]:
+        """Time reactions to steps of the load, each from one settled replica. Raises StuckError, and CommandError."""
+        random = Random(policy)
+        found: list[Reaction] = []
+        async with LoadGenerator(self._request, seed=1) as load, self._in_charge(policy):
+            for step in range(1, steps + 1):
+                load.set_rate(course.LOW_WORK / self._work_seconds)
+                await self._settled()
+                # Not in step with anybody's interval.
+                await asyncio.sleep(QUIET_SECONDS + random.uniform(0, 30))
+                timed = await self._reaction(policy, load, local)
+                found += [timed] if timed else []
+                self._say(
+                    f"{policy}, step {step} of {steps}: {f'{timed.total:.1f} s' if timed else 'by chance'}"
+                )
+            load.set_rate(0.0)
+        return found
+
+    async def _reaction(self, policy: Policy, load: LoadGenerator, local: LocalCluster) -> Reaction | None:
+        log = clocks.AuditLog(local)
+        async with clocks.pod_samples(self._cluster) as pod_samples:
+            load.set_rate(course.HIGH_WORK / self._work_seconds)
+            stepped = time.time()
+            while (written := clocks.write_of(policy, log.requests(), stepped)) is None:
+                if time.time() - stepped > REACTION_SECONDS:
+                    raise StuckError(f"{policy} did not scale within {REACTION_SECONDS:.0f} s of a step")
+                await asyncio.sleep(0.5)
+        if policy == "ours":
+            looked: float | None = written - await clocks.tick_seconds(self._prometheus_url)
+        else:
+            looked = clocks.look_of_hpa(log.requests(), written)
+        if looked is None:
+            raise StuckError("the audit log does not say when the HPA's controller looked")
+        samples = (
+            sorted(pod_samples)
+            if policy == "hpa"
+            else await clocks.scrapes(self._prometheus_url, time.time() - stepped + 1)
+        )
+        return reaction(policy, stepped, samples, looked, written)
 
     @asynccontextmanager
     async def _in_charge(self, policy: Policy) -> AsyncIterator[None]:
