@@ -16,7 +16,7 @@ import yaml
 from loadtests.demo import setup
 from loadtests.demo.commands import CommandError, Commands, kubectl_program
 from loadtests.live import course, reaction, turn
-from loadtests.live.peers import peers
+from loadtests.live.peers import Programs, had, peers
 from loadtests.live.play import MANIFEST, Player, StuckError
 from loadtests.live.policies import HOLD_SECONDS, POLICIES, UTILIZATION_PERCENT
 from localcluster.cli import EXPECTED
@@ -46,7 +46,8 @@ def main(argv: list[str] | None = None) -> int:
     progress = Progress()
     with first_only():
         try:
-            asyncio.run(cancellable(_bench(given.rounds, given.steps, run_dir, out, progress)))
+            programs = had()
+            asyncio.run(cancellable(_bench(programs, given.rounds, given.steps, run_dir, out, progress)))
         except (setup.SetupError, CommandError, StuckError, *EXPECTED) as error:
             progress.say(f"error: {error}")
             return 1
@@ -59,7 +60,9 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-async def _bench(rounds: int, steps: int, run_dir: Path, out: Path, progress: Progress) -> None:
+async def _bench(
+    programs: Programs, rounds: int, steps: int, run_dir: Path, out: Path, progress: Progress
+) -> None:
     await setup.start_cluster(run_dir)
     local = LocalCluster.load(run_dir)
     os.environ["KUBECONFIG"] = str(local.kubeconfig)
@@ -77,7 +80,7 @@ async def _bench(rounds: int, steps: int, run_dir: Path, out: Path, progress: Pr
     turns: list[dict[str, Any]] = []
     reactions: list[dict[str, Any]] = []
     async with (
-        peers(local, commands, progress.say),
+        peers(programs, local, commands, progress.say),
         await Cluster.connect(field_manager="bench-live") as cluster,
     ):
         player = Player(cluster, commands, request, local.prometheus_url, work_seconds, out, progress.say)

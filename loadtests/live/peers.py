@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import tempfile
@@ -89,17 +88,33 @@ def command_lines(cluster: Cluster, ports: Ports, certificates: Path) -> Mapping
     }
 
 
+@dataclass(frozen=True)
+class Programs:
+    """What the peers are on this machine."""
+
+    executables: Mapping[str, Path]
+    """By the name that `program` knows them by."""
+    crds: Path
+    """Folder of KEDA's CRDs."""
+
+
+def had() -> Programs:
+    """Return the peers' programs; those that this machine lacks are built, which takes minutes."""
+    names = ("metrics-server", "keda-operator", "keda-adapter")
+    return Programs({name: program(name) for name in names}, foreign.crds("keda"))
+
+
 @asynccontextmanager
-async def peers(cluster: Cluster, commands: Commands, say: Callable[[str], None]) -> AsyncIterator[None]:
+async def peers(
+    programs: Programs,
+    cluster: Cluster,
+    commands: Commands,
+    say: Callable[[str], None],
+) -> AsyncIterator[None]:
     """Run metrics-server and KEDA beside the cluster while entered. Raises CommandError where one does not come up.
 
     Their metrics APIs are deregistered at the end: while one is registered and away, namespaces cannot be deleted.
     """
-    programs = {
-        name: await asyncio.to_thread(program, name)
-        for name in ("metrics-server", "keda-operator", "keda-adapter")
-    }
-    kinds = await asyncio.to_thread(foreign.crds, "keda")
     ports = Ports.free()
     with tempfile.TemporaryDirectory() as folder:
         certificates = Path(folder)
@@ -113,11 +128,11 @@ async def peers(cluster: Cluster, commands: Commands, say: Callable[[str], None]
             encoding="utf-8",
         )
         async with AsyncExitStack() as running:
-            await commands.kubectl(f"apply --server-side --force-conflicts -f {kinds}")
+            await commands.kubectl(f"apply --server-side --force-conflicts -f {programs.crds}")
             await running.enter_async_context(kubelet(cluster, ports.kubelet))
             for name, arguments in command_lines(cluster, ports, certificates).items():
                 log = cluster.log_dir / f"{name}.log"
-                running.enter_context(_running([str(programs[name]), *arguments], cluster, log))
+                running.enter_context(_running([str(programs.executables[name]), *arguments], cluster, log))
             running.push_async_callback(commands.kubectl, f"delete --ignore-not-found -f {objects}")
             await commands.kubectl(f"apply -f {objects}")
             for name in APIS:
