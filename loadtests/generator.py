@@ -120,9 +120,8 @@ class LoadGenerator:
                 self._send(due_seconds)
             delay = self._arrivals.next_event() - self.now_seconds
             try:
-                await asyncio.wait_for(
-                    self._changed.wait(), None if delay == float("inf") else max(0.0, delay)
-                )
+                async with asyncio.timeout(None if delay == float("inf") else max(0.0, delay)):
+                    await self._changed.wait()
             except TimeoutError:
                 continue
 

@@ -140,7 +140,8 @@ class Operator:
             with contextlib.suppress(TimeoutError):
                 if lost.done():
                     working.cancel()  # another process may lead by now
-                await asyncio.wait_for(asyncio.gather(working, return_exceptions=True), FINISH_SECONDS)
+                async with asyncio.timeout(FINISH_SECONDS):
+                    await asyncio.gather(working, return_exceptions=True)
             return code
         finally:
             informer.stop()

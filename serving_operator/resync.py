@@ -84,7 +84,8 @@ class Resync:
         pause_seconds = min(FIRST_SECONDS, self._jittered())
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._recovered.wait(), pause_seconds)
+                async with asyncio.timeout(pause_seconds):
+                    await self._recovered.wait()
             self._recovered.clear()
             try:
                 if await gateway_api_served(self._cluster) != self.watches(HTTP_ROUTE):

@@ -54,10 +54,8 @@ class Watcher:
         """Wait until a property holds; return whether it came to hold within the time."""
         async with self._changed:
             try:
-                await asyncio.wait_for(
-                    self._changed.wait_for(lambda: bool(self.samples) and holds(self.now)),
-                    max(0.0, timeout_seconds),
-                )
+                async with asyncio.timeout(max(0.0, timeout_seconds)):
+                    await self._changed.wait_for(lambda: bool(self.samples) and holds(self.now))
             except TimeoutError:
                 return False
         return True

@@ -38,7 +38,7 @@ def turns(rounds: int) -> list[Policy]:
     for number in range(rounds):
         first = number % len(POLICIES)
         found += [*POLICIES[first:], *POLICIES[:first]]
-    return ["ours", *found]
+    return ["ours", *found] if found else []
 
 
 LOW_WORK, HIGH_WORK = 0.3, 1.5

@@ -229,7 +229,8 @@ class Container:
         except (ProgramError, OSError, subprocess.SubprocessError) as error:
             return False, str(error)
         try:
-            code = await asyncio.wait_for(process.wait(), timeout_seconds)
+            async with asyncio.timeout(timeout_seconds):
+                code = await process.wait()
         finally:
             process.signal_group(signal.SIGKILL)
         return code == 0, f"command {' '.join(command)[:200]!r} exited with code {code}"

@@ -90,7 +90,8 @@ class Process:
         """SIGTERM, and SIGKILL to the group after the grace period; the exit code."""
         self.terminate()
         try:
-            return await asyncio.wait_for(self.wait(), max(grace_seconds, 0.01))
+            async with asyncio.timeout(max(grace_seconds, 0.01)):
+                return await self.wait()
         except TimeoutError:
             self.signal_group(signal.SIGKILL)
             return await self.wait()

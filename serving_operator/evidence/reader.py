@@ -102,7 +102,8 @@ class EvidenceReader:
             await asyncio.sleep(SPACING_SECONDS)
             left = None if wait is None else max(0.0, wait - SPACING_SECONDS)
             try:
-                await asyncio.wait_for(self._wake.wait(), left)
+                async with asyncio.timeout(left):
+                    await self._wake.wait()
             except TimeoutError:
                 continue
 

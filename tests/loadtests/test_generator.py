@@ -126,6 +126,16 @@ async def test_half_answers_are_no_answers(answer: bytes, failure: str) -> None:
     assert [(one.status, one.failure) for one in load.records] == [(0, failure)]
 
 
+async def test_it_stops_at_once_after_a_change_of_the_rate() -> None:
+    """Whoever ends a load with its last change waits for nothing."""
+    async with serving(answering) as url, LoadGenerator(Request(url), spacing="even") as load:
+        load.set_rate(0.001)
+        await asyncio.sleep(0.05)
+        load.set_rate(0.0)
+        async with asyncio.timeout(5):
+            await load.stop()
+
+
 async def test_nobody_listening_is_refused() -> None:
     """A port without a listener is its own kind of failure."""
     with socket.socket() as held:

@@ -47,7 +47,8 @@ async def watch(
         end = loop.time() + float(query.get("timeoutSeconds") or 3600)
         while (left := end - loop.time()) > 0:
             try:
-                heard = await asyncio.wait_for(changes.get(), min(left, bookmark_seconds))
+                async with asyncio.timeout(min(left, bookmark_seconds)):
+                    heard = await changes.get()
             except TimeoutError:
                 if query.get("allowWatchBookmarks") in ("1", "true"):
                     await _send(stream, "BOOKMARK", _bookmark(target, store.version, {}))

@@ -78,6 +78,7 @@ def test_turns_rotate_and_ours_has_a_pair() -> None:
         *("hpa", "keda", "ours"),
         *("keda", "ours", "hpa"),
     ]
+    assert course.turns(0) == []
 
 
 def test_the_load_follows_the_machine_in_amplitude_and_not_in_time() -> None:

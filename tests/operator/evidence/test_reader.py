@@ -96,6 +96,18 @@ async def test_the_next_step_begins_anew() -> None:
         assert play.reader.evidence(KEY) is None
 
 
+async def test_it_ends_when_it_is_told_to_while_something_is_asked() -> None:
+    """What a last reconcile asks does not keep an operator that is stopped from ending."""
+    reader = EvidenceReader(FakePrometheus(), now=lambda: T0)
+    reader.track(KEY, QUESTION)
+    task = asyncio.create_task(reader.run())
+    await asyncio.sleep(10)
+    reader.track(KEY, replace(QUESTION, started_at=QUESTION.started_at + timedelta(seconds=10)))
+    task.cancel()
+    done, _ = await asyncio.wait({task}, timeout=100)
+    assert done
+
+
 async def test_it_survives_what_it_cannot_understand() -> None:
     """An answer of another shape is missing evidence, not the end of the task."""
     async with scene() as play:
