@@ -102,7 +102,7 @@ async def _demo(options: Options, display: Display) -> int:
             setup.train(commands, display.say),
             setup.install(commands, local.prometheus_url, options.overlay, options.out),
         )
-        await setup.serve_version_1(commands)
+        await setup.serve(commands)
         await setup.first_answer(request, commands)
         seconds_setup = time.monotonic() - began
         display.say(f"The first 200 through the gateway came {seconds_setup:.0f} s after the start.")

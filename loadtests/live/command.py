@@ -11,13 +11,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import yaml
-
 from loadtests.demo import setup
 from loadtests.demo.commands import CommandError, Commands, kubectl_program
-from loadtests.live import course, reaction, turn
+from loadtests.live import course, policies, reaction, turn
 from loadtests.live.peers import Programs, had, peers
-from loadtests.live.play import MANIFEST, Player, StuckError
+from loadtests.live.play import BASE, Player, StuckError
 from loadtests.live.policies import HOLD_SECONDS, POLICIES, UTILIZATION_PERCENT
 from localcluster.cli import EXPECTED
 from localcluster.cluster import Cluster as LocalCluster
@@ -71,10 +69,12 @@ async def _bench(
     await setup.side_by_side(
         setup.train(commands, progress.say), setup.install(commands, local.prometheus_url, "base", out)
     )
-    await setup.serve_version_1(commands)
+    first = out / "service.json"
+    first.write_text(json.dumps(policies.service(BASE, "ours"), indent=1) + "\n", encoding="utf-8")
+    await setup.serve(commands, str(first))
     await setup.first_answer(request, commands)
     work_seconds = median(await setup.answers_one_by_one(request))
-    objective_seconds = _objective_seconds()
+    objective_seconds = BASE["spec"]["objective"]["thresholdMilliseconds"] / 1000
     progress.say(f"An answer takes {1000 * work_seconds:.0f} ms here; the load's amplitude is chosen to fit.")
     order = course.turns(rounds)
     turns: list[dict[str, Any]] = []
@@ -112,8 +112,3 @@ def _write(
     parts = [turn.table(turns)] if turns else []
     parts += [reaction.table(reactions)] if reactions else []
     (out / "report.md").write_text("\n".join(parts), encoding="utf-8")
-
-
-def _objective_seconds() -> float:
-    spec = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))["spec"]
-    return float(spec["objective"]["thresholdMilliseconds"]) / 1000

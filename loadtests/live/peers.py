@@ -119,7 +119,7 @@ async def peers(
     with tempfile.TemporaryDirectory() as folder:
         certificates = Path(folder)
         authority = pki.Authority(certificates, "ca")
-        authority.server("tls")
+        authority.server("tls", client_too=True)  # both ends of KEDA's own connection show it
         objects = certificates / "peers.yaml"
         objects.write_text(
             OBJECTS.read_text(encoding="utf-8")

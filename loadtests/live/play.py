@@ -31,7 +31,10 @@ QUIET_SECONDS = 90.0
 """At the first rate before each turn: longer than the longest window of a rate and than the peers keep replicas."""
 SETTLE_SECONDS = 300.0
 REACTION_SECONDS = 300.0
-MANIFEST = REPOSITORY / "manifests/demo/service-v1.yaml"
+BASE: Mapping[str, Any] = yaml.safe_load(
+    (REPOSITORY / "manifests/demo/service-v1.yaml").read_text(encoding="utf-8")
+)
+"""The demo's service, of which each policy's is made."""
 
 
 class StuckError(Exception):
@@ -54,7 +57,6 @@ class Player:
         self._cluster, self._commands, self._request = cluster, commands, request
         self._prometheus_url, self._work_seconds = prometheus_url, work_seconds
         self._out, self._say = out, say
-        self._base: Mapping[str, Any] = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))
 
     async def play(self, policy: Policy, number: int) -> Turn:
         """One turn. Raises StuckError, and CommandError."""
@@ -127,7 +129,7 @@ class Player:
     @asynccontextmanager
     async def _in_charge(self, policy: Policy) -> AsyncIterator[None]:
         """Let a policy scale the service while entered."""
-        await self._apply(policies.service(self._base, policy))
+        await self._apply(policies.service(BASE, policy))
         scaler = {
             "ours": None,
             "hpa": policies.hpa(SERVICE),
@@ -198,7 +200,7 @@ class Player:
         deployment = (await self._deployment())["metadata"]["name"]
         folder = self._out / f"replay-{number}"
         folder.mkdir(parents=True, exist_ok=True)
-        target = policies.autoscaler(SERVICE, deployment, self._base["spec"]["objective"])
+        target = policies.autoscaler(SERVICE, deployment, BASE["spec"]["objective"])
         target["metadata"]["namespace"] = NAMESPACE
         (folder / "autoscaler.yaml").write_text(yaml.safe_dump(target), encoding="utf-8")
         recording = folder / "recording.jsonl.gz"

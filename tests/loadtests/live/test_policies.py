@@ -9,11 +9,9 @@ import yaml
 
 from autoscaler.replay.settings import autoscalers
 from loadtests.live import policies
-from loadtests.live.play import MANIFEST
+from loadtests.live.play import BASE
 from loadtests.live.policies import POLICIES, Policy
 from serving_api.service import InferenceServiceSpec
-
-BASE: dict[str, Any] = yaml.safe_load(MANIFEST.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("policy", POLICIES)
