@@ -152,12 +152,12 @@ async def train(commands: Commands, say: Callable[[str], None]) -> None:
         raise SetupError(f"the Job train-digits {ended}; its pods say:\n{pods}")
 
 
-async def serve(commands: Commands, manifest: str = "manifests/demo/service-v1.yaml") -> None:
-    """Apply the first version, in place of what an earlier run left."""
+async def serve(commands: Commands, manifest: str = "-f manifests/demo/service-v1.yaml") -> None:
+    """Apply the first version, in place of what an earlier run left; `manifest` is what follows `kubectl apply`."""
     left = await commands.kubectl(f"-n {NAMESPACE} get infsvc -o name")
     if left.strip():
         await commands.kubectl(f"-n {NAMESPACE} delete infsvc {SERVICE} --cascade=foreground")
-    await commands.kubectl(f"-n {NAMESPACE} apply -f {manifest}")
+    await commands.kubectl(f"-n {NAMESPACE} apply {manifest}")
 
 
 async def first_answer(request: Request, commands: Commands) -> None:

@@ -71,7 +71,8 @@ async def _bench(
     )
     first = out / "service.json"
     first.write_text(json.dumps(policies.service(BASE, "ours"), indent=1) + "\n", encoding="utf-8")
-    await setup.serve(commands, str(first))
+    # As in the turns: what another policy's apply leaves out then goes.
+    await setup.serve(commands, f"--server-side -f {first}")
     await setup.first_answer(request, commands)
     work_seconds = median(await setup.answers_one_by_one(request))
     objective_seconds = BASE["spec"]["objective"]["thresholdMilliseconds"] / 1000
