@@ -12,7 +12,8 @@ ServingIOError
 │   ├── Invalid              422: the object breaks a rule of its schema
 │   ├── Denied               any other 4xx, or a 500 because an admission webhook did not answer
 │   ├── TooManyRequests      429, with the pause that the server asks for
-│   └── Unavailable          5xx, or no answer at all (status 0): a write may or may not have happened
+│   └── Unavailable          5xx, no answer at all (status 0), or 403 because the server does not know a new kind yet:
+│                            a write may or may not have happened
 ├── NotLeader                a write was about to leave without valid leadership
 └── SignalUnavailable        Prometheus gave no usable answer
 """
@@ -165,6 +166,8 @@ def _error(
         kind = Denied
     if status == 422 and any(cause.field == "metadata.uid" for cause in causes):
         kind = Conflict
+    if status == 403 and "cannot find RESTMapping" in message:
+        kind = Unavailable  # for up to half a minute after CRDs were installed: an owner's kind is looked up in a memory
     if status == 403 and any(cause.reason == "NamespaceTerminating" for cause in causes):
         kind = NamespaceTerminating
     return kind(

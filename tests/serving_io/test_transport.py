@@ -197,6 +197,11 @@ async def test_a_stream_that_is_left_is_closed_at_once(tmp_path: Path) -> None:
     [
         (403, {"reason": "Forbidden"}, Forbidden),
         (403, {"details": {"causes": [{"reason": "NamespaceTerminating"}]}}, NamespaceTerminating),
+        (
+            403,
+            {"message": "cannot set blockOwnerDeletion in this case because cannot find RESTMapping for …"},
+            Unavailable,
+        ),
         (404, {"reason": "NotFound"}, NotFound),
         (409, {"reason": "Conflict"}, Conflict),
         (409, {"reason": "AlreadyExists"}, AlreadyExists),
