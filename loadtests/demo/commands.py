@@ -39,9 +39,18 @@ class Commands:
 
     async def kubectl(self, line: str) -> str:
         """Run one kubectl command, given as it is typed after `kubectl `; return its output. Raises CommandError."""
-        self._say(f"$ kubectl {line}")
+        return await self._output(f"kubectl {line}", self._kubectl, line)
+
+    async def servingctl(self, line: str) -> str:
+        """Run one command of the `servingctl` beside this interpreter, likewise."""
+        return await self._output(
+            f"servingctl {line}", str(Path(sys.executable).with_name("servingctl")), line
+        )
+
+    async def _output(self, shown: str, program: str, line: str) -> str:
+        self._say(f"$ {shown}")
         process = await asyncio.create_subprocess_exec(
-            self._kubectl,
+            program,
             *shlex.split(line),
             cwd=REPOSITORY,
             env=self._environment,
@@ -57,7 +66,7 @@ class Commands:
                 await process.wait()
             raise
         if process.returncode:
-            raise CommandError(f"kubectl {line}\n{output}")
+            raise CommandError(f"{shown}\n{output}")
         return output
 
 

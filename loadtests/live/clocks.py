@@ -5,33 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import Any
 
 import httpx
 
+from autoscaler.targets import seconds_of
 from loadtests.demo.setup import NAMESPACE, SERVICE
-from loadtests.live.policies import Policy
-from loadtests.scale.audit import Request, read
-from localcluster.cluster import Cluster as LocalCluster
+from loadtests.live.policies import Policy, arrivals
+from loadtests.scale.audit import Request
 from serving_io.cluster import Cluster
 from serving_io.kinds import Kind
 
 HPA_USER = "system:serviceaccount:kube-system:horizontal-pod-autoscaler"
 OUR_USER = "system:serviceaccount:serving-system:serving-autoscaler"
 POD_METRICS = Kind("metrics.k8s.io/v1beta1", "PodMetrics", "pods")
-
-
-class AuditLog:
-    """The audit log from now on."""
-
-    def __init__(self, local: LocalCluster) -> None:
-        self._path = local.audit_log
-        self._from = self._path.stat().st_size
-
-    def requests(self) -> list[Request]:
-        """Return what has ended since."""
-        return read(self._path, self._from)[0]
 
 
 def write_of(policy: Policy, requests: Iterable[Request], after: float) -> float | None:
@@ -66,8 +53,7 @@ def look_of_hpa(requests: Iterable[Request], written: float) -> float | None:
 
 async def scrapes(prometheus_url: str, seconds: float) -> list[float]:
     """Return when the gateway was scraped in the last so many seconds; Unix seconds."""
-    counter = f'envoy_cluster_upstream_rq_total{{envoy_cluster_name=~"httproute/{NAMESPACE}/{SERVICE}/.*"}}'
-    result = await _query(prometheus_url, f"{counter}[{seconds:.0f}s]")
+    result = await _query(prometheus_url, f"{arrivals(SERVICE, NAMESPACE)}[{seconds:.0f}s]")
     return sorted({float(at) for series in result for at, _ in series["values"]})
 
 
@@ -96,7 +82,7 @@ async def pod_samples(cluster: Cluster) -> AsyncIterator[set[float]]:
     async def collect() -> None:
         while True:
             listed = await cluster.list(POD_METRICS, NAMESPACE)
-            found.update(datetime.fromisoformat(one["timestamp"]).timestamp() for one in listed.items)
+            found.update(seconds_of(one["timestamp"]) for one in listed.items)
             await asyncio.sleep(1)
 
     task = asyncio.create_task(collect())

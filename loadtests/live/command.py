@@ -84,14 +84,14 @@ async def _bench(
         peers(programs, local, commands, progress.say),
         await Cluster.connect(field_manager="bench-live") as cluster,
     ):
-        player = Player(cluster, commands, request, local.prometheus_url, work_seconds, out, progress.say)
+        player = Player(cluster, local, commands, request, work_seconds, out, progress.say)
         for number, policy in enumerate(order, start=1):
             played = await player.play(policy, number)
             turns.append(played.figures(objective_seconds))
             progress.say(f"{number} of {len(order)}: {json.dumps(turns[-1])}")
             _write(out, work_seconds, turns, reactions)
         for policy in POLICIES if steps else ():
-            reactions += reaction.figures(await player.react(policy, steps, local))
+            reactions += reaction.figures(await player.react(policy, steps))
             _write(out, work_seconds, turns, reactions)
     report = (out / "report.md").read_text(encoding="utf-8")
     progress.say(f"\n{report}\nreport: {out / 'report.md'}")

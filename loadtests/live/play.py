@@ -7,22 +7,23 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
-from datetime import datetime
 from pathlib import Path
 from random import Random
+from shlex import quote
 from typing import Any
 
 import yaml
 
-from loadtests.demo.commands import REPOSITORY, CommandError, Commands
+from autoscaler.targets import seconds_of, timestamp_of
+from loadtests.demo.commands import REPOSITORY, Commands
 from loadtests.demo.setup import NAMESPACE, SERVICE
 from loadtests.generator import LoadGenerator, Request
 from loadtests.live import clocks, course, policies
 from loadtests.live.policies import Policy
 from loadtests.live.reaction import Reaction, reaction
 from loadtests.live.turn import Life, Turn
+from loadtests.scale.audit import Log
 from localcluster.cluster import Cluster as LocalCluster
-from localcluster.paths import this_python
 from serving_api.names import SERVICE_LABEL
 from serving_io.cluster import Cluster
 from serving_io.kinds import DEPLOYMENT, POD
@@ -47,15 +48,15 @@ class Player:
     def __init__(
         self,
         cluster: Cluster,
+        local: LocalCluster,
         commands: Commands,
         request: Request,
-        prometheus_url: str,
         work_seconds: float,
         out: Path,
         say: Callable[[str], None],
     ) -> None:
-        self._cluster, self._commands, self._request = cluster, commands, request
-        self._prometheus_url, self._work_seconds = prometheus_url, work_seconds
+        self._cluster, self._local, self._commands, self._request = cluster, local, commands, request
+        self._work_seconds = work_seconds
         self._out, self._say = out, say
 
     async def play(self, policy: Policy, number: int) -> Turn:
@@ -86,7 +87,7 @@ class Player:
             ratio,
         )
 
-    async def react(self, policy: Policy, steps: int, local: LocalCluster) -> list[Reaction]:
+    async def react(self, policy: Policy, steps: int) -> list[Reaction]:
         """Time reactions to steps of the load, each from one settled replica. Raises StuckError, and CommandError."""
         random = Random(policy)
         found: list[Reaction] = []
@@ -96,7 +97,7 @@ class Player:
                 await self._settled()
                 # Not in step with anybody's interval.
                 await asyncio.sleep(QUIET_SECONDS + random.uniform(0, 30))
-                timed = await self._reaction(policy, load, local)
+                timed = await self._reaction(policy, load)
                 found += [timed] if timed else []
                 self._say(
                     f"{policy}, step {step} of {steps}: {f'{timed.total:.1f} s' if timed else 'by chance'}"
@@ -104,8 +105,8 @@ class Player:
             load.set_rate(0.0)
         return found
 
-    async def _reaction(self, policy: Policy, load: LoadGenerator, local: LocalCluster) -> Reaction | None:
-        log = clocks.AuditLog(local)
+    async def _reaction(self, policy: Policy, load: LoadGenerator) -> Reaction | None:
+        log = Log(self._local.audit_log)
         async with clocks.pod_samples(self._cluster) as pod_samples:
             load.set_rate(course.HIGH_WORK / self._work_seconds)
             stepped = time.time()
@@ -114,7 +115,7 @@ class Player:
                     raise StuckError(f"{policy} did not scale within {REACTION_SECONDS:.0f} s of a step")
                 await asyncio.sleep(0.5)
         if policy == "ours":
-            looked: float | None = written - await clocks.tick_seconds(self._prometheus_url)
+            looked: float | None = written - await clocks.tick_seconds(self._local.prometheus_url)
         else:
             looked = clocks.look_of_hpa(log.requests(), written)
         if looked is None:
@@ -122,7 +123,7 @@ class Player:
         samples = (
             sorted(pod_samples)
             if policy == "hpa"
-            else await clocks.scrapes(self._prometheus_url, time.time() - stepped + 1)
+            else await clocks.scrapes(self._local.prometheus_url, time.time() - stepped + 1)
         )
         return reaction(policy, stepped, samples, looked, written)
 
@@ -133,7 +134,9 @@ class Player:
         scaler = {
             "ours": None,
             "hpa": policies.hpa(SERVICE),
-            "keda": policies.scaled_object(SERVICE, NAMESPACE, self._prometheus_url, self._work_seconds),
+            "keda": policies.scaled_object(
+                SERVICE, NAMESPACE, self._local.prometheus_url, self._work_seconds
+            ),
         }[policy]
         try:
             if scaler is not None:
@@ -172,7 +175,7 @@ class Player:
         lives: dict[str, tuple[float, float | None]] = {}
         listed = await self._cluster.list(POD, NAMESPACE, label_selector=f"{SERVICE_LABEL}={SERVICE}")
         for pod in listed.items:
-            lives[pod["metadata"]["uid"]] = (_created(pod), None)
+            lives[pod["metadata"]["uid"]] = (seconds_of(pod["metadata"]["creationTimestamp"]), None)
 
         async def follow() -> None:
             watch = self._cluster.watch(POD, listed.resource_version, NAMESPACE)
@@ -182,7 +185,7 @@ class Player:
                     if (pod["metadata"].get("labels") or {}).get(SERVICE_LABEL) != SERVICE:
                         continue
                     end = time.time() if event.type == "DELETED" else None
-                    lives[pod["metadata"]["uid"]] = (_created(pod), end)
+                    lives[pod["metadata"]["uid"]] = (seconds_of(pod["metadata"]["creationTimestamp"]), end)
 
         task = asyncio.create_task(follow())
         try:
@@ -204,48 +207,18 @@ class Player:
         target["metadata"]["namespace"] = NAMESPACE
         (folder / "autoscaler.yaml").write_text(yaml.safe_dump(target), encoding="utf-8")
         recording = folder / "recording.jsonl.gz"
-        await _run(
-            *("servingctl", "replay", "export", "--prometheus-url", self._prometheus_url),
-            *(
-                "--autoscaler",
-                str(folder / "autoscaler.yaml"),
-                "--step-seconds",
-                "5",
-                "--out",
-                str(recording),
-            ),
-            *("--from", _time(begin - QUIET_SECONDS), "--to", _time(end)),
+        await self._commands.servingctl(
+            f"replay export --prometheus-url {self._local.prometheus_url} "
+            f"--autoscaler {quote(str(folder / 'autoscaler.yaml'))} --out {quote(str(recording))} --step-seconds 5 "
+            f"--from {timestamp_of(begin - QUIET_SECONDS)} --to {timestamp_of(end)}"
         )
-        await _run(
-            *("servingctl", "replay", "run", str(recording), "--out", str(folder)),
-            *("--hpa-utilization-percent", f"{policies.UTILIZATION_PERCENT:g}"),
-            *("--keda-requests-per-second", f"{policies.threshold(self._work_seconds):g}"),
-            *("--hold-seconds", str(policies.HOLD_SECONDS), "--warm-up-hours", f"{QUIET_SECONDS / 3600:g}"),
+        await self._commands.servingctl(
+            f"replay run {quote(str(recording))} --out {quote(str(folder))} "
+            f"--hpa-utilization-percent {policies.UTILIZATION_PERCENT:g} "
+            f"--keda-requests-per-second {policies.threshold(self._work_seconds):g} "
+            f"--hold-seconds {policies.HOLD_SECONDS} --warm-up-hours {QUIET_SECONDS / 3600:g}"
         )
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
         (of_target,) = summary["targets"]
         (name,) = (one for one in of_target["policies"] if one.startswith(f"{policy} at"))
         return float(of_target["policies"][name]["cost_over_recorded"])
-
-
-async def _run(program: str, *arguments: str) -> None:
-    command = Path(this_python()).with_name(program)
-    process = await asyncio.create_subprocess_exec(
-        command,
-        *arguments,
-        cwd=REPOSITORY,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    output = (await process.communicate())[0].decode(errors="replace")
-    if process.returncode:
-        raise CommandError(f"{program} {' '.join(arguments)}\n{output}")
-
-
-def _created(pod: Mapping[str, Any]) -> float:
-    return datetime.fromisoformat(pod["metadata"]["creationTimestamp"]).timestamp()
-
-
-def _time(unix_seconds: float) -> str:
-    return datetime.fromtimestamp(unix_seconds).astimezone().isoformat(timespec="seconds")

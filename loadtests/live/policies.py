@@ -66,8 +66,6 @@ def hpa(name: str) -> Manifest:
 
 def scaled_object(name: str, namespace: str, prometheus_url: str, work_seconds: float) -> Manifest:
     """Return a ScaledObject of the service, on the requests that the gateway counts; `work_seconds` of one request."""
-    clusters = f'envoy_cluster_name=~"httproute/{namespace}/{name}/.*"'
-    query = f"sum(rate(envoy_cluster_upstream_rq_total{{{clusters}}}[{RATE_WINDOW}]))"
     return {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "ScaledObject",
@@ -82,13 +80,18 @@ def scaled_object(name: str, namespace: str, prometheus_url: str, work_seconds: 
                     "type": "prometheus",
                     "metadata": {
                         "serverAddress": prometheus_url,
-                        "query": query,
+                        "query": f"sum(rate({arrivals(name, namespace)}[{RATE_WINDOW}]))",
                         "threshold": f"{threshold(work_seconds):.3f}",
                     },
                 }
             ],
         },
     }
+
+
+def arrivals(name: str, namespace: str) -> str:
+    """Return the selector of the counters of the requests that the gateway sends to a service."""
+    return f'envoy_cluster_upstream_rq_total{{envoy_cluster_name=~"httproute/{namespace}/{name}/.*"}}'
 
 
 def threshold(work_seconds: float) -> float:

@@ -50,6 +50,18 @@ def read(path: Path, since: int = 0) -> tuple[list[Request], int]:
     return events(path, since, request_of)
 
 
+class Log:
+    """The audit log of a cluster from now on."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._from = path.stat().st_size if path.exists() else 0
+
+    def requests(self) -> list[Request]:
+        """Return what has ended since this object was made."""
+        return read(self._path, self._from)[0]
+
+
 def events(path: Path, since: int, of: Callable[[Mapping[str, Any]], T]) -> tuple[list[T], int]:
     """Return what is made of each request that has ended since then, likewise."""
     found: list[T] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadtests.scale.audit import Request, read
+from loadtests.scale.audit import Log, Request
 from localcluster.cluster import Cluster
 
 
@@ -10,16 +10,16 @@ class Audit:
     """The audit log from now on."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self._path = cluster.audit_log
-        self._from = self._path.stat().st_size if self._path.exists() else 0
+        self._log = Log(cluster.audit_log)
 
     def writes(self, user: str = "") -> list[Request]:
         """Writes since this object was made, Leases aside; `user` is part of the user's name.
 
         In the order in which they were received: where the machine is busy, the log has them in another.
         """
-        requests, _ = read(self._path, self._from)
         writes = [
-            one for one in requests if not one.is_read and one.resource != "leases" and user in one.user
+            one
+            for one in self._log.requests()
+            if not one.is_read and one.resource != "leases" and user in one.user
         ]
         return sorted(writes, key=lambda one: one.received_seconds)

@@ -11,10 +11,9 @@ from contextlib import contextmanager
 
 import httpx
 
-from serving_io.kinds import Kind
+from loadtests.live.clocks import POD_METRICS
 from tests.system.kube import Kube, Manifest
 
-POD_METRICS = Kind("metrics.k8s.io/v1beta1", "PodMetrics", "pods")
 _CRD: Manifest = {
     "apiVersion": "apiextensions.k8s.io/v1",
     "kind": "CustomResourceDefinition",
