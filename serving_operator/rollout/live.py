@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from serving_operator.rollout.state import moment_of
 from serving_operator.world import Manifest
 
 
@@ -25,6 +26,23 @@ def is_ready(pod: Manifest) -> bool:
         return False
     conditions = (pod.get("status") or {}).get("conditions") or ()
     return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
+
+
+def has_ceased_to_be_ready(pod: Manifest) -> bool:
+    """Whether a pod's container runs and its readiness probe fails after it had succeeded; a start is none, nor a crash."""
+    status = pod.get("status") or {}
+    ready: Mapping[str, Any] = next(
+        (entry for entry in status.get("conditions") or () if entry["type"] == "Ready"), {}
+    )
+    since = ready.get("lastTransitionTime")
+    if is_leaving(pod) or ready.get("status") != "False" or since is None:
+        return False
+    unready = [container for container in status.get("containerStatuses") or () if not container.get("ready")]
+    started = [
+        ((container.get("state") or {}).get("running") or {}).get("startedAt") for container in unready
+    ]
+    # A pod is first called unready before its containers start, and again when one of them has ended.
+    return any(moment is not None and moment_of(moment) < moment_of(since) for moment in started)
 
 
 def ready_targets(slices: tuple[Manifest, ...], service: str) -> set[str]:

@@ -16,7 +16,7 @@ from serving_operator.rollout import (
     steps,
 )
 from serving_operator.rollout.commands import label_command
-from serving_operator.rollout.live import Revision
+from serving_operator.rollout.live import Revision, has_ceased_to_be_ready
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import OPEN, Gate, Move, State, Wait, moment_of
 from serving_operator.status.diagnosis import diagnose
@@ -111,12 +111,13 @@ def _held(observed: Observed, state: State) -> Move | None:
 
 
 def _fails(observed: Observed, state: State, seen: Revision) -> bool:
-    """Whether the canary lacks replicas because pods of it fail.
+    """Whether the canary lacks replicas because pods of it fail, or do not stand the traffic that it has now.
 
     Pods that crash are ready by turns, so that one of them is not enough. Those that a risen need asks for may start as
     any others, or want the room that stable has: for them nobody waits.
     """
     cause = diagnose(seen.pods, None)
-    if cause is None or cause.wants_nodes or not cause.final:
+    crashes = cause is not None and cause.final and not cause.wants_nodes
+    if not crashes and not any(has_ceased_to_be_ready(pod) for pod in seen.pods):
         return False
     return capacity.lacks_need(observed, state, seen.revision, 100, seen.available)

@@ -1,10 +1,13 @@
 """The end of the soak: nobody is committed whose pods fail, for the commit is what removes the way back."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
 from serving_operator.children.route import weights
+from serving_operator.rollout.live import has_ceased_to_be_ready
+from serving_operator.rollout.state import text_of
 from serving_operator.world import Manifest, ObjectId
 from tests.operator.rollout.rolling_back import abort, committed, deployment, is_rolled_back
 from tests.operator.rollout.simulation import KEY, Simulation, inference_service, revision, unrouted
@@ -103,6 +106,65 @@ def test_one_that_fails_in_part_is_not_committed(kind: str) -> None:
     cluster.break_pods(B, broken=False)
     cluster.run(60)
     assert cluster.status["stable"]["revision"] == B
+
+
+def test_one_whose_readiness_fails_under_the_traffic_is_not_committed() -> None:
+    """One of three pods stands all of the traffic for now: the others ran and were ready before they had it."""
+    cluster = promoted()
+    losing = sorted(name for name in cluster.pods if f"-{B}-pod" in name)[1:]
+    began, ceased = text_of(cluster.now - timedelta(seconds=20)), text_of(cluster.now)
+    for _ in range(30):
+        cluster.round_without_operator()
+        for name in losing:
+            cluster.pods[name]["killed"] = True
+            cluster.pods[name]["status"] = unready(began, ceased)
+        cluster._count(f"{KEY.name}-{B}")
+        cluster.reconcile()
+    assert cluster.ready(B) == 1
+    assert cluster.status["stable"]["revision"] == A
+    assert said(cluster, "UpToDate")[0] == "CanaryNotReady"
+    assert "readiness probe does not succeed" in said(cluster, "UpToDate")[1]
+    cluster.break_pods(B, broken=False)
+    cluster.run(5)
+    assert cluster.status["stable"]["revision"] == B
+
+
+def unready(started: str, since: str) -> Manifest:
+    """Return the status of a pod whose container runs since `started`, and is not ready since `since`."""
+    container = {
+        "name": "model",
+        "restartCount": 0,
+        "ready": False,
+        "state": {"running": {"startedAt": started}},
+    }
+    return {
+        "conditions": [{"type": "Ready", "status": "False", "lastTransitionTime": since}],
+        "containerStatuses": [container],
+    }
+
+
+@pytest.mark.parametrize(
+    ("pod", "so"),
+    [
+        pytest.param(
+            unready("2026-01-01T00:00:05Z", "2026-01-01T00:01:00Z"),
+            True,
+            id="its probe fails after it was ready",
+        ),
+        pytest.param(unready("2026-01-01T00:00:05Z", "2026-01-01T00:00:02Z"), False, id="it starts"),
+        pytest.param(
+            unready("2026-01-01T00:01:00Z", "2026-01-01T00:00:58Z"),
+            False,
+            id="it has crashed and starts again",
+        ),
+        pytest.param({}, False, id="nobody has said anything of it"),
+    ],
+)
+def test_a_pod_ceases_to_be_ready_only_after_it_was(pod: Manifest, so: bool) -> None:
+    """A start is no failure of readiness, and a crash has a cause of its own."""
+    assert has_ceased_to_be_ready({"metadata": {}, "status": pod}) is so
+    leaving = {"metadata": {"deletionTimestamp": "2026-01-01T00:01:00Z"}, "status": pod}
+    assert not has_ceased_to_be_ready(leaving)
 
 
 def test_a_pod_that_is_ready_for_a_moment_commits_nothing() -> None:
