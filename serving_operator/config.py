@@ -71,6 +71,7 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
         log_level=values["log-level"],
         settings=Settings(
             namespace=lease_namespace,
+            one_namespace=tuple(values["namespace"]) == (lease_namespace,),
             propagation_delay_seconds=values["propagation-delay-seconds"],
             min_ready_seconds=values["min-ready-seconds"],
             drain_seconds=values["drain-seconds"],

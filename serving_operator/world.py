@@ -31,6 +31,8 @@ class Settings:
     """What the administrator set for all services. Durations in seconds."""
 
     namespace: str = SYSTEM_NAMESPACE
+    one_namespace: bool = False
+    """Whether the operator serves its own namespace alone: its rights are Roles of it then."""
     propagation_delay_seconds: float = 10.0
     min_ready_seconds: int = 5
     drain_seconds: int = 5

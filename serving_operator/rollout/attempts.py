@@ -90,12 +90,13 @@ def _closed(observed: Observed, state: State) -> Move | None:
     if model is None or model.storage is None or state_of_secret == "Labelled":  # noqa: S105  (no secret)
         return None
     name, namespace = model.storage.secret_name, observed.world.key.namespace
+    role = "role" if observed.settings.one_namespace else "clusterrole"
     remedies = {
         "Missing": f"create it with the label {STORAGE_LABEL}=true",
         "Unlabelled": f"whoever owns it allows it: kubectl -n {namespace} label secret {name} {STORAGE_LABEL}=true",
         "Unreadable": "the operator may not look at its label: "
         f"kubectl -n {namespace} create rolebinding serving-operator-storage "
-        f"--clusterrole=serving-operator-storage --serviceaccount={observed.settings.namespace}:{OPERATOR}",
+        f"--{role}=serving-operator-storage --serviceaccount={observed.settings.namespace}:{OPERATOR}",
     }
     found = state_of_secret or "Unreadable"
     message = f"Secret {name} of predictor.model.storage is not opened to downloads; {remedies[found]}"

@@ -54,9 +54,11 @@ def leases(live: Mapping[str, Manifest | Unasked | None], now: datetime, namespa
             found.append(unknown(check, lease))
         elif lease is None:
             words = f"it has never run with its Lease in namespace {namespace}, so {what}"
-            found.append(
-                failed(check, words, f"{APPLY} manifests/base, or name its namespace by --system-namespace")
+            remedy = (
+                f"{APPLY} manifests/base (of one namespace: manifests/overlays/single-namespace), or name its namespace by "
+                "--system-namespace"
             )
+            found.append(failed(check, words, remedy))
         else:
             spec = lease.get("spec") or {}
             renewed, holder = str(spec.get("renewTime", "")), spec.get("holderIdentity")

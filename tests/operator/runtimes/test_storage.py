@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -149,6 +150,16 @@ def test_no_pod_is_made_with_a_secret_that_is_not_opened(secret: SecretState, sa
     cluster.run(60)
     assert cluster.condition("Stalled") is None
     assert len(cluster.of_kind("Deployment")) == 1
+
+
+def test_where_the_operator_has_roles_only_its_namespace_has_a_role_to_bind() -> None:
+    """A ClusterRole of that name is not there: the overlay of one namespace makes it a Role."""
+    cluster = simulation("Unreadable")
+    cluster.settings = replace(SETTINGS, one_namespace=True)
+    cluster.run(10)
+    stalled = cluster.condition("Stalled")
+    assert stalled is not None
+    assert " --role=serving-operator-storage " in stalled["message"]
 
 
 class Secrets:

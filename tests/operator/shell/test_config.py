@@ -108,6 +108,11 @@ def test_leases_are_where_the_pod_is() -> None:
     assert parse([], pod).settings.namespace == "ml-system"
     assert parse([], pod | {"LEASE_NAMESPACE": "leases"}).lease_namespace == "leases"
     assert parse(["--lease-namespace", "x"], pod).lease_namespace == "x"
+    one = [
+        parse(["--namespace", told], pod).settings.one_namespace for told in ("ml-system", "a", "ml-system,a")
+    ]
+    assert one == [True, False, False]
+    assert not parse([], pod).settings.one_namespace
 
 
 def test_two_processes_of_one_pod_are_two_candidates() -> None:
