@@ -43,6 +43,7 @@ def repair(observed: Observed, state: State) -> Iterator[Ensured]:
             yield from _children(observed, state, seen, seen.record)
     if state.stable is not None:
         yield from _stable_service(observed, state)
+    if state.stable is not None or observed.route is not None:
         yield from route(observed, state)
 
 
@@ -117,7 +118,7 @@ def _children(observed: Observed, state: State, seen: Revision, recorded: Manife
     if _is_left_over(observed, state, seen):
         service = observed.world.objects[ObjectId("Service", seen.name)]
         yield Ensured(delete(service, f"what is left of an earlier attempt at {seen.revision} goes first"))
-    else:
+    elif seen.revision in observed.weights or (may_be_made and not is_leaving(seen.deployment)):
         yield ensure(observed, revision_service(observed.service, recorded), why)
     yield ensure(observed, disruption_budget(observed.service, seen.revision), why)
     if observed.automatic:
