@@ -62,10 +62,10 @@ def replicas_left(observed: Observed, state: State, has: int) -> int:
 
 
 def _is_stuck(observed: Observed, state: State, stable: Revision, canary: Revision) -> bool:
-    """Whether stable gets no further beside the canary: there is no node for its pods, or no room in the budget."""
+    """Whether stable gets no further beside the canary: no node or quota takes its pods, or no budget."""
     gone = len(canary.pods) <= budget.asked(observed, canary)
     cause = diagnose(stable.pods, stable.deployment)
-    if cause is not None and cause.wants_nodes:
+    if cause is not None and cause.wants_room:
         return gone
     total, said = budget.replicas(observed, state), capacity.answer(stable, 100)
     if total is None or said is None:
