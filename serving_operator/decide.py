@@ -106,9 +106,12 @@ def _move(observed: Observed, heard: Heard, state: State, conflicts: tuple[str, 
     why = abort.cause(observed, state)
     if why is not None:
         return abort.carry_out(observed, state, why)
-    if (observed.routed and observed.route is None) or routing.is_drifted(observed, state):
+    if conflicts:
+        move = _held(observed, state, conflicts)
+    elif (observed.routed and observed.route is None) or routing.is_drifted(observed, state):
         return deadlines.waiting(observed, state, steps.no_route(observed), steps.PREPARING)
-    move = _held(observed, state, conflicts) if conflicts else _advance(observed, state)
+    else:
+        move = _advance(observed, state)
     if move.overdue:
         return abort.carry_out(observed, state, abort.overdue(observed, state))
     if move.abort is not None:
