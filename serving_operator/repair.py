@@ -45,6 +45,24 @@ def repair(observed: Observed, state: State) -> Iterator[Ensured]:
         yield from _stable_service(observed, state)
     if state.stable is not None or observed.route is not None:
         yield from route(observed, state)
+    yield from rejections(observed, state)
+
+
+def rejections(observed: Observed, state: State) -> Iterator[Ensured]:
+    """Yield what writes into the record of a rejected attempt that it was: a lost status must not begin it again."""
+    for entry in state.rejected:
+        kept = observed.records.get(entry.revision)
+        described = attempt_of(kept) if kept is not None else {}
+        if kept is None or described.get("id") != entry.id or "rejected" in described:
+            continue
+        is_marked = (kept["metadata"].get("labels") or {}).get(STABLE_LABEL) == "true"
+        said = described | {"rejected": entry.wire()}
+        number = int(kept.get("revision", 0))
+        yield ensure(
+            observed,
+            restated(observed.service, kept, number, said, is_marked),
+            f"attempt {entry.id} is rejected",
+        )
 
 
 def is_lost(observed: Observed, state: State, revision: str) -> bool:
