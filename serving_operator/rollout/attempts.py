@@ -144,9 +144,11 @@ def described(observed: Observed, attempt: Attempt, started_at: str) -> Manifest
 
 
 def in_force(observed: Observed, attempt: Attempt) -> Manifest:
-    """Return an attempt's id with the rollout and objective that the spec has now."""
+    """Return an attempt's id with the rollout, objective and number of replicas that the spec has now."""
     spec = observed.service.spec
     found: Manifest = {"id": str(attempt), "rollout": spec.rollout.wire()}
+    if not observed.automatic:
+        found["replicas"] = observed.external_replicas
     return found | ({"objective": spec.objective.wire()} if spec.objective is not None else {})
 
 

@@ -422,6 +422,22 @@ def test_a_split_total_comes_back() -> None:
     assert replicas(cluster) == {A: 4}
 
 
+def test_a_lower_total_waits_for_the_commit() -> None:
+    """Nobody loses replicas that the split gave it while it has the traffic for them, forward or back."""
+    cluster = settled(of_the_total("a", 10, 20))
+    cluster.apply(of_the_total("b", 10, 20))
+    cluster.run(40)
+    assert replicas(cluster) == {A: 8, B: 2}
+    cluster.apply(of_the_total("b", 1, 20))
+    cluster.restart()
+    cluster.run(20)
+    assert replicas(cluster) == {A: 8, B: 2}
+    assert cluster.status["canary"]["verdict"] == "WaitingForPromotion"
+    cluster.label("Promote", cluster.status["canary"]["id"])
+    assert (100, 10, 8) in seen_in(cluster, 60)
+    assert replicas(cluster) == {B: 1}
+
+
 def test_what_keeps_a_total_from_coming_back_is_told() -> None:
     """A pod of stable that crashes for good holds the rest of the way back: a person is needed, and is told why."""
     cluster = settled(of_the_total("a", 4))
