@@ -124,8 +124,6 @@ class Transport:
             rest, configuration = self.api.rest_client, self.api.configuration
             if rest.pool_manager is None:
                 rest.pool_manager = rest._create_pool_manager()
-            if method != "GET":
-                self.before_write()
             response = await rest.pool_manager.request(
                 method,
                 url,
@@ -135,6 +133,7 @@ class Transport:
                 server_hostname=configuration.tls_server_name,
                 proxy=rest.proxy,
                 proxy_headers=rest.proxy_headers,
+                middlewares=() if method == "GET" else (self._checked,),
             )
             code = str(response.status)
             if response.status >= 300:
@@ -144,6 +143,13 @@ class Transport:
             raise self._no_answer(error, f"{method} {path}") from error
         finally:
             self.on_request(method, code, time.monotonic() - started)
+
+    async def _checked(
+        self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        # Here, because aiohttp sends a DELETE or PUT a second time where the connection has died under the first.
+        self.before_write()
+        return await send(request)
 
     def _no_answer(self, error: Exception, what: str) -> ApiError:
         reason = "Timeout" if isinstance(error, TimeoutError) else "NoAnswer"
