@@ -108,6 +108,8 @@ class Reconciler:
             )
             if world is None:
                 raise ServiceGone(f"{key} is gone")
+            if _asks(world.service) != _asks(service):
+                raise Outdated(f"{key} was edited while others' state was asked for")
             now = self._now()
             self._evidence.track(key, wanted(world))
             world = replace(
@@ -191,6 +193,12 @@ def without_progress(plan: Plan, refused: ObjectId, service: Manifest) -> Plan:
     told = {key: value for key, value in plan.status.items() if key not in withheld}
     told |= {key: was[key] for key in withheld if key in was}
     return replace(plan, writes=(), status=told, events=transitions(was, told, service))
+
+
+def _asks(service: Manifest) -> tuple[object, ...]:
+    """What the user asks for: what is read of others for a decision is read for that."""
+    metadata = service["metadata"]
+    return metadata.get("uid"), metadata.get("generation"), metadata.get("labels")
 
 
 def is_active(service: Manifest) -> bool:
