@@ -87,6 +87,9 @@ class Reconciler:
             return float(min(AGAIN_CAP_SECONDS, AGAIN_SECONDS * 2 ** min(times, 16)))
         except ServiceGone as gone:
             log.info("%s: nothing to do, %s", key, gone)
+            if self._cache.service(key) is None:
+                # A live read has told it; the watch, which tells it later, wakes nobody any more.
+                self._forget(key)
             return None
         self._outdated.pop(key, None)
         return again

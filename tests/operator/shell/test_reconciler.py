@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+from prometheus_client import generate_latest
+
 from serving_api.names import ServiceKey
 from serving_io.cluster import Cluster, Listing
 from serving_io.errors import NotFound
@@ -12,7 +14,7 @@ from serving_operator.cache import Cache
 from serving_operator.metrics import Metrics
 from serving_operator.reconciler import Reconciler
 from serving_operator.workqueue import WorkQueue
-from serving_operator.world import DEFAULT_SETTINGS, Manifest, Plan, World
+from serving_operator.world import DEFAULT_SETTINGS, Manifest, Plan, World, Write
 from tests.operator.shell.surroundings import NAMESPACE, external
 
 KEY = ServiceKey(NAMESPACE, "llama")
@@ -71,3 +73,18 @@ async def test_what_was_asked_for_an_older_spec_decides_nothing() -> None:
 
         await working.reconcile(KEY)
         assert [found["metadata"] for found in seen] == [edited["metadata"]]
+
+
+async def test_a_service_that_a_live_read_does_not_find_is_forgotten() -> None:
+    """A deletion that is noticed before the first creation, and not by the watch, leaves no metrics behind."""
+    cache, metrics, plans = Cache(), Metrics(), [Plan()]
+    told = {"conditions": [{"type": "Ready", "status": "True"}]}
+    cache.put(service(1) | {"status": told})
+    working = reconciler(NoCluster(), cache, lambda *_: plans[-1], metrics)
+    await working.reconcile(KEY)
+    assert b'"llama"' in generate_latest(metrics.registry)
+
+    plans.append(Plan((Write("create", external("child"), "for a test"),)))
+    assert await working.reconcile(KEY) is None
+    assert cache.service(KEY) is None
+    assert b'"llama"' not in generate_latest(metrics.registry)
