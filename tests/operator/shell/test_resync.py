@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
-from serving_io.cluster import Cluster
+from serving_io.cluster import Cluster, Listing
 from serving_operator.cache import Cache
-from serving_operator.resync import OUTAGE_SECONDS, Resync
+from serving_operator.resync import OUTAGE_SECONDS, PastRestored, Resync
+from serving_operator.watched import WATCHED
 from serving_operator.workqueue import WorkQueue
 
 pytestmark = pytest.mark.looptime
@@ -34,3 +35,32 @@ async def test_it_ends_when_it_is_told_to_while_an_outage_ends() -> None:
     done, _ = await asyncio.wait({task}, timeout=100)
     assert done
     assert task.cancelled()
+
+
+class Restored:
+    """An API server that has nothing, whose lists are of ever newer versions until an older state is restored."""
+
+    def __init__(self) -> None:
+        self.version = 100
+
+    async def list(self, *_: Any, **__: Any) -> Listing:
+        self.version += 1
+        return Listing([], str(self.version))
+
+
+async def test_it_ends_where_an_older_state_was_restored() -> None:
+    """What is remembered of the time after a backup would be taken for newer than all that is there; no resync heals that."""
+    cluster = Restored()
+    resync = Resync(
+        cluster=cast(Cluster, cluster),
+        cache=Cache(),
+        queue=WorkQueue(),
+        watched=WATCHED,
+        namespaces=("a", "b"),
+        period_seconds=300,
+    )
+    await resync.once()
+    await resync.once()
+    cluster.version = 50
+    with pytest.raises(PastRestored, match="an older state of the cluster was restored"):
+        await resync.once()
