@@ -15,27 +15,42 @@ FRESH_FOR = timedelta(seconds=10)
 
 
 class Heartbeat:
-    """Whether the autoscaler lives, by its Lease in `namespace`."""
+    """Whether the autoscaler lives, by its Lease in `namespace`.
+
+    The time that the Lease states is by the autoscaler's clock, and believed in the first look only: afterwards what
+    counts is when, by ours, it was seen to change.
+    """
 
     def __init__(self, cluster: Cluster, namespace: str) -> None:
         self._cluster = cluster
         self._namespace = namespace
         self._lock = asyncio.Lock()
         self._read_at: datetime | None = None
+        self._stated: datetime | None = None
         self._renewed: datetime | None = None
 
     async def renewed(self, now: datetime) -> datetime | None:
-        """Return when the autoscaler last renewed its Lease; None if there is none."""
+        """Return when, by our clock, the autoscaler is known to have renewed its Lease last; None if there is none."""
         async with self._lock:
             if self._read_at is None or abs(now - self._read_at) >= FRESH_FOR:
                 try:
                     lease = await self._cluster.get(LEASE, AUTOSCALER, self._namespace)
+                    stated = _time((lease.get("spec") or {}).get("renewTime"))
                 except NotFound:
-                    self._renewed = None
-                else:
-                    self._renewed = _time((lease.get("spec") or {}).get("renewTime"))
+                    stated = None
+                self._stated, self._renewed = stated, self._by_our_clock(stated, now)
                 self._read_at = now
             return self._renewed
+
+    def _by_our_clock(self, stated: datetime | None, now: datetime) -> datetime | None:
+        if stated is None:
+            return None
+        if self._stated is None or self._renewed is None or self._read_at is None:
+            return min(stated, now)
+        if stated == self._stated:
+            return self._renewed
+        # Nobody looks while no rollout asks: how much later it states to have lived holds by any clock.
+        return min(now, max(self._read_at, self._renewed + (stated - self._stated)))
 
 
 class Quotas:
