@@ -20,6 +20,9 @@ REQUEST_TIMEOUT_SECONDS = 30.0
 STREAM_SILENCE_SECONDS = 90.0
 """The server sends a bookmark about once a minute: a longer silence is a dead connection."""
 
+NOT_TRUSTED = "NotTrusted"
+"""Reason where the server's certificate is of no authority that this process has read, which it does once."""
+
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
@@ -153,6 +156,8 @@ class Transport:
 
     def _no_answer(self, error: Exception, what: str) -> ApiError:
         reason = "Timeout" if isinstance(error, TimeoutError) else "NoAnswer"
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            reason = NOT_TRUSTED
         proxy = str(self.api.rest_client.proxy or "")
         if proxy:
             # Without the password that may stand before the address.

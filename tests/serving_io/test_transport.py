@@ -223,6 +223,19 @@ async def test_a_stream_that_is_left_is_closed_at_once(tmp_path: Path) -> None:
         assert await serving
 
 
+async def test_a_certificate_of_another_authority_is_told_apart(tmp_path: Path) -> None:
+    """From a server that does not answer: it comes back for a new process, not for this one."""
+    for name in ("former", "present"):
+        (tmp_path / name).mkdir()
+    former, present = Tls(tmp_path / "former"), Tls(tmp_path / "present")
+    async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=present.server) as server:
+        kubeconfig = former.kubeconfig(server.sockets[0].getsockname()[1])
+        async with await Cluster.connect(field_manager="alpha", kubeconfig=str(kubeconfig)) as cluster:
+            with pytest.raises(Unavailable) as error:
+                await cluster.get(kinds.CONFIG_MAP, "c", "default")
+    assert error.value.reason == transport.NOT_TRUSTED
+
+
 @pytest.mark.parametrize(
     ("status", "body", "expected"),
     [
