@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import looptime
@@ -32,6 +33,8 @@ class MemoryCluster:
         self.world = world
         self.calls: list[tuple[Any, ...]] = []
         self.refusal: Exception | None = None
+        self.silent: list[dict[str, Any]] | None = None
+        """The Deployments as a watch told them before it fell silent."""
         self.is_overtaken = False
         """Whether somebody else writes each InferenceAutoscaler as soon as it has been read."""
 
@@ -48,6 +51,8 @@ class MemoryCluster:
         if isinstance(self.refusal, Unavailable):
             raise self.refusal
         objects = self.world.objects()
+        if self.silent is not None:
+            objects = replace(objects, deployments=self.silent)
         found = {
             INFERENCE_AUTOSCALER: objects.autoscalers,
             DEPLOYMENT: objects.deployments,
@@ -192,6 +197,30 @@ def test_refused_writes_are_decided_again(refusal: Exception) -> None:
             await asyncio.sleep(60)
             assert world.revisions["digits"].replicas == 1
             cluster.refusal = None
+            await asyncio.sleep(40)
+            assert world.revisions["digits"].replicas >= 2
+
+    virtual(scenario)
+
+
+def test_a_scaling_that_the_watch_does_not_tell_is_done_and_told_once() -> None:
+    """While the Deployments' watch is silent, what was written counts; when it speaks again, what it says."""
+
+    async def scenario() -> None:
+        world = World(Revision("digits", service_seconds=0.1), rate=lambda at: 1.0 if at < 60 else 15.0)
+        async with running(world) as (cluster, _, _):
+            await asyncio.sleep(58)
+            cluster.silent = list(world.objects().deployments)
+            await asyncio.sleep(60)
+            written = [call[2] for call in cluster.of("scale")]
+            assert len(written) == len(set(written)) > 1
+            assert (
+                len([call for call in cluster.of("event") if call[1].startswith("Scaled")])
+                == len(written) - 1
+            )
+
+            world.scale("digits", 1)
+            cluster.silent = None
             await asyncio.sleep(40)
             assert world.revisions["digits"].replicas >= 2
 
