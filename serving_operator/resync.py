@@ -110,8 +110,8 @@ class Resync:
                 pause_seconds = self._jittered()
             except ApiError as error:
                 self._on_result("error")
-                log.warning("resync failed, again in %.0f s: %s", RETRY_SECONDS, error)
-                pause_seconds = RETRY_SECONDS
+                pause_seconds = max(RETRY_SECONDS, min(error.retry_after or 0.0, self._period_seconds))
+                log.warning("resync failed, again in %.0f s: %s", pause_seconds, error)
 
     def request_ended(self, code: str) -> None:
         """Take note of how a request ended; the first success after an outage brings the next resync forward."""

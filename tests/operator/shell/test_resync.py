@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from serving_io.cluster import Cluster, Listing
+from serving_io.errors import TooManyRequests
 from serving_operator.cache import Cache
 from serving_operator.resync import OUTAGE_SECONDS, PastRestored, Resync
 from serving_operator.watched import WATCHED
@@ -64,3 +65,34 @@ async def test_it_ends_where_an_older_state_was_restored() -> None:
     cluster.version = 50
     with pytest.raises(PastRestored, match="an older state of the cluster was restored"):
         await resync.once()
+
+
+class Busy:
+    """An API server that asks for a pause of a minute."""
+
+    lists = 0
+
+    async def served(self, _: Any) -> bool:
+        return False
+
+    async def list(self, *_: Any, **__: Any) -> Listing:
+        self.lists += 1
+        raise TooManyRequests(429, "TooManyRequests", "later", retry_after=60.0)
+
+
+async def test_a_busy_api_server_is_given_the_pause_that_it_asks_for() -> None:
+    """It would be asked for everything every five seconds."""
+    cluster = Busy()
+    resync = Resync(
+        cluster=cast(Cluster, cluster),
+        cache=Cache(),
+        queue=WorkQueue(),
+        watched=WATCHED,
+        namespaces=(),
+        period_seconds=600,
+    )
+    task = asyncio.create_task(resync.keep())
+    await asyncio.sleep(330)
+    assert 5 <= cluster.lists <= 6
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
