@@ -228,14 +228,18 @@ class Loop:
 
     async def _tell(self, write: Write, events: Sequence[Event], action: str) -> None:
         for event in events:
-            await post_event(
-                self._cluster,
-                dict(write.target.manifest),
-                type=event.type,
-                reason=event.reason,
-                note=event.note,
-                action=action,
-            )
+            try:
+                await post_event(
+                    self._cluster,
+                    dict(write.target.manifest),
+                    type=event.type,
+                    reason=event.reason,
+                    note=event.note,
+                    action=action,
+                )
+            except ApiError as error:
+                # An event is news for people; what it tells of is done.
+                log.warning("%s: event %s could not be posted: %s", _of(write), event.reason, error)
 
 
 @contextlib.contextmanager
