@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from serving_api.names import AUTOSCALER, STORAGE_LABEL
 from serving_io.cluster import Cluster
 from serving_io.errors import Forbidden, NotFound
 from serving_io.kinds import LEASE, RESOURCE_QUOTA, SECRET
 from serving_operator.world import Manifest, SecretState
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 
 FRESH_FOR = timedelta(seconds=10)
 
@@ -65,7 +69,7 @@ class Quotas:
         read_at, quotas = self._read.get(namespace, (None, ()))
         if read_at is None or abs(now - read_at) >= FRESH_FOR:
             quotas = tuple((await self._cluster.list(RESOURCE_QUOTA, namespace)).items)
-            self._read[namespace] = (now, quotas)
+            self._read = _fresh(self._read, now) | {namespace: (now, quotas)}
         return quotas
 
 
@@ -86,7 +90,7 @@ class StorageSecrets:
         read_at, found = self._read.get(place, (None, None))
         if found is None or read_at is None or abs(now - read_at) >= FRESH_FOR:
             found = await self._ask(*place)
-            self._read[place] = (now, found)
+            self._read = _fresh(self._read, now) | {place: (now, found)}
         return found
 
     async def _ask(self, namespace: str, name: str) -> SecretState:
@@ -97,6 +101,11 @@ class StorageSecrets:
         except Forbidden:
             return "Unreadable"
         return "Labelled" if (metadata.get("labels") or {}).get(STORAGE_LABEL) == "true" else "Unlabelled"
+
+
+def _fresh(read: dict[_K, tuple[datetime, _V]], now: datetime) -> dict[_K, tuple[datetime, _V]]:
+    """What is not read again yet: of namespaces that are gone nothing is kept."""
+    return {key: entry for key, entry in read.items() if abs(now - entry[0]) < FRESH_FOR}
 
 
 def _time(text: str | None) -> datetime | None:

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from serving_io.cluster import Cluster
+from serving_io.cluster import Cluster, Listing
 from serving_io.errors import NotFound
-from serving_operator.asked import Heartbeat
+from serving_operator.asked import Heartbeat, Quotas, StorageSecrets
 from serving_operator.world import DEFAULT_SETTINGS, Manifest
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -82,3 +82,27 @@ async def test_without_a_lease_there_is_no_autoscaler() -> None:
     assert await looked_at(heartbeat, autoscaler, 0, lives=True)
     autoscaler.renewed = None
     assert not await looked_at(heartbeat, autoscaler, 20, lives=False)
+
+
+class Namespaces:
+    """An API server with one ResourceQuota in each namespace."""
+
+    async def list(self, *_: Any) -> Listing:
+        return Listing([{"metadata": {"name": "q"}}], "1")
+
+    async def metadata(self, *_: Any) -> Manifest:
+        return {}
+
+
+async def test_namespaces_that_came_and_went_take_no_memory() -> None:
+    """Of quotas and Secrets only those that were read lately are remembered."""
+    cluster = cast(Cluster, Namespaces())
+    quotas, secrets = Quotas(cluster), StorageSecrets(cluster)
+    spec = {"predictor": {"model": {"storage": {"secretName": "s"}}}}
+    for minute in range(20):
+        now = START + timedelta(minutes=minute)
+        namespace = f"preview-{minute}"
+        assert len(await quotas.of(namespace, now)) == 1
+        service = {"metadata": {"namespace": namespace}, "spec": spec}
+        assert await secrets.of(service, now) == "Unlabelled"
+    assert (len(quotas._read), len(secrets._read)) == (1, 1)
