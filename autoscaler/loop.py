@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
+from itertools import compress
 from typing import Final, Protocol
 
 from autoscaler.history.reader import RangeLike, Reader
@@ -24,7 +25,7 @@ from autoscaler.tick import ask, tick, with_written
 from autoscaler.writes import Event, Scale, Write, WriteStatus
 from serving_io.cluster import Cluster
 from serving_io.errors import ApiError, Conflict, NotFound, SignalUnavailable
-from serving_io.events import post_event
+from serving_io.events import tell
 from serving_io.kinds import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, INFERENCE_AUTOSCALER, SCALED_OBJECT
 from serving_io.mirror import Mirror
 
@@ -86,7 +87,6 @@ class Loop:
         self._clock = clock
         self._state = LoopState()
         self._known = Known()
-        self._scaled: list[Scale] = []
         self._keda: tuple[float, bool] | None = None
         self._unreadable: frozenset[str] = frozenset()
         self.ticked_at: float | None = None
@@ -127,12 +127,14 @@ class Loop:
         for text in frozenset(result.unreadable) - self._unreadable:
             log.error("%s", text)
         self._unreadable = frozenset(result.unreadable)
-        limit = asyncio.Semaphore(WRITES_AT_ONCE)
         # Replicas first: what is told of them can wait.
-        for kind in (Scale, WriteStatus):
-            await asyncio.gather(*(self._write(one, limit) for one in result.writes if isinstance(one, kind)))
-        if self._scaled:
-            self._state, self._scaled = with_written(self._state, self._scaled), []
+        scalings = [write for write in result.writes if isinstance(write, Scale)]
+        statuses = [write for write in result.writes if isinstance(write, WriteStatus)]
+        limit = asyncio.Semaphore(WRITES_AT_ONCE)
+        done = await asyncio.gather(*(self._write(one, limit) for one in scalings))
+        if any(done):
+            self._state = with_written(self._state, compress(scalings, done))
+        await asyncio.gather(*(self._write(one, limit) for one in statuses))
         watch.spent("writes")
         self._metrics.show(result.reports)
         self._metrics.show_conditions(objects.autoscalers)
@@ -145,8 +147,8 @@ class Loop:
             "tick of %d targets: %d questions, %d scalings, %d statuses; %s",
             len(result.reports),
             len(questions),
-            sum(isinstance(write, Scale) for write in result.writes),
-            sum(isinstance(write, WriteStatus) for write in result.writes),
+            len(scalings),
+            len(statuses),
             watch,
         )
 
@@ -181,14 +183,17 @@ class Loop:
         answers = await asyncio.gather(*(answer(promql) for promql in questions.values()))
         return dict(zip(questions, answers, strict=True))
 
-    async def _write(self, write: Write, limit: asyncio.Semaphore) -> None:
+    async def _write(self, write: Write, limit: asyncio.Semaphore) -> bool:
+        """Write, and return whether it is done."""
         async with limit:
             try:
                 await (self._scale(write) if isinstance(write, Scale) else self._write_status(write))
+                return True
             except (NotFound, Conflict) as error:
                 log.info("%s: changed meanwhile, decided again in the next tick (%s)", _of(write), error)
             except ApiError as error:
                 log.warning("%s: not written, tried again in the next tick (%s)", _of(write), error)
+            return False
 
     async def _scale(self, write: Scale) -> None:
         workload = write.target.workload
@@ -204,7 +209,6 @@ class Loop:
             # A number that is only taken over must still be the one that was read.
             resource_version=workload.resource_version if write.hand_over else None,
         )
-        self._scaled.append(write)
         if write.hand_over:
             log.info("%s/%s: took over spec.replicas at %d", namespace, name, write.replicas)
             return
@@ -228,18 +232,14 @@ class Loop:
 
     async def _tell(self, write: Write, events: Sequence[Event], action: str) -> None:
         for event in events:
-            try:
-                await post_event(
-                    self._cluster,
-                    dict(write.target.manifest),
-                    type=event.type,
-                    reason=event.reason,
-                    note=event.note,
-                    action=action,
-                )
-            except ApiError as error:
-                # An event is news for people; what it tells of is done.
-                log.warning("%s: event %s could not be posted: %s", _of(write), event.reason, error)
+            await tell(
+                self._cluster,
+                dict(write.target.manifest),
+                type=event.type,
+                reason=event.reason,
+                note=event.note,
+                action=action,
+            )
 
 
 @contextlib.contextmanager

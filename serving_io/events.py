@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import Literal
 
 from serving_io.cluster import Cluster, Manifest
+from serving_io.errors import ApiError
 
 NOTE_LIMIT = 1024
 """Bytes of a note that the API server accepts."""
 NAME_PREFIX_LIMIT = 57
 """Characters of the object's name in the event's: a generated suffix takes the rest of a DNS label."""
+
+log = logging.getLogger(__name__)
 
 
 async def post_event(
@@ -47,6 +51,24 @@ async def post_event(
     if related is not None:
         event["related"] = _reference(related)
     return await cluster.create(event)
+
+
+async def tell(
+    cluster: Cluster,
+    regarding: Manifest,
+    *,
+    type: Literal["Normal", "Warning"],
+    reason: str,
+    note: str,
+    action: str,
+) -> None:
+    """Post an event, and log where it is refused: it is news for people, and nothing depends on it."""
+    try:
+        await post_event(cluster, regarding, type=type, reason=reason, note=note, action=action)
+    except ApiError as error:
+        about = _reference(regarding)
+        where = f"{about.get('kind')} {about.get('namespace')}/{about.get('name')}"
+        log.warning("%s: event %s could not be posted: %s", where, reason, error)
 
 
 def _reference(manifest: Manifest) -> dict[str, str]:

@@ -75,6 +75,9 @@ CLUSTER_SERVING_RUNTIME = Kind(
     API_VERSION, "ClusterServingRuntime", "clusterservingruntimes", namespaced=False
 )
 
+OUR_KINDS = (INFERENCE_SERVICE, INFERENCE_AUTOSCALER, SERVING_RUNTIME, CLUSTER_SERVING_RUNTIME)
+"""Kinds that our CRDs define. The operator waits for all of them, whatever it watches."""
+
 KINDS: Mapping[tuple[str, str], Kind] = {
     (kind.api_version, kind.name): kind for kind in list(globals().values()) if isinstance(kind, Kind)
 }

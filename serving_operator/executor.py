@@ -19,7 +19,7 @@ from serving_io.errors import (
     NamespaceTerminating,
     NotFound,
 )
-from serving_io.events import post_event
+from serving_io.events import tell
 from serving_io.kinds import INFERENCE_SERVICE, kind_of
 from serving_operator.cache import Cache, Place, place_of, version_of
 from serving_operator.covers import covers_status, drops_created, is_by_apply, is_by_creation
@@ -219,18 +219,14 @@ class Executor:
         service = self._cache.service(key)
         if service is None:
             return
-        try:
-            await post_event(
-                self._cluster,
-                service,
-                type=note.type,
-                reason=note.reason,
-                note=note.message,
-                action=note.action,
-            )
-        except ApiError as error:
-            # An event is news for people; nothing depends on it.
-            log.warning("%s: event %s could not be posted: %s", key, note.reason, error)
+        await tell(
+            self._cluster,
+            service,
+            type=note.type,
+            reason=note.reason,
+            note=note.message,
+            action=note.action,
+        )
 
 
 def with_preconditions(manifest: Manifest, uid: str | None, resource_version: str | None) -> Manifest:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from serving_api.names import STABLE_LABEL, Attempt
+from serving_api.names import Attempt
 from serving_operator.children.autoscaler import inference_autoscaler
 from serving_operator.children.deployment import deployment
 from serving_operator.children.disruption import disruption_budget
-from serving_operator.children.revision import attempt_of, recovered, restated
+from serving_operator.children.revision import attempt_of, is_marked_stable, recovered, restated
 from serving_operator.children.services import revision_service
 from serving_operator.ensure import Ensured, ensure
 from serving_operator.rollout import (
@@ -55,14 +55,10 @@ def rejections(observed: Observed, state: State) -> Iterator[Ensured]:
         described = attempt_of(kept) if kept is not None else {}
         if kept is None or described.get("id") != entry.id or "rejected" in described:
             continue
-        is_marked = (kept["metadata"].get("labels") or {}).get(STABLE_LABEL) == "true"
         said = described | {"rejected": entry.wire()}
         number = int(kept.get("revision", 0))
-        yield ensure(
-            observed,
-            restated(observed.service, kept, number, said, is_marked),
-            f"attempt {entry.id} is rejected",
-        )
+        wanted = restated(observed.service, kept, number, said, is_marked_stable(kept))
+        yield ensure(observed, wanted, f"attempt {entry.id} is rejected")
 
 
 def is_lost(observed: Observed, state: State, revision: str) -> bool:
@@ -78,7 +74,7 @@ def record(observed: Observed, state: State, seen: Revision) -> Manifest | None:
     commit = previous.described(state.stable) if stable and state.stable is not None else {}
     if kept is not None and seen.revision not in capacity.live_revisions(state):
         # A former revision keeps its mark: see Observed.marked_stable.
-        stable = (kept["metadata"].get("labels") or {}).get(STABLE_LABEL) == "true"
+        stable = is_marked_stable(kept)
     begun = rollback.unrecorded(observed, state, seen.revision)
     if kept is not None and begun is not None:
         described = rollback.described(observed, state, begun)

@@ -87,6 +87,11 @@ def attempt_of(recorded: Manifest) -> Manifest:
     return attempt if isinstance(attempt, dict) else {}
 
 
+def is_marked_stable(recorded: Manifest) -> bool:
+    """Whether a ControllerRevision is marked as that of a committed revision, present or former."""
+    return (recorded["metadata"].get("labels") or {}).get(STABLE_LABEL) == "true"
+
+
 def attempt_is_ours(recorded: Manifest) -> bool:
     """Whether what a ControllerRevision says of its latest attempt was written by the operator and by nobody since."""
     path = ("f:metadata", "f:annotations")

@@ -110,17 +110,12 @@ def _returning(observed: Observed, begun: State, why: Abort, kept: int) -> Move:
         message = f"{message} {gate.message}"
     stable = observed.revision(begun.stable.revision)
     found = diagnose(stable.pods, stable.deployment)
-    returning = Move(state, why.reason, message, look_again=moments)
-    if found is None or not found.final or found.wants_nodes:
-        return returning
+    if found is None or not found.needs_person:
+        return Move(state, why.reason, message, look_again=moments)
+    message = f"{message} {found.message}"
     # Where only room is wanted the canary gives way; whatever else stable's pods lack, nobody here can give them.
-    stalls = not found.wants_room
-    return replace(
-        returning,
-        message=f"{message} {found.message}",
-        stalled=stalls,
-        cause=found.reason if stalls else None,
-    )
+    stalled, cause = (False, None) if found.wants_room else (True, found.reason)
+    return Move(state, why.reason, message, stalled=stalled, cause=cause, look_again=moments)
 
 
 def _would_go_dark(observed: Observed, state: State) -> bool:

@@ -40,10 +40,9 @@ def recovered(observed: Observed, state: State) -> State:
     record = observed.records.get(observed.wanted)
     latest = Attempt.parse(attempt_of(record).get("id")) if record else None
     canary = None
-    rejected = _recorded_rejections(observed)
-    is_over = latest is not None and any(entry.id == str(latest) for entry in rejected)
-    is_latest = latest is not None and latest.number >= _highest_recorded(observed)
-    if latest is not None and observed.wanted != marked and is_latest and not is_over:
+    state = replace(state, rejected=_recorded_rejections(observed))
+    is_over = observed.wanted == marked or state.has_rejected(latest)
+    if latest is not None and not is_over and latest.number >= _highest_recorded(observed):
         weight = observed.weights.get(latest.revision, 0)
         rollout = observed.rollout_of(latest.revision)
         reached = [index for index, step in enumerate(rollout.steps) if step.weight <= weight]
@@ -59,7 +58,7 @@ def recovered(observed: Observed, state: State) -> State:
             # Nothing but an accepted promotion writes this weight.
             promotion = Promotion(reason="Restored", time=text_of(observed.now))
             canary = canary.model_copy(update={"promotion": promotion})
-    return replace(state, stable=stable, canary=canary, rejected=rejected)
+    return replace(state, stable=stable, canary=canary)
 
 
 def _recorded_rejections(observed: Observed) -> tuple[Rejected, ...]:

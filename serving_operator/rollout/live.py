@@ -22,27 +22,27 @@ def is_over(pod: Manifest) -> bool:
 
 def is_ready(pod: Manifest) -> bool:
     """Whether a pod answers and is not leaving."""
-    if is_leaving(pod):
-        return False
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
+    return not is_leaving(pod) and _readiness(pod).get("status") == "True"
 
 
 def has_ceased_to_be_ready(pod: Manifest) -> bool:
     """Whether a pod's container runs and its readiness probe fails after it had succeeded; a start is none, nor a crash."""
-    status = pod.get("status") or {}
-    ready: Mapping[str, Any] = next(
-        (entry for entry in status.get("conditions") or () if entry["type"] == "Ready"), {}
-    )
+    ready = _readiness(pod)
     since = ready.get("lastTransitionTime")
     if is_leaving(pod) or ready.get("status") != "False" or since is None:
         return False
-    unready = [container for container in status.get("containerStatuses") or () if not container.get("ready")]
-    started = [
-        ((container.get("state") or {}).get("running") or {}).get("startedAt") for container in unready
+    containers = (pod.get("status") or {}).get("containerStatuses") or ()
+    running = [
+        (entry.get("state") or {}).get("running") or {} for entry in containers if not entry.get("ready")
     ]
+    started = [state["startedAt"] for state in running if state.get("startedAt")]
     # A pod is first called unready before its containers start, and again when one of them has ended.
-    return any(moment is not None and moment_of(moment) < moment_of(since) for moment in started)
+    return any(moment_of(moment) < moment_of(since) for moment in started)
+
+
+def _readiness(pod: Manifest) -> Mapping[str, Any]:
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return next((entry for entry in conditions if entry["type"] == "Ready"), {})
 
 
 def ready_targets(slices: tuple[Manifest, ...], service: str) -> set[str]:

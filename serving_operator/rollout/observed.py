@@ -8,14 +8,14 @@ from datetime import datetime
 from functools import cached_property, wraps
 from typing import TypeVar
 
-from serving_api.names import AUTOSCALER_KIND, REVISION_LABEL, STABLE_LABEL, Attempt, revision_name
+from serving_api.names import AUTOSCALER_KIND, REVISION_LABEL, Attempt, revision_name
 from serving_api.revision import revision_of
 from serving_api.rollout import Rollout
 from serving_api.scaling import Objective
 from serving_api.service import InferenceService
 from serving_operator.children import route as routes
 from serving_operator.children.metadata import revision_in
-from serving_operator.children.revision import attempt_is_ours, attempt_of
+from serving_operator.children.revision import attempt_is_ours, attempt_of, is_marked_stable
 from serving_operator.ownership import Ownership, classify
 from serving_operator.rollout.live import Revision, is_leaving, is_over, ready_targets
 from serving_operator.world import Manifest, ObjectId, Settings, World
@@ -166,7 +166,7 @@ class Observed:
         marked = [
             (int(record.get("revision", 0)), revision)
             for revision, record in self.records.items()
-            if (record["metadata"].get("labels") or {}).get(STABLE_LABEL) == "true"
+            if is_marked_stable(record)
         ]
         return max(marked)[1] if marked else None
 

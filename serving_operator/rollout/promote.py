@@ -105,7 +105,7 @@ def _held(observed: Observed, state: State) -> Move | None:
     wants_nodes = cause is not None and cause.wants_nodes
     reason = capacity.WAITING_FOR_CAPACITY if wants_nodes else CANARY_NOT_READY
     waiting = deadlines.waiting(observed, state, Gate(False, reason, message, Wait.LOST), PROMOTING)
-    if cause is None or wants_nodes or not cause.final:
+    if cause is None or not cause.needs_person:
         return waiting
     return replace(waiting, stalled=True, cause=cause.reason)
 
@@ -117,7 +117,7 @@ def _fails(observed: Observed, state: State, seen: Revision) -> bool:
     any others, or want the room that stable has: for them nobody waits.
     """
     cause = diagnose(seen.pods, None)
-    crashes = cause is not None and cause.final and not cause.wants_nodes
+    crashes = cause is not None and cause.needs_person
     if not crashes and not any(has_ceased_to_be_ready(pod) for pod in seen.pods):
         return False
     return capacity.lacks_need(observed, state, seen.revision, 100, seen.available)

@@ -69,6 +69,10 @@ class State:
             return None
         return found[-1]
 
+    def has_rejected(self, attempt: Attempt | None) -> bool:
+        """Whether this very attempt was rejected."""
+        return attempt is not None and any(entry.id == str(attempt) for entry in self.rejected)
+
     def with_canary(self, **changes: object) -> State:
         """Return the state with some of the attempt's fields changed."""
         if self.canary is None:

@@ -25,6 +25,11 @@ class Cause:
     """Whether a person is needed; False for what may be a start like any other."""
 
     @property
+    def needs_person(self) -> bool:
+        """Whether nobody but a person mends it; an autoscaled pool may bring nodes by itself."""
+        return self.final and not self.wants_nodes
+
+    @property
     def wants_room(self) -> bool:
         """Whether pods of others are in the way: on the nodes, or in what the API server lets the namespace have."""
         return self.wants_nodes or self.reason in ("QuotaExceeded", "PodsRefused")

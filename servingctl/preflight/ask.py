@@ -13,16 +13,14 @@ from serving_api.names import AUTOSCALER, OPERATOR, revision_name
 from serving_io.cluster import Cluster, Manifest
 from serving_io.errors import Forbidden, NotFound, SignalUnavailable
 from serving_io.kinds import (
-    CLUSTER_SERVING_RUNTIME,
     CUSTOM_RESOURCE_DEFINITION,
     DEPLOYMENT,
     GATEWAY,
     GATEWAY_CLASS,
     HTTP_ROUTE,
     INFERENCE_AUTOSCALER,
-    INFERENCE_SERVICE,
     LEASE,
-    SERVING_RUNTIME,
+    OUR_KINDS,
     SUBJECT_ACCESS_REVIEW,
     Kind,
 )
@@ -36,7 +34,6 @@ from servingctl.preflight.watched import Watched, watched
 
 AT_ONCE = 8
 A_FEW = 5
-OUR_KINDS = (INFERENCE_SERVICE, INFERENCE_AUTOSCALER, SERVING_RUNTIME, CLUSTER_SERVING_RUNTIME)
 T = TypeVar("T")
 
 

@@ -17,16 +17,21 @@ from serving_operator.workqueue import WorkQueue
 pytestmark = pytest.mark.looptime
 
 
-async def test_it_ends_when_it_is_told_to_while_an_outage_ends() -> None:
-    """An answer of the API server in the last moment does not keep an operator that is stopped from ending."""
-    resync = Resync(
-        cluster=cast(Cluster, object()),  # which is not asked before it ends
+def resync_of(cluster: object, *namespaces: str) -> Resync:
+    """Return the task over what stands in for an API server; it resyncs every ten minutes."""
+    return Resync(
+        cluster=cast(Cluster, cluster),
         cache=Cache(),
         queue=WorkQueue(),
-        watched=(),
-        namespaces=(),
-        period_seconds=300,
+        watched=WATCHED,
+        namespaces=namespaces,
+        period_seconds=600,
     )
+
+
+async def test_it_ends_when_it_is_told_to_while_an_outage_ends() -> None:
+    """An answer of the API server in the last moment does not keep an operator that is stopped from ending."""
+    resync = resync_of(object())  # which is not asked before it ends
     task = asyncio.create_task(resync.keep())
     await asyncio.sleep(1)
     resync.request_ended("503")
@@ -52,14 +57,7 @@ class Restored:
 async def test_it_ends_where_an_older_state_was_restored() -> None:
     """What is remembered of the time after a backup would be taken for newer than all that is there; no resync heals that."""
     cluster = Restored()
-    resync = Resync(
-        cluster=cast(Cluster, cluster),
-        cache=Cache(),
-        queue=WorkQueue(),
-        watched=WATCHED,
-        namespaces=("a", "b"),
-        period_seconds=300,
-    )
+    resync = resync_of(cluster, "a", "b")
     await resync.once()
     await resync.once()
     cluster.version = 50
@@ -83,14 +81,7 @@ class Busy:
 async def test_a_busy_api_server_is_given_the_pause_that_it_asks_for() -> None:
     """It would be asked for everything every five seconds."""
     cluster = Busy()
-    resync = Resync(
-        cluster=cast(Cluster, cluster),
-        cache=Cache(),
-        queue=WorkQueue(),
-        watched=WATCHED,
-        namespaces=(),
-        period_seconds=600,
-    )
+    resync = resync_of(cluster)
     task = asyncio.create_task(resync.keep())
     await asyncio.sleep(330)
     assert 5 <= cluster.lists <= 6
