@@ -69,21 +69,24 @@ def to_prepare_for(forecast: float, by_the_clock: float, stood_by_for: float) ->
     return max(rates.items(), key=lambda entry: entry[1])
 
 
-_WHY: Final = {
+KEEPING: Final = {
     "Frozen": "scaleDown is Frozen",
     "Blind": "signals are missing, and no data is not no traffic",
     "Hold": "signals have not been complete for a hold yet",
     "NothingLearned": "no capacity is learned yet",
     "Backlog": "requests queue",
     "Late": "requests are late",
-    "LateRequests": "requests were late with fewer",
     "GpuUnseen": "nothing tells how busy the accelerators are, which are to bound the replicas",
     "GpuBusy": "the accelerators would be too busy",
     "GpuActive": "the accelerators work although no request is seen",
-    "RateLimited": "replicas are removed step by step",
-    "Maximum": "maxReplicas allows no more",
     "MoreInVain": "more replicas have only made each of them slower",
     "Budget": "the budget that all revisions share leaves no more",
+}
+"""Reasons that keep replicas as they are for as long as they hold, in words."""
+_WHY: Final = KEEPING | {
+    "LateRequests": "requests were late with fewer",
+    "RateLimited": "replicas are removed step by step",
+    "Maximum": "maxReplicas allows no more",
     "GpuUtilization": "the accelerators are busier than their target",
     "Minimum": "minReplicas asks for it",
 }
