@@ -88,7 +88,7 @@ def _divided(answer: AnswerLike, routes: Mapping[TargetKey, Sequence[Instead]]) 
             part = 1.0 if labels.get("signal") == "sampled_at" else model.observed.gateway.part or 0.0
             own = {**labels, "deployment": model.target.key[1]}
             samples.append(Number(own, part * sample.value))
-    return Recorded(samples, answer.not_finite)
+    return Recorded(samples, answer.not_finite, answer.not_finite_of)
 
 
 def _answer(
@@ -103,7 +103,7 @@ def _answer(
         if (model := instead.get(key)) is not None:
             value = _value(question, sample, model, windows, totals.get(key, 0.0))
         samples.append(Number(labels, value))
-    return Recorded(samples, answer.not_finite)
+    return Recorded(samples, answer.not_finite, answer.not_finite_of)
 
 
 def _value(question: str, sample: SampleLike, model: Instead, windows: Windows, completed: float) -> float:

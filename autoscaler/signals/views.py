@@ -18,12 +18,14 @@ CREDIBLE_RATE_PER_SECOND: Final = 1e6
 
 
 class AnswerLike(Protocol):
-    """An answer: finite samples, and how many values were not finite."""
+    """An answer: finite samples, how many values were not finite, and the labels of these as far as they are known."""
 
     @property
     def samples(self) -> Sequence[SampleLike]: ...
     @property
     def not_finite(self) -> int: ...
+    @property
+    def not_finite_of(self) -> Sequence[Mapping[str, str]]: ...
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Signals:
         for question, answer in answers.items():
             # What bounds there are is no number of any target.
             if not isinstance(answer, Failure) and question != BOUNDS:
-                self._numbers.not_finite += answer.not_finite
+                self._numbers.put_not_finite(answer.not_finite, answer.not_finite_of)
                 self._numbers.put(question, answer.samples)
 
     def samples_per_minute(self, key: TargetKey) -> float | None:
@@ -148,7 +150,7 @@ class Signals:
             if expected.ready_for_seconds < self.freshness.grace_seconds:
                 return View(Gate.ABSENT, "NotYetScraped", "the pods are new to Prometheus")
             missing = f"{profile.counters[profile.presence].name} for pods of {key[1]}"
-        if self._numbers.not_finite:
+        if self._numbers.not_finite(key):
             return View(Gate.MISSING, "NotFinite", f"Prometheus answers NaN or infinity instead of {missing}")
         return View(Gate.MISSING, "NoSeries", f"Prometheus has no {missing}: check the scrape configuration")
 
@@ -166,7 +168,7 @@ class Signals:
         # A view that is sampled and yet has no rate: a series with one sample so far, or values that were
         # not finite. Only where the counter itself is absent is no series no request.
         has_counter = value(("gauges", name, "sampled_at")) is not None
-        if now is None and self._numbers.not_finite and (has_counter or expected.ready_replicas > 0):
+        if now is None and self._numbers.not_finite(key) and (has_counter or expected.ready_replicas > 0):
             return View(
                 Gate.MISSING, "NotFinite", "Prometheus answers NaN or infinity", sampled_at=sampled_at
             )

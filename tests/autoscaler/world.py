@@ -41,6 +41,7 @@ class Answer:
 
     samples: list[Sample] = field(default_factory=list)
     not_finite: int = 0
+    not_finite_of: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass
