@@ -67,6 +67,7 @@ def case_of(target: Target, scene: Scene) -> Case:
         / Coverage.of((kept[uid] for uid in members), scene.windows, now).fast,
         service_seconds=state.service_band.value,
         variability=state.service.variability,
+        tail_measured=state.service.tail_measured,
         in_flight=observation.in_flight,
         late_ratio=observation.late_ratio,
         late_first=state.late_first,

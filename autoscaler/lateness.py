@@ -58,8 +58,17 @@ def avoidably_late(case: Case) -> float:
     late = case.late_ratio or 0.0
     if late <= case.late_allowed or case.service_seconds is None:
         return late
+    if not floor_known(case):
+        return late
     floor = float(floor_late(demand_of([case]))[0])
     return max(late - floor, 0.0) if floor >= case.late_allowed else late
+
+
+def floor_known(case: Case) -> bool:
+    """Whether the model may say how many requests are late by their work alone: of a tail that is only assumed nothing
+    follows, unless the mean is too long already.
+    """
+    return case.tail_measured or (case.service_seconds or 0.0) >= case.threshold_seconds
 
 
 def is_late(case: Case) -> bool:

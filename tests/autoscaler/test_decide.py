@@ -29,6 +29,7 @@ CASE = Case(
     own_rate=20.0,
     service_seconds=0.1,
     variability=0.25,
+    tail_measured=True,
     in_flight=2.0,
     late_ratio=0.0,
     late_first=None,
@@ -398,3 +399,20 @@ def test_the_sentence_claims_no_objective_that_cannot_be_held() -> None:
         f"no number holds 99% within 500 ms, {missed.needed} keep 99% from waiting longer than 50 ms for 100%"
     )
     assert f"400 ms of work each: {told}" in missed.sentence
+
+
+def test_of_a_tail_that_nobody_measured_nothing_follows() -> None:
+    """No objective is called infeasible for it, and no late request is excused by it; a mean that is too long is enough."""
+    assumed = replace(
+        CASE, service_seconds=0.16, threshold_seconds=0.3, ready=8, wanted=8, tail_measured=False
+    )
+    decision = decide([assumed])[0]
+    measured = decide([replace(assumed, tail_measured=True)])[0]
+
+    assert (decision.infeasible, measured.infeasible) == (False, True)
+    assert decision.needed == measured.needed, "it is sized as carefully"
+    assert f"each: {decision.needed} keep 99% from waiting longer than 30 ms for 100%" in decision.sentence
+    assert urgent_replicas(replace(assumed, late_ratio=0.05)) == 9
+    assert urgent_replicas(replace(assumed, late_ratio=0.05, tail_measured=True)) == 0
+    assert decide([replace(assumed, late_ratio=0.05, expected=2.0)])[0].reason == "Late"
+    assert decide([replace(assumed, service_seconds=0.35)])[0].infeasible
