@@ -78,6 +78,7 @@ KEEPING: Final = {
     "NothingLearned": "no capacity is learned yet",
     "Backlog": "requests queue",
     "Late": "requests are late",
+    "InFlight": "fewer would be too few for the requests in flight",
     "GpuUnseen": "nothing tells how busy the accelerators are, which are to bound the replicas",
     "GpuBusy": "the accelerators would be too busy",
     "GpuActive": "the accelerators work although no request is seen",

@@ -14,7 +14,14 @@ import numpy as np
 
 from autoscaler.capacity import carried_percent, floor_late, largest_rate, smallest_replicas
 from autoscaler.case import Case, sentence
-from autoscaler.lateness import avoidably_late, backlogged, demand_of, floor_known, not_capacity_bound
+from autoscaler.lateness import (
+    avoidably_late,
+    backlogged,
+    demand_of,
+    floor_known,
+    not_capacity_bound,
+    occupied,
+)
 
 CEILING_FACTOR: Final = 2
 """No evidence but a user's bound raises the replicas above this multiple of what arrivals justify."""
@@ -182,6 +189,9 @@ def _move(case: Case, target: int, least: int, *, learned: bool) -> tuple[int, s
         return raised, None
     if veto := _veto(case, wanted, learned=learned):
         return wanted, veto
+    target = max(target, occupied(case))
+    if target >= wanted:
+        return wanted, "InFlight"
     low, high = STEP_DOWN_PERIOD_SECONDS
     if case.seconds_since_lowered < min(max(case.hold_seconds / 3, low), high):
         return wanted, "RateLimited"

@@ -16,6 +16,8 @@ HELPED: Final = 0.6
 """Of the lateness with as many as arrivals justify: if so little is left, more replicas do help."""
 LATE_FACTOR: Final = 2.0
 """Of the allowed late fraction: above it a settled target gets a replica more than the model says."""
+LONGEST_WORK: Final = 2.0
+"""Means of the work in which nearly all requests are done."""
 IDLE_UTILIZATION: Final = 0.3
 """Below it, lateness is not for want of replicas."""
 
@@ -51,6 +53,20 @@ def backlogged(case: Case) -> bool:
     if case.in_flight is None or case.service_seconds is None or case.ready < 1:
         return False
     return case.in_flight * case.service_seconds / case.ready > case.threshold_seconds
+
+
+def occupied(case: Case) -> int:
+    """Replicas below which the requests in flight would be a queue, or have none that works on them.
+
+    Arrivals tell of requests only for a hold. Of those that take longer each keeps a replica, whatever came since; of
+    servers that work on several at once the time that is learned is what one occupies, and so soon less than a hold.
+    """
+    if case.in_flight is None or case.service_seconds is None:
+        return 0
+    # One request on each replica is no queue, even if it takes longer than it may.
+    queued = case.in_flight * case.service_seconds / max(case.threshold_seconds, case.service_seconds)
+    outlives = case.service_seconds * LONGEST_WORK > case.hold_seconds
+    return math.ceil(case.in_flight if outlives else queued)
 
 
 def avoidably_late(case: Case) -> float:

@@ -23,7 +23,7 @@ CARRIES_STEP_PERCENT: Final = 5
 TOLD_FRACTION: Final = 0.1
 """Of what a decision was told to take: by less chance moves it."""
 
-_PRESSING: Final = frozenset({"Backlog", "Late", "GpuBusy"})
+_PRESSING: Final = frozenset({"Backlog", "Late", "InFlight", "GpuBusy"})
 """Of these first one holds and then another, by chance: they are told apart once, and their turns are no news."""
 
 _OF_A_DECISION: Final = frozenset(field.alias for field in LastDecision.model_fields.values())

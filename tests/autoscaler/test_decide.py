@@ -45,6 +45,14 @@ CASE = Case(
     horizon_seconds=60.0,
 )
 """20 requests/s of 100 ms: three replicas hold 99% within 500 ms."""
+LONG: dict[str, Any] = {
+    "expected": 0.0,
+    "level": 0.0,
+    "own_rate": 0.0,
+    "service_seconds": 200.0,
+    "threshold_seconds": 600.0,
+}
+"""Requests of minutes, and none arrives."""
 
 
 @pytest.mark.parametrize(
@@ -53,6 +61,26 @@ CASE = Case(
         ({}, 3, "Steady", "three are right"),
         ({"expected": 27.0, "level": 27.0}, 4, "Demand", "more demand"),
         ({"expected": 2.0, "level": 2.0}, 2, "DemandFell", "one at a time, of few"),
+        ({"expected": 2.0, "level": 2.0, "in_flight": 14.0}, 3, "InFlight", "two would have a queue at once"),
+        (
+            LONG | {"wanted": 8, "ready": 8, "in_flight": 16.0},
+            8,
+            "InFlight",
+            "requests that outlive the hold, and none arrives",
+        ),
+        (LONG | {"wanted": 20, "ready": 20, "in_flight": 17.5}, 18, "DemandFell", "as few as have one each"),
+        (
+            LONG | {"wanted": 8, "ready": 8, "in_flight": None},
+            7,
+            "DemandFell",
+            "nobody tells what is in flight",
+        ),
+        (
+            LONG | {"wanted": 8, "ready": 8, "in_flight": 60.0, "service_seconds": 40.0},
+            7,
+            "DemandFell",
+            "a server of many at once: within the hold arrivals tell",
+        ),
         ({"expected": 2.0, "level": 2.0, "wanted": 20, "ready": 20}, 16, "DemandFell", "a fifth, of many"),
         ({"expected": 60.0, "level": 60.0, "in_vain_beyond": 4}, 4, "MoreInVain", "more were in vain"),
         ({"expected": 60.0, "level": 60.0, "in_vain_beyond": 2}, 3, "MoreInVain", "none goes for it"),
