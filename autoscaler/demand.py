@@ -125,6 +125,11 @@ def project(
     return experienced(target, projected, fast, covered.fast, seen_seconds, horizon, now), ahead
 
 
+def demand_here(summed: float, weight_percent: int) -> float:
+    """A target's part of the demand of its service."""
+    return summed * weight_percent / 100
+
+
 def horizon_seconds(state: TargetState) -> float:
     """How far ahead a decision must look: the start of a pod, and the tick that decides."""
     return state.start.seconds + DECISION_SECONDS

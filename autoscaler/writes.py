@@ -91,6 +91,7 @@ def conclude(
         decision,
         unmeasurable=_unmeasurable(target, observation, state, loop, now),
         not_capacity=not_capacity_bound(case),
+        in_vain=case.in_vain_beyond is not None,
         gpu_unseen=case.gpu_unseen,
     )
     due = now >= statuses.fresh_until(target.uid, state.numbers_written_at or state.first_seen)

@@ -369,6 +369,10 @@ def test_replicas_that_wait_for_what_they_call_are_not_multiplied_for_ever() -> 
         world.run(5)
     assert service.replicas <= 6 * 12
     assert conditions(service)["NotCapacityBound"] == ("True", "MoreDidNotHelp")
+    told = next(c["message"] for c in service.status["conditions"] if c["type"] == "NotCapacityBound")
+    assert told.startswith(
+        "requests are late and the last replicas that were added have only made each of them slower: look"
+    )
 
 
 def test_where_nothing_is_answered_replicas_are_bounded() -> None:
