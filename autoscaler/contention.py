@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from autoscaler.values import changed
 
@@ -95,7 +95,7 @@ class Contention:
         weight = 1 - math.exp(-elapsed / window_seconds) if self.ready else 1.0
         mean = self.ready + weight * (ready - self.ready)
         found_at = self.relieved(now, max(work_seconds, learned_seconds)).found_at
-        found: dict[str, float] = {}
+        found: dict[str, Any] = {}
         if found_at is None:
             noise = NOISE * math.sqrt(2 * variability / requests) if requests > 0 else math.inf
             fewest = _did_as_much(self.moments, mean, work_seconds, noise)

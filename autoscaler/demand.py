@@ -12,7 +12,7 @@ from autoscaler.experience import experienced
 from autoscaler.forecast import Forecast, forecast
 from autoscaler.learn import FEWEST_REQUESTS, PRIOR_PESSIMISM, ServiceTime, StartTime
 from autoscaler.signals.observe import Observation
-from autoscaler.signals.queries import Windows
+from autoscaler.signals.queries import LONGEST_COVERED, Windows
 from autoscaler.state import LoopState, TargetState
 from autoscaler.targets import Target, Workload, seconds_of
 from autoscaler.values import changed
@@ -21,8 +21,6 @@ GATEWAY_MEMORY_SECONDS: Final = 600.0
 """For which a gateway's account that has vanished is missed; then its route is taken for removed."""
 UP_BAND, DOWN_BAND, SERVICE_BAND = 0.03, 0.10, 0.05
 """Fractions by which demand must rise or fall, and work change, before numbers move."""
-LONGEST_COVERED: Final = 2.0
-"""Windows per span with requests: `Coverage` counts no shorter spans, so that rates at it are too low."""
 DECISION_SECONDS: Final = 5.0
 """From a change of demand to the decision that sees it: about a tick."""
 

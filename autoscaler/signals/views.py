@@ -78,6 +78,8 @@ class View:
     lacking: AbstractSet[float] = frozenset()
     """Of the bounds that were asked for those that only the histograms of others have."""
     sampled_at: float | None = None
+    samples_per_minute: float | None = None
+    """How often a gateway was scraped in the last minute."""
     part: float | None = None
     """Of what is counted of its whole route, the part that is meant for this target; None if it is counted by itself."""
 
@@ -85,9 +87,14 @@ class View:
 class Signals:
     """All answers of one tick, found by target."""
 
-    def __init__(self, answers: Answers, now: float, freshness: Freshness) -> None:
+    def __init__(
+        self, answers: Answers, now: float, freshness: Freshness, at_gateway: Freshness | None = None
+    ) -> None:
         self.now = now
         self.freshness = freshness
+        self.freshness_at_gateway = at_gateway or freshness
+        self.gateway_is_known = at_gateway is not None
+        """Whether it is known how often gateways are scraped."""
         self.failures = {name: answer for name, answer in answers.items() if isinstance(answer, Failure)}
         self._numbers = Numbers()
         for question, answer in answers.items():
@@ -121,13 +128,13 @@ class Signals:
         sampled_at = self._sampled_at(key, profile)
         if sampled_at is None:
             return self._without_series(key, profile, expected)
-        age = self.now - sampled_at
-        if age > self.freshness.stale_seconds:
+        freshness = self.freshness_at_gateway if profile.source == "gateway" else self.freshness
+        if self.now - sampled_at > freshness.stale_seconds:
             return View(
                 Gate.STALE,
                 "Stale",
                 f"the newest sample of the {profile.source} is older than "
-                f"{self.freshness.stale_seconds:.0f} s: see whether Prometheus still scrapes them",
+                f"{freshness.stale_seconds:.0f} s: see whether Prometheus still scrapes them",
                 sampled_at=sampled_at,
             )
         return self._reading(key, profile, expected, sampled_at)
@@ -165,6 +172,7 @@ class Signals:
             return total
 
         now, base = rate("now", profile.arrivals), rate("base", profile.arrivals)
+        samples = value(("gauges", name, "samples_per_minute"))
         # A view that is sampled and yet has no rate: a series with one sample so far, or values that were
         # not finite. Only where the counter itself is absent is no series no request.
         has_counter = value(("gauges", name, "sampled_at")) is not None
@@ -174,7 +182,9 @@ class Signals:
             )
         if now is None and has_counter:
             message = "fewer than two samples in the window of the rates"
-            return View(Gate.ABSENT, "NotYetScraped", message, sampled_at=sampled_at)
+            return View(
+                Gate.ABSENT, "NotYetScraped", message, sampled_at=sampled_at, samples_per_minute=samples
+            )
         failures = rate("now", profile.failures) or 0.0
         total, count = value(("now", name, "work_sum")), value(("now", name, "work_count"))
         in_flight = value(("gauges", name, "in_flight"))
@@ -205,6 +215,7 @@ class Signals:
             within=within,
             lacking=lacking,
             sampled_at=sampled_at,
+            samples_per_minute=samples,
         )
 
     def _responses(
