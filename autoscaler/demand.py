@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from autoscaler import status as statuses
 from autoscaler.experience import experienced
 from autoscaler.forecast import Forecast, forecast
-from autoscaler.learn import FEWEST_REQUESTS, PRIOR_PESSIMISM, ServiceTime, StartTime
+from autoscaler.learn import FEWEST_REQUESTS, PRIOR_PESSIMISM, START_PRIOR_SECONDS, ServiceTime, StartTime
 from autoscaler.signals.observe import Observation
 from autoscaler.signals.queries import LONGEST_COVERED, Windows
 from autoscaler.state import LoopState, TargetState
@@ -70,17 +70,20 @@ def first_seen(target: Target, state: LoopState, now: float) -> TargetState:
         fresh = changed(fresh, start=StartTime((float(started),)))
     workload = target.workload
     if workload is not None and workload.ready < workload.wanted:
-        raised_at = _raised_at(statuses.previous(target), workload)
+        raised_at = _raised_at(target, workload)
         if raised_at is not None:
             fresh = changed(fresh, start=fresh.start.waiting_since(raised_at, workload.wanted))
     return fresh
 
 
-def _raised_at(status: Mapping[str, Any], workload: Workload) -> float | None:
-    """When the replicas that are not ready yet were asked for, as status tells it; a Deployment without one is new. None: unknown."""
+def _raised_at(target: Target, workload: Workload) -> float | None:
+    """When the replicas that are not ready yet were asked for, as status tells it, or by their Deployment's creation. None: unknown."""
+    status = statuses.previous(target)
     last = status.get("lastDecision")
     if last is None:
-        return workload.created
+        # One that had served before anybody scaled it has lost a pod, or all: its age is no start.
+        made_together = workload.created >= seconds_of(target.autoscaler.created) - START_PRIOR_SECONDS
+        return workload.created if workload.ready == 0 and made_together else None
     if status.get("desiredReplicas") != workload.wanted or last.get("previousReplicas", 0) >= workload.wanted:
         return None
     return seconds_of(last["time"])
