@@ -56,10 +56,6 @@ def _see(
     workload = target.workload
     assert workload is not None
     ready_since = _since(before.ready_since, workload.ready > 0, now)
-    served_since = before.served_since
-    if served_since is None and workload.ready > 0:
-        # Ready already when it was first seen: it may have been so for as long as it exists.
-        served_since = workload.created if before.replicas is None else now - elapsed
     settled = workload.ready == workload.wanted == (before.replicas or workload.wanted) and workload.ready > 0
     expected = Expectation(
         ready_replicas=workload.ready,
@@ -76,6 +72,11 @@ def _see(
     missing = Missing(at_gateway.missing(windows, now), sampled.missing(windows, now))
     if missing != NOTHING_MISSING:
         observation = changed(observation, missing=missing)
+    served_since = before.served_since
+    # A gateway counts requests also where no pod is left to answer them.
+    if served_since is None and (workload.ready > 0 or observation.gateway.arrivals_base > 0):
+        # So already when it was first seen: it may have been so for as long as it exists.
+        served_since = workload.created if before.replicas is None else now - elapsed
     view = account(target, observation)
     crowd = crowd_after(
         before.crowd,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from autoscaler.state import LoopState
 from autoscaler.targets import timestamp_of
 from autoscaler.tick import ask
 from autoscaler.writes import Scale, WriteStatus
@@ -181,6 +182,20 @@ def test_a_new_deployments_first_start_is_measured_from_its_creation() -> None:
     world = World(service, rate=lambda _: 5.0)
     world.run(60)
     assert service.status["learned"]["startTimeSeconds"] == 20
+
+
+def test_a_restart_while_no_pod_is_ready_does_not_count_the_gateways_requests_twice() -> None:
+    """A node was drained: what the gateway counts fills its windows, whoever is there to answer."""
+    service = Revision("digits", replicas=4, ready=4, created=EPOCH - 86400, ours=True)
+    world = World(service, rate=lambda _: 20.0, patience_seconds=15.0)
+    world.run(300)
+    replicas = service.replicas
+    service.broken, service.ready = True, 0
+    world.run(60)
+    world.state = LoopState(scrape_seconds=5.0, bounds=world.state.bounds, bounds_read_at=world.now)
+    world.run(60)
+    assert world.state.targets["ia-digits"].expected_band.value == pytest.approx(20.0)
+    assert service.replicas == replicas
 
 
 def test_pods_that_never_start_do_not_call_for_more() -> None:
