@@ -25,7 +25,7 @@ from serving_io import configuration
 from serving_io.cluster import Cluster
 from serving_io.connection import ConfigurationError
 from serving_io.endpoint import endpoint, listen_address
-from serving_io.errors import NotLeader
+from serving_io.errors import ApiError, NotLeader
 from serving_io.lease import Lease
 from serving_io.prometheus import Prometheus, PrometheusAccess
 
@@ -225,7 +225,7 @@ def main() -> None:
     )
     try:
         sys.exit(asyncio.run(serve(settings)))
-    except (ConfigurationError, OSError) as error:
+    except (ConfigurationError, ApiError, OSError) as error:
         sys.exit(f"serving-autoscaler: {error}")
     except NotLeader as error:
         log.error("%s: ends, so that it starts afresh", error)

@@ -20,7 +20,7 @@ from autoscaler.signals.views import AnswerLike, Answers, Failure
 from autoscaler.state import LoopState
 from autoscaler.stopwatch import Stopwatch
 from autoscaler.targets import ApiObjects, Known
-from autoscaler.tick import ask, tick
+from autoscaler.tick import ask, tick, with_written
 from autoscaler.writes import Event, Scale, Write, WriteStatus
 from serving_io.cluster import Cluster
 from serving_io.errors import ApiError, Conflict, NotFound, SignalUnavailable
@@ -86,6 +86,7 @@ class Loop:
         self._clock = clock
         self._state = LoopState()
         self._known = Known()
+        self._scaled: list[Scale] = []
         self._keda: tuple[float, bool] | None = None
         self._unreadable: frozenset[str] = frozenset()
         self.ticked_at: float | None = None
@@ -130,6 +131,8 @@ class Loop:
         # Replicas first: what is told of them can wait.
         for kind in (Scale, WriteStatus):
             await asyncio.gather(*(self._write(one, limit) for one in result.writes if isinstance(one, kind)))
+        if self._scaled:
+            self._state, self._scaled = with_written(self._state, self._scaled), []
         watch.spent("writes")
         self._metrics.show(result.reports)
         self._metrics.show_conditions(objects.autoscalers)
@@ -201,6 +204,7 @@ class Loop:
             # A number that is only taken over must still be the one that was read.
             resource_version=workload.resource_version if write.hand_over else None,
         )
+        self._scaled.append(write)
         if write.hand_over:
             log.info("%s/%s: took over spec.replicas at %d", namespace, name, write.replicas)
             return
@@ -224,14 +228,18 @@ class Loop:
 
     async def _tell(self, write: Write, events: Sequence[Event], action: str) -> None:
         for event in events:
-            await post_event(
-                self._cluster,
-                dict(write.target.manifest),
-                type=event.type,
-                reason=event.reason,
-                note=event.note,
-                action=action,
-            )
+            try:
+                await post_event(
+                    self._cluster,
+                    dict(write.target.manifest),
+                    type=event.type,
+                    reason=event.reason,
+                    note=event.note,
+                    action=action,
+                )
+            except ApiError as error:
+                # An event is news for people; what it tells of is done.
+                log.warning("%s: event %s could not be posted: %s", _of(write), event.reason, error)
 
 
 @contextlib.contextmanager

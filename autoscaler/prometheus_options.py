@@ -64,7 +64,7 @@ def prometheus_access(
 ) -> tuple[PrometheusAccess, str]:
     """Return how to ask, and the matcher that is added to every query: what was given, else what is configured.
 
-    Raises `ValueError` with the option and the remedy.
+    Raises `ValueError` with the option, or the key of the configuration, and the remedy.
     """
     url = parsed.prometheus_url or configured.url or DEFAULT_URL
     if not url.startswith(("http://", "https://")):
@@ -77,10 +77,15 @@ def prometheus_access(
     except UnusableHeader as error:
         raise ValueError(f"--prometheus-header: {error}") from None
     token_file, ca_file = (
-        _existing(f"--prometheus-{name}-file", given, stated)
-        for name, given, stated in (
-            ("bearer-token", parsed.prometheus_bearer_token_file, configured.bearer_token_file),
-            ("ca", parsed.prometheus_ca_file, configured.ca_file),
+        _existing(option, given, key, stated)
+        for option, given, key, stated in (
+            (
+                "--prometheus-bearer-token-file",
+                parsed.prometheus_bearer_token_file,
+                "prometheus.bearerTokenFile",
+                configured.bearer_token_file,
+            ),
+            ("--prometheus-ca-file", parsed.prometheus_ca_file, "prometheus.caFile", configured.ca_file),
         )
     )
     given = parsed.prometheus_matcher
@@ -115,8 +120,9 @@ def _labels(given: list[str]) -> dict[str, str]:
         ) from None
 
 
-def _existing(option: str, given: Path | None, configured: str | None) -> Path | None:
+def _existing(option: str, given: Path | None, key: str, configured: str | None) -> Path | None:
     path = given or (Path(configured) if configured else None)
     if path is not None and not path.is_file():
-        raise ValueError(f"{option} {path}: there is no such file")
+        source = option if given else f"{key} of the configuration"
+        raise ValueError(f"{source} {path}: there is no such file")
     return path

@@ -82,6 +82,8 @@ class TargetState:
     """Since when they also have had nothing waiting, as far as is known."""
     crowd: Crowd | None = None
     numbers_written_at: float | None = None
+    written: tuple[str, int] | None = None
+    """The replicas that were written last, and the resourceVersion of the Deployment that they were decided on."""
 
     @property
     def gpu_replicas_held(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -21,7 +21,8 @@ from autoscaler.signals.queries import BOUNDS, bounds_question, questions
 from autoscaler.signals.views import Answers, Failure, Signals
 from autoscaler.state import LoopState, TargetState, known_bounds
 from autoscaler.targets import ApiObjects, Target, targets_of
-from autoscaler.writes import Write, conclude, without_decision
+from autoscaler.values import changed
+from autoscaler.writes import Scale, Write, conclude, without_decision
 
 GAP_INTERVALS: Final = 1.5
 """Scrape intervals after the newest sample of a target from which on one is taken to be missing."""
@@ -82,6 +83,7 @@ def ask(objects: ApiObjects, state: LoopState, now: float, matcher: str = "") ->
 def tick(answers: Answers, objects: ApiObjects, state: LoopState, now: float) -> Result:
     """Decide for all targets at once."""
     targets, unreadable = targets_of(objects)
+    targets = [_as_written(target, state.targets.get(target.uid)) for target in targets]
     state = _with_bounds(answers, state, now)
     of_gateway = state.gateway_scrape_seconds
     signals = Signals(
@@ -125,6 +127,27 @@ def tick(answers: Answers, objects: ApiObjects, state: LoopState, now: float) ->
         reports,
         unreadable,
     )
+
+
+def with_written(state: LoopState, scaled: Iterable[Scale]) -> LoopState:
+    """The state after Deployments have been scaled."""
+    targets = dict(state.targets)
+    for write in scaled:
+        uid, workload = write.target.uid, write.target.workload
+        if workload is not None and uid in targets:
+            targets[uid] = changed(targets[uid], written=(workload.resource_version, write.replicas))
+    return replace(state, targets=targets)
+
+
+def _as_written(target: Target, before: TargetState | None) -> Target:
+    """With the replicas that were written, while the watch tells the Deployment as it was before that."""
+    workload = target.workload
+    if workload is None or before is None or before.written is None:
+        return target
+    version, replicas = before.written
+    if version != workload.resource_version:
+        return target
+    return changed(target, workload=changed(workload, wanted=replicas, ours=True))
 
 
 def _scrape_seconds(

@@ -43,6 +43,9 @@ def configuration(
 def prepare(cluster: Cluster) -> None:
     """Write `prometheus.yaml` into the run directory."""
     recommended = yaml.safe_load(SCRAPE_CONFIG.read_text(encoding="utf-8"))["scrape_configs"]
+    for job in recommended:
+        # Nobody waits here for three scrapes of a cluster's usual interval: that of all jobs is in force.
+        job.pop("scrape_interval", None)
     content = configuration(cluster, recommended, RULES)
     target = cluster.run_dir / "prometheus.yaml"
     target.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

@@ -246,7 +246,18 @@ class Predictor(Model):
     """Container runtime of the pods."""
     scheduler_name: ObjectName | None = None
     """Scheduler that places the pods."""
-    image_pull_secrets: Annotated[list[NameReference], Field(max_length=8)] | None = None
+    image_pull_secrets: (
+        Annotated[
+            list[NameReference],
+            Field(
+                max_length=8,
+                json_schema_extra=rules(
+                    rule("self.all(s, self.exists_one(o, o.name == s.name))", "names must be unique")
+                ),
+            ),
+        ]
+        | None
+    ) = None
     """Secrets for pulling the image."""
     service_account_name: ObjectName | None = None
     """Service account of the pods; its token is not mounted."""

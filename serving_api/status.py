@@ -168,7 +168,7 @@ class InferenceServiceStatus(Model):
     commands: Annotated[list[Command], Field(max_length=10)] | None = None
     """Accepted commands, newest last."""
     url: str | None = None
-    """Where requests are answered."""
+    """Where requests are answered; absent where the Gateway is not seen: its listener tells scheme and port."""
     replicas: int | None = None
     """Pods of all live revisions."""
     selector: str | None = None

@@ -17,6 +17,10 @@ from typing import Any
 from serving_io.cluster import Cluster, Manifest
 from serving_io.errors import ApiError, Conflict, NotFound, NotLeader
 from serving_io.kinds import LEASE
+from serving_io.transport import NOT_TRUSTED
+
+NOT_TRUSTED_SECONDS = 60.0
+"""How long who stands by puts up with a certificate of an authority that it does not know."""
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +62,7 @@ class Lease:
         self._on_change = on_change
         self._renewed_at: float | None = None
         self._held: Manifest | None = None  # the Lease as this process wrote it last
+        self._not_trusted_since: float | None = None
         self._seen: tuple[Any, float] | None = None  # the holder's record, and until when it may stay so
 
     @property
@@ -79,7 +84,8 @@ class Lease:
     async def held(self) -> AsyncIterator[asyncio.Task[None]]:
         """Wait until this process leads, keep the Lease renewed, release it at the end.
 
-        Yields a task that ends when leadership is lost; end the process then.
+        Yields a task that ends when leadership is lost; end the process then. Raises `ApiError` where the server's
+        certificate has not been trusted for a minute: its authority may be a new one, which only a new process reads.
         """
         while not await self._attempt(self._acquire):  # noqa: ASYNC110  (polling is what a Lease offers)
             await asyncio.sleep(self._pause_seconds())
@@ -115,11 +121,21 @@ class Lease:
             return False
         except (ApiError, TimeoutError) as error:
             log.warning("Lease %s/%s: %s", self.namespace, self.name, error or "no answer in time")
+            self._bear(error)
             return False
+        self._not_trusted_since = None
         if written is None:
             return False
         self._held, self._renewed_at = written, started
         return True
+
+    def _bear(self, error: ApiError | TimeoutError) -> None:
+        if not isinstance(error, ApiError) or error.reason != NOT_TRUSTED:
+            self._not_trusted_since = None
+        elif self._not_trusted_since is None:
+            self._not_trusted_since = _now()
+        elif _now() - self._not_trusted_since >= NOT_TRUSTED_SECONDS:
+            raise error
 
     async def _acquire(self) -> Manifest | None:
         try:

@@ -7,10 +7,14 @@ import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
+from typing import Final
 
 from serving_io.cluster import Cluster, Manifest, unreduced
 from serving_io.errors import ApiError
 from serving_io.kinds import Kind
+
+LEAST_SECONDS: Final = 1.0
+"""Between the beginnings of two watches."""
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +56,7 @@ class Mirror:
     async def _follow(self, version: str) -> None:
         try:
             while True:
+                begun = asyncio.get_running_loop().time()
                 async with aclosing(self._cluster.watch(self._kind, version, self._namespace)) as events:
                     async for event in events:
                         version = event.object["metadata"]["resourceVersion"]
@@ -59,6 +64,8 @@ class Mirror:
                             self._items.pop(_name(event.object), None)
                         elif event.type != "BOOKMARK":
                             self._items[_name(event.object)] = self._reduced(event.object)
+                # Who ends each watch at once, as a proxy that does not stream, would be asked without end.
+                await asyncio.sleep(begun + LEAST_SECONDS - asyncio.get_running_loop().time())
         except ApiError as error:
             log.info("the watch of %s has ended, they are listed again (%s)", self._kind.plural, error)
 

@@ -71,8 +71,6 @@ class Answer:
     """Values that were NaN, infinite or a native histogram: absent from `samples`, not zero."""
     not_finite_of: tuple[Mapping[str, str], ...] = ()
     """Their labels."""
-    warnings: tuple[str, ...] = ()
-    """What Prometheus (or Thanos, on a partial answer) adds."""
 
     def __iter__(self) -> Iterator[Sample]:
         return iter(self.samples)
@@ -87,7 +85,6 @@ class RangeAnswer:
 
     series: tuple[Series, ...]
     not_finite: int = 0
-    warnings: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Series]:
         return iter(self.series)
@@ -114,11 +111,11 @@ class Prometheus:
         def ask(client: PrometheusConnect) -> Any:
             return client.custom_query(promql, params=params)
 
-        result, warnings = await self._ask(promql, ask)
+        result = await self._ask(promql, ask)
         if len(result) == 2 and not isinstance(result[0], dict):  # a scalar: one bare [timestamp, value]
             result = [{"metric": {}, "value": result}]
         with _understanding(promql):
-            return _answer(result, warnings, self._access.labels)
+            return _answer(result, self._access.labels)
 
     async def query_range(self, promql: str, start: float, end: float, step_seconds: float) -> RangeAnswer:
         """Range query; `start`, `end` in seconds since 1970, rounded. Raises `SignalUnavailable`."""
@@ -128,17 +125,15 @@ class Prometheus:
         def ask(client: PrometheusConnect) -> Any:
             return client.custom_query_range(promql, first, last, f"{step_seconds:g}")
 
-        result, warnings = await self._ask(promql, ask)
+        result = await self._ask(promql, ask)
         with _understanding(promql):
-            return _range_answer(result, warnings, self._access.labels)
+            return _range_answer(result, self._access.labels)
 
     def close(self) -> None:
         """Drop the queries that have not started; connections end with their threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _ask(
-        self, promql: str, ask: Callable[[PrometheusConnect], Any]
-    ) -> tuple[list[Any], tuple[str, ...]]:
+    async def _ask(self, promql: str, ask: Callable[[PrometheusConnect], Any]) -> list[Any]:
         def in_thread() -> tuple[Any, tuple[str, ...]]:
             session, client = self._client()
             return ask(client), session.warnings
@@ -163,7 +158,11 @@ class Prometheus:
         if len(result) > self._access.max_series:
             limit = f"{len(result)} series, at most {self._access.max_series} are read: narrow the query"
             raise SignalUnavailable(promql, "AnswerTooLarge", limit)
-        return result, warnings
+        # Notes of the evaluation itself are none: they say that a series is odd, not that one may be absent.
+        partial = [warning for warning in warnings if not warning.startswith("PromQL ")]
+        if partial:
+            raise SignalUnavailable(promql, "PartialAnswer", "; ".join(partial)[:500])
+        return result
 
     def _client(self) -> tuple[BoundedSession, PrometheusConnect]:
         if not hasattr(self._local, "client"):
@@ -192,7 +191,7 @@ def _understanding(promql: str) -> Iterator[None]:
         raise SignalUnavailable(promql, "Unreadable", _no_answer(error)) from error
 
 
-def _answer(result: list[Any], warnings: tuple[str, ...], names: Mapping[str, str]) -> Answer:
+def _answer(result: list[Any], names: Mapping[str, str]) -> Answer:
     samples, not_finite_of = [], []
     for series in result:
         labels = ours(series["metric"], names) if names else series["metric"]
@@ -204,10 +203,10 @@ def _answer(result: list[Any], warnings: tuple[str, ...], names: Mapping[str, st
             samples.append(Sample(labels, timestamp, value))
         else:
             not_finite_of.append(labels)
-    return Answer(tuple(samples), len(not_finite_of), tuple(not_finite_of), warnings)
+    return Answer(tuple(samples), len(not_finite_of), tuple(not_finite_of))
 
 
-def _range_answer(result: list[Any], warnings: tuple[str, ...], names: Mapping[str, str]) -> RangeAnswer:
+def _range_answer(result: list[Any], names: Mapping[str, str]) -> RangeAnswer:
     all_series, not_finite = [], 0
     for series in result:
         points = [(float(t), float(value)) for t, value in series.get("values") or ()]
@@ -215,7 +214,7 @@ def _range_answer(result: list[Any], warnings: tuple[str, ...], names: Mapping[s
         not_finite += len(points) - len(finite) + len(series.get("histograms") or ())
         if finite:
             all_series.append(Series(ours(series["metric"], names), finite))
-    return RangeAnswer(tuple(all_series), not_finite, warnings)
+    return RangeAnswer(tuple(all_series), not_finite)
 
 
 def _no_answer(error: Exception) -> str:

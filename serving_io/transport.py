@@ -20,6 +20,9 @@ REQUEST_TIMEOUT_SECONDS = 30.0
 STREAM_SILENCE_SECONDS = 90.0
 """The server sends a bookmark about once a minute: a longer silence is a dead connection."""
 
+NOT_TRUSTED = "NotTrusted"
+"""Reason where the server's certificate is of no authority that this process has read, which it does once."""
+
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 MERGE_PATCH = "application/merge-patch+json"
@@ -124,8 +127,6 @@ class Transport:
             rest, configuration = self.api.rest_client, self.api.configuration
             if rest.pool_manager is None:
                 rest.pool_manager = rest._create_pool_manager()
-            if method != "GET":
-                self.before_write()
             response = await rest.pool_manager.request(
                 method,
                 url,
@@ -135,6 +136,7 @@ class Transport:
                 server_hostname=configuration.tls_server_name,
                 proxy=rest.proxy,
                 proxy_headers=rest.proxy_headers,
+                middlewares=() if method == "GET" else (self._checked,),
             )
             code = str(response.status)
             if response.status >= 300:
@@ -145,8 +147,17 @@ class Transport:
         finally:
             self.on_request(method, code, time.monotonic() - started)
 
+    async def _checked(
+        self, request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        # Here, because aiohttp sends a DELETE or PUT a second time where the connection has died under the first.
+        self.before_write()
+        return await send(request)
+
     def _no_answer(self, error: Exception, what: str) -> ApiError:
         reason = "Timeout" if isinstance(error, TimeoutError) else "NoAnswer"
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            reason = NOT_TRUSTED
         proxy = str(self.api.rest_client.proxy or "")
         if proxy:
             # Without the password that may stand before the address.

@@ -67,6 +67,14 @@ class Cache:
         self._places_of_kind[place.kind].add(place)
         return concerned | self._link(place, made)
 
+    def found(self, manifest: Manifest) -> set[ServiceKey]:
+        """Remember what a live read has found. Returns the services that it concerns.
+
+        A list in which it was missing says that it had left the selector's sight, at the latest: it may be older than that.
+        """
+        self._gone.pop(place_of(manifest), None)
+        return self.put(manifest)
+
     def drop(self, manifest: Manifest) -> set[ServiceKey]:
         """Forget an object that was seen to be gone. Returns the services that it concerns."""
         place, version = place_of(manifest), version_of(manifest)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from serving_api.configuration import Configuration
 from serving_api.headers import UnusableHeader
 from serving_io import configuration
@@ -98,21 +100,25 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> 
     )
 
 
-def _configured(administrator: Configuration) -> dict[str, str]:
-    """Return what the file says of options, by their names and as their texts."""
+def _configured(administrator: Configuration) -> dict[str, tuple[str, str]]:
+    """Return what the file says of options, by their names: its own key, and the value as a text."""
     prometheus, models = administrator.prometheus, administrator.models
-    stated = {
-        "namespace": ",".join(administrator.namespaces),
-        "prometheus-url": prometheus.url,
-        "prometheus-bearer-token-file": prometheus.bearer_token_file,
-        "prometheus-ca-file": prometheus.ca_file,
-        "prometheus-header": "\n".join(f"{name}={value}" for name, value in prometheus.headers.items()),
-        "prometheus-matcher": prometheus.matcher,
-        "model-downloader-image": models.downloader_image,
-        "model-download-networks": ",".join(models.download_networks),
-        "model-download-limit-megabytes": models.download_limit_megabytes,
-    } | {name.replace("_", "-"): value for name, value in administrator.operator.model_dump().items()}
-    return {name: str(value) for name, value in stated.items() if value not in (None, "")}
+    headers = "\n".join(f"{name}={value}" for name, value in prometheus.headers.items())
+    stated: dict[str, tuple[str, Any]] = {
+        "namespace": ("namespaces", ",".join(administrator.namespaces)),
+        "prometheus-url": ("prometheus.url", prometheus.url),
+        "prometheus-bearer-token-file": ("prometheus.bearerTokenFile", prometheus.bearer_token_file),
+        "prometheus-ca-file": ("prometheus.caFile", prometheus.ca_file),
+        "prometheus-header": ("prometheus.headers", headers),
+        "prometheus-matcher": ("prometheus.matcher", prometheus.matcher),
+        "model-downloader-image": ("models.downloaderImage", models.downloader_image),
+        "model-download-networks": ("models.downloadNetworks", ",".join(models.download_networks)),
+        "model-download-limit-megabytes": ("models.downloadLimitMegabytes", models.download_limit_megabytes),
+    } | {
+        name.replace("_", "-"): (f"operator.{to_camel(name)}", value)
+        for name, value in administrator.operator
+    }
+    return {name: (key, str(value)) for name, (key, value) in stated.items() if value not in (None, "")}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -140,7 +146,7 @@ def _value(
     option: Option,
     flags: Mapping[str, Any],
     environ: Mapping[str, str],
-    configured: Mapping[str, str],
+    configured: Mapping[str, tuple[str, str]],
 ) -> Any:
     source, text = f"--{option.name}", flags[option.name]
     if isinstance(text, list):
@@ -148,7 +154,8 @@ def _value(
     if text is None and environ.get(option.variable):
         source, text = option.variable, environ[option.variable]
     if text is None and option.name in configured:
-        source, text = f"{option.name} of the configuration", configured[option.name]
+        key, text = configured[option.name]
+        source = f"{key} of the configuration"
     if text is None:
         text = environ.get(option.fallback) or option.default
     try:

@@ -88,9 +88,12 @@ def _number_is_others(live: Manifest, stated: Manifest) -> bool:
 
 def covers_status(live: Manifest, status: Manifest) -> bool:
     """Whether the object's status is this one; what other managers added to it is theirs."""
-    stated = {"status": status}
+    stated, ours = {"status": status}, tuple(_owned(live, "status"))
+    if not ours:
+        # Nobody knows whose a field is that is not stated.
+        return bool((live.get("status") or {}) == status)
     return _same({"status": live.get("status")}, stated, "") and not any(
-        _dropped(fields, stated) for fields in _owned(live, "status")
+        _dropped(fields, stated) for fields in ours
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from serving_api.service import InferenceService
 from serving_operator import routes
+from serving_operator.covers import covers_status
 from serving_operator.ensure import Ensured, checked
 from serving_operator.repair import is_lost, repair
 from serving_operator.rollout import (
@@ -78,7 +79,7 @@ def decide(world: World, settings: Settings, now: datetime) -> Plan:
         moments = (*moments, now + timedelta(seconds=LOOK_AGAIN_SECONDS))
     live = world.service.get("status") or {}
     written_at = observed.first_seen(pods_counted(status["replicas"])) + timedelta(seconds=REPLICAS_SECONDS)
-    alone = status | {"replicas": live.get("replicas")} == live
+    alone = "replicas" in live and covers_status(world.service, status | {"replicas": live["replicas"]})
     if alone and observed.automatic and state.canary is not None and now < written_at:
         status, moments = live, (*moments, written_at)
     return replace(_plan(world, writes, status, moments, now), since=since)
@@ -106,9 +107,12 @@ def _move(observed: Observed, heard: Heard, state: State, conflicts: tuple[str, 
     why = abort.cause(observed, state)
     if why is not None:
         return abort.carry_out(observed, state, why)
-    if (observed.routed and observed.route is None) or routing.is_drifted(observed, state):
+    if conflicts:
+        move = _held(observed, state, conflicts)
+    elif (observed.routed and observed.route is None) or routing.is_drifted(observed, state):
         return deadlines.waiting(observed, state, steps.no_route(observed), steps.PREPARING)
-    move = _held(observed, state, conflicts) if conflicts else _advance(observed, state)
+    else:
+        move = _advance(observed, state)
     if move.overdue:
         return abort.carry_out(observed, state, abort.overdue(observed, state))
     if move.abort is not None:
@@ -175,7 +179,7 @@ def _plan(
     now: datetime | None = None,
 ) -> Plan:
     live = world.service.get("status") or {}
-    changed = status != live
+    changed = not covers_status(world.service, status)
     # What a moment changes is decided by then: to look again for one that has passed would go on without end.
     seconds = [(moment - now).total_seconds() for moment in moments if now is not None and moment > now]
     if writes or changed:

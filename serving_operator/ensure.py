@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from serving_operator.covers import covers
-from serving_operator.ownership import Ownership, classify, removal_command, same_content
+from serving_operator.ownership import Ownership, classify, controller_of, removal_command, same_content
 from serving_operator.rollout.observed import Observed
 from serving_operator.world import Manifest, ObjectId, Write
 
@@ -51,11 +51,17 @@ def checked(observed: Observed, write: Write) -> Ensured:
 
 
 def conflict_message(stranger: Manifest) -> str:
-    """Say which object is in the way and how to resolve it."""
-    metadata = stranger["metadata"]
-    return (
+    """Say which object is in the way and how to resolve it: what has a controller would be made again if it were deleted."""
+    metadata, controller = stranger["metadata"], controller_of(stranger)
+    told = (
         f"{stranger['kind']} {metadata['namespace']}/{metadata['name']} has the name of a child and is not ours; it is "
-        f"left alone. Give this service another name, or remove the object: {removal_command(stranger)}"
+        "left alone."
+    )
+    if controller is None:
+        return f"{told} Give this service another name, or remove the object: {removal_command(stranger)}"
+    maker = f"{controller['kind']} {controller['name']} ({controller['apiVersion']})"
+    return (
+        f"{told} It is made by {maker}; give this service another name, or remove that {controller['kind']}."
     )
 
 

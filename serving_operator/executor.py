@@ -210,7 +210,7 @@ class Executor:
         service = self._cache.service(key)
         uid = service["metadata"]["uid"] if service else ""
         if place.kind == SERVICE_KIND or classify(live, uid, key) is not Ownership.FOREIGN:
-            self._cache.put(live)
+            self._cache.found(live)
         else:
             self._cache.missing(place)
             self._cache.memory.remember_stranger(key, live)

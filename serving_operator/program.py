@@ -12,7 +12,13 @@ from serving_api.names import OPERATOR
 from serving_io.cluster import Cluster
 from serving_io.endpoint import endpoint
 from serving_io.errors import TooManyRequests, Unavailable
-from serving_io.kinds import CLUSTER_SERVING_RUNTIME, HTTP_ROUTE, INFERENCE_SERVICE, SERVING_RUNTIME
+from serving_io.kinds import (
+    CLUSTER_SERVING_RUNTIME,
+    HTTP_ROUTE,
+    INFERENCE_AUTOSCALER,
+    INFERENCE_SERVICE,
+    SERVING_RUNTIME,
+)
 from serving_io.lease import Lease
 from serving_io.prometheus import Prometheus
 from serving_operator.cache import Cache
@@ -158,7 +164,7 @@ class Operator:
         """
         while True:
             try:
-                kinds = (INFERENCE_SERVICE, SERVING_RUNTIME, CLUSTER_SERVING_RUNTIME)
+                kinds = (INFERENCE_SERVICE, INFERENCE_AUTOSCALER, SERVING_RUNTIME, CLUSTER_SERVING_RUNTIME)
                 missing = [kind.name for kind in kinds if not await cluster.served(kind)]
                 if missing:
                     log.error("no CRD of %s is installed; waiting: kubectl apply -k crds", ", ".join(missing))

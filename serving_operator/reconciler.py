@@ -87,6 +87,9 @@ class Reconciler:
             return float(min(AGAIN_CAP_SECONDS, AGAIN_SECONDS * 2 ** min(times, 16)))
         except ServiceGone as gone:
             log.info("%s: nothing to do, %s", key, gone)
+            if self._cache.service(key) is None:
+                # A live read has told it; the watch, which tells it later, wakes nobody any more.
+                self._forget(key)
             return None
         self._outdated.pop(key, None)
         return again
@@ -108,6 +111,8 @@ class Reconciler:
             )
             if world is None:
                 raise ServiceGone(f"{key} is gone")
+            if _asks(world.service) != _asks(service):
+                raise Outdated(f"{key} was edited while others' state was asked for")
             now = self._now()
             self._evidence.track(key, wanted(world))
             world = replace(
@@ -191,6 +196,12 @@ def without_progress(plan: Plan, refused: ObjectId, service: Manifest) -> Plan:
     told = {key: value for key, value in plan.status.items() if key not in withheld}
     told |= {key: was[key] for key in withheld if key in was}
     return replace(plan, writes=(), status=told, events=transitions(was, told, service))
+
+
+def _asks(service: Manifest) -> tuple[object, ...]:
+    """What the user asks for: what is read of others for a decision is read for that."""
+    metadata = service["metadata"]
+    return metadata.get("uid"), metadata.get("generation"), metadata.get("labels")
 
 
 def is_active(service: Manifest) -> bool:

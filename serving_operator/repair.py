@@ -43,7 +43,26 @@ def repair(observed: Observed, state: State) -> Iterator[Ensured]:
             yield from _children(observed, state, seen, seen.record)
     if state.stable is not None:
         yield from _stable_service(observed, state)
+    if state.stable is not None or observed.route is not None:
         yield from route(observed, state)
+    yield from rejections(observed, state)
+
+
+def rejections(observed: Observed, state: State) -> Iterator[Ensured]:
+    """Yield what writes into the record of a rejected attempt that it was: a lost status must not begin it again."""
+    for entry in state.rejected:
+        kept = observed.records.get(entry.revision)
+        described = attempt_of(kept) if kept is not None else {}
+        if kept is None or described.get("id") != entry.id or "rejected" in described:
+            continue
+        is_marked = (kept["metadata"].get("labels") or {}).get(STABLE_LABEL) == "true"
+        said = described | {"rejected": entry.wire()}
+        number = int(kept.get("revision", 0))
+        yield ensure(
+            observed,
+            restated(observed.service, kept, number, said, is_marked),
+            f"attempt {entry.id} is rejected",
+        )
 
 
 def is_lost(observed: Observed, state: State, revision: str) -> bool:
@@ -117,7 +136,7 @@ def _children(observed: Observed, state: State, seen: Revision, recorded: Manife
     if _is_left_over(observed, state, seen):
         service = observed.world.objects[ObjectId("Service", seen.name)]
         yield Ensured(delete(service, f"what is left of an earlier attempt at {seen.revision} goes first"))
-    else:
+    elif seen.revision in observed.weights or (may_be_made and not is_leaving(seen.deployment)):
         yield ensure(observed, revision_service(observed.service, recorded), why)
     yield ensure(observed, disruption_budget(observed.service, seen.revision), why)
     if observed.automatic:

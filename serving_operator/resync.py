@@ -28,6 +28,10 @@ OUTAGE_SECONDS = 3.0
 log = logging.getLogger(__name__)
 
 
+class PastRestored(Exception):  # noqa: N818  (named for what has happened)
+    """The API server holds an older state than it told before: nothing that is remembered can be trusted."""
+
+
 class Resync:
     """Lists every watched kind into the cache: at the start, then every `period_seconds`."""
 
@@ -51,12 +55,13 @@ class Resync:
         self._period_seconds = period_seconds
         self._on_result = on_result
         self._on_behind = on_behind
+        self._listed: dict[tuple[str, str | None], int] = {}
         self._succeeded_at: float | None = None
         self._failing_since: float | None = None
         self._recovered = asyncio.Event()
 
     async def once(self) -> None:
-        """Replace the cache by what the API server lists, and let every service be looked at. Raises `ApiError`.
+        """Replace the cache by what the API server lists, and let every service be looked at. Raises `ApiError`, `PastRestored`.
 
         A watch that is told its history is gone lists again but does not say what has vanished meanwhile: objects
         that exist only in the cache end here.
@@ -66,7 +71,7 @@ class Resync:
             for namespace in self._namespaces:
                 listing = await self._cluster.list(watched.kind, namespace, label_selector=watched.selector)
                 items += listing.items
-                versions.append(int(listing.resource_version))
+                versions.append(self._later(watched.kind, namespace, int(listing.resource_version)))
             if self._succeeded_at is not None:
                 for place in self._cache.behind(items):
                     # Now and then an event is under way; where it is often, a watch has lost some.
@@ -78,6 +83,17 @@ class Resync:
             self._queue.add(key)
         self._succeeded_at = asyncio.get_running_loop().time()
         self._on_result("success")
+
+    def _later(self, kind: Kind, namespace: str | None, version: int) -> int:
+        """The version of a list; without a resourceVersion it is asked for the newest state, so that it never falls."""
+        before = self._listed.get((kind.name, namespace), 0)
+        if version < before:
+            raise PastRestored(
+                f"the list of {kind.plural} is of resourceVersion {version}, an earlier one was of {before}: an older "
+                "state of the cluster was restored. The process ends, to start with an empty memory."
+            )
+        self._listed[kind.name, namespace] = version
+        return version
 
     async def keep(self) -> None:
         """Resync for ever; soon at first, and after a failure. Ends when the kinds that are served are others than before."""
@@ -94,8 +110,8 @@ class Resync:
                 pause_seconds = self._jittered()
             except ApiError as error:
                 self._on_result("error")
-                log.warning("resync failed, again in %.0f s: %s", RETRY_SECONDS, error)
-                pause_seconds = RETRY_SECONDS
+                pause_seconds = max(RETRY_SECONDS, min(error.retry_after or 0.0, self._period_seconds))
+                log.warning("resync failed, again in %.0f s: %s", pause_seconds, error)
 
     def request_ended(self, code: str) -> None:
         """Take note of how a request ended; the first success after an outage brings the next resync forward."""

@@ -72,7 +72,7 @@ class Reader:
     def _failed(self, rebuilding: Rebuilding, error: SignalUnavailable, now: float) -> None:
         if error.reason in TOO_MUCH and rebuilding.most_steps > 1:
             self._rebuilding = replace(rebuilding, most_steps=rebuilding.most_steps // 2)
-        elif error.reason in ("Unreachable", "Timeout"):
+        elif error.reason in ("Unreachable", "Timeout", "PartialAnswer"):
             self._not_before = now + RETRY_SECONDS
         else:
             self.done, self._rebuilding = True, None

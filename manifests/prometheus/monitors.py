@@ -20,8 +20,6 @@ HERE = Path(__file__).parent
 TARGET = HERE.parent / "components" / "prometheus-operator"
 HEAD = "# Written by `make manifests` from manifests/prometheus/{}; `make lint` compares.\n"
 RULES = ("rules.yaml", "objectives.yaml", "alerts.yaml")
-SCRAPE_INTERVAL = "15s"
-"""The rules' windows of 60 s hold four scrapes."""
 
 Manifest = dict[str, Any]
 SELECTED: dict[str, Manifest] = {
@@ -41,7 +39,7 @@ SELECTED: dict[str, Manifest] = {
 def monitor(job: Manifest) -> Manifest:
     """Return the PodMonitor of a scrape job. It names no port: the relabelings keep the annotated one."""
     relabelings = [{to_camel(key): value for key, value in step.items()} for step in job["relabel_configs"]]
-    endpoint: Manifest = {"interval": SCRAPE_INTERVAL, "relabelings": relabelings}
+    endpoint: Manifest = {"interval": job["scrape_interval"], "relabelings": relabelings}
     if job.get("honor_labels"):
         endpoint["honorLabels"] = True
     spec = SELECTED[job["job_name"]] | {"podMetricsEndpoints": [endpoint]}

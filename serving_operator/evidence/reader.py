@@ -239,6 +239,12 @@ def _failure(error: SignalUnavailable) -> Missing:
             "Prometheus does not answer; check that it runs and that prometheus.url names it. The operator's log has "
             "the error.",
         )
+    if error.reason == "PartialAnswer":
+        return Missing(
+            error.reason,
+            "Prometheus warns that its answer lacks what a store or a remote read holds; bring that back. The "
+            "operator's log has the warning.",
+        )
     return Missing(
         error.reason,
         "Prometheus gives no usable answer; the operator's log has the query and the error.",

@@ -108,7 +108,19 @@ def _returning(observed: Observed, begun: State, why: Abort, kept: int) -> Move:
     gate = capacity.autoscaler_gate(observed)
     if not gate.open:
         message = f"{message} {gate.message}"
-    return Move(state, why.reason, message, look_again=moments)
+    stable = observed.revision(begun.stable.revision)
+    found = diagnose(stable.pods, stable.deployment)
+    returning = Move(state, why.reason, message, look_again=moments)
+    if found is None or not found.final or found.wants_nodes:
+        return returning
+    # Where only room is wanted the canary gives way; whatever else stable's pods lack, nobody here can give them.
+    stalls = not found.wants_room
+    return replace(
+        returning,
+        message=f"{message} {found.message}",
+        stalled=stalls,
+        cause=found.reason if stalls else None,
+    )
 
 
 def _would_go_dark(observed: Observed, state: State) -> bool:

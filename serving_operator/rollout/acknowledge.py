@@ -103,15 +103,17 @@ def _answer(observed: Observed, *, draining: bool) -> Answer:
     entries: dict[tuple[str, ...], list[Manifest]] = {}
     for entry in (route.get("status") or {}).get("parents") or ():
         entries.setdefault(reference(entry.get("parentRef") or {}, namespace), []).append(entry)
+    # A backend that cannot be resolved stops no other one: who accepts the route sends requests as it says.
+    kinds = ("Accepted",) if draining else ("Accepted", "ResolvedRefs")
     confirmed = True
     for parent in (route.get("spec") or {}).get("parentRefs") or ():
         said = entries.get(reference(parent, namespace), [])
-        if draining and not any(_accepts(entry) for entry in said):
+        if draining and not any(_accepts(entry, kinds) for entry in said):
             continue
         generation = int(route["metadata"].get("generation", 1))
-        if any(_accepts(entry) and _speaks_of(entry, generation) for entry in said):
+        if any(_accepts(entry, kinds) and _speaks_of(entry, generation, kinds) for entry in said):
             continue
-        if any(_accepts(entry) and _unstamped(entry) for entry in said):
+        if any(_accepts(entry, kinds) and _unstamped(entry) for entry in said):
             confirmed = False
             continue
         return _refusal(parent, namespace, said)
@@ -141,16 +143,14 @@ def _conditions(entry: Manifest) -> dict[str, Manifest]:
     return {condition["type"]: condition for condition in entry.get("conditions") or ()}
 
 
-def _accepts(entry: Manifest) -> bool:
+def _accepts(entry: Manifest, kinds: tuple[str, ...]) -> bool:
     said = _conditions(entry)
-    return all(said.get(kind, {}).get("status") == "True" for kind in ("Accepted", "ResolvedRefs"))
+    return all(said.get(kind, {}).get("status") == "True" for kind in kinds)
 
 
-def _speaks_of(entry: Manifest, generation: int) -> bool:
+def _speaks_of(entry: Manifest, generation: int, kinds: tuple[str, ...]) -> bool:
     said = _conditions(entry)
-    return all(
-        int(said[kind].get("observedGeneration", 0)) >= generation for kind in ("Accepted", "ResolvedRefs")
-    )
+    return all(int(said[kind].get("observedGeneration", 0)) >= generation for kind in kinds)
 
 
 def _unstamped(entry: Manifest) -> bool:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from datetime import timedelta
 
+from pydantic import ValidationError
+
 from serving_api.names import ABORT_LABEL, OPERATOR, PROMOTE_LABEL, RETRY_LABEL, STORAGE_LABEL, Attempt
-from serving_api.status import CanaryStatus, Promotion
+from serving_api.status import CanaryStatus, Promotion, Rejected
 from serving_operator.children.revision import attempt_of, restated
 from serving_operator.rollout import previous, routing
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.recording import rendered
-from serving_operator.rollout.state import Move, State, text_of
+from serving_operator.rollout.state import HISTORY, Move, State, text_of
 from serving_operator.runtimes.catalogue import Unresolved
 from serving_operator.runtimes.resolve import resolve
 from serving_operator.world import Manifest, Write
@@ -37,7 +40,10 @@ def recovered(observed: Observed, state: State) -> State:
     record = observed.records.get(observed.wanted)
     latest = Attempt.parse(attempt_of(record).get("id")) if record else None
     canary = None
-    if latest is not None and observed.wanted != marked and latest.number >= _highest_recorded(observed):
+    rejected = _recorded_rejections(observed)
+    is_over = latest is not None and any(entry.id == str(latest) for entry in rejected)
+    is_latest = latest is not None and latest.number >= _highest_recorded(observed)
+    if latest is not None and observed.wanted != marked and is_latest and not is_over:
         weight = observed.weights.get(latest.revision, 0)
         rollout = observed.rollout_of(latest.revision)
         reached = [index for index, step in enumerate(rollout.steps) if step.weight <= weight]
@@ -53,7 +59,16 @@ def recovered(observed: Observed, state: State) -> State:
             # Nothing but an accepted promotion writes this weight.
             promotion = Promotion(reason="Restored", time=text_of(observed.now))
             canary = canary.model_copy(update={"promotion": promotion})
-    return replace(state, stable=stable, canary=canary)
+    return replace(state, stable=stable, canary=canary, rejected=rejected)
+
+
+def _recorded_rejections(observed: Observed) -> tuple[Rejected, ...]:
+    """Return how attempts ended by what their records say, the latest last."""
+    found = []
+    for record in observed.records.values():
+        with contextlib.suppress(ValidationError):
+            found.append(Rejected.model_validate(attempt_of(record).get("rejected")))
+    return tuple(sorted(found, key=lambda entry: entry.time))[-HISTORY:]
 
 
 def next_number(observed: Observed, state: State) -> int:
@@ -129,9 +144,11 @@ def described(observed: Observed, attempt: Attempt, started_at: str) -> Manifest
 
 
 def in_force(observed: Observed, attempt: Attempt) -> Manifest:
-    """Return an attempt's id with the rollout and objective that the spec has now."""
+    """Return an attempt's id with the rollout, objective and number of replicas that the spec has now."""
     spec = observed.service.spec
     found: Manifest = {"id": str(attempt), "rollout": spec.rollout.wire()}
+    if not observed.automatic:
+        found["replicas"] = observed.external_replicas
     return found | ({"objective": spec.objective.wire()} if spec.objective is not None else {})
 
 

@@ -45,7 +45,7 @@ def gate(observed: Observed, state: State, percent: int) -> Gate:
     assert state.canary is not None
     if not surge.is_budget(observed, state):
         return OPEN
-    if not observed.automatic and observed.external_replicas < 2 and percent < 100:
+    if not observed.automatic and surge.external_total(observed, state) < 2 and percent < 100:
         return Gate(False, TOO_SMALL, external_too_small(observed), Wait.LOST)
     total, stable = replicas(observed, state), _stable(observed, state)
     said = capacity.answer(stable)

@@ -9,7 +9,10 @@ from serving_operator.rollout import acknowledge, capacity
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import State
 
-STABLE_BROKEN = "stableBroken"
+
+def stable_broken(revision: str) -> str:
+    """Name the fact that nobody answers of the stable revision."""
+    return f"stableBroken:{revision}"
 
 
 def pods_counted(replicas: int) -> str:
@@ -47,7 +50,7 @@ def _holding(observed: Observed) -> Iterator[str]:
         if is_so and (fact := acknowledge.fact(observed, purpose)) is not None:
             yield fact
     if state.stable is not None and not observed.revision(state.stable.revision).has_ready_pod:
-        yield STABLE_BROKEN
+        yield stable_broken(state.stable.revision)
     if state.canary is not None:
         yield watched(state.canary.id)
     yield pods_counted(sum(observed.revision(name).replicas for name in capacity.live_revisions(state)))

@@ -27,11 +27,11 @@ def kept_weight(observed: Observed, state: State, weight: int, *, insists: bool)
         return 0
     if budget.asked(observed, canary) <= 1 and _is_stuck(observed, state, stable, canary):
         return 0
-    carries = carried_percent(observed, stable)
+    carries = carried_percent(observed, state, stable)
     return weight if carries is None else min(weight, 100 - carries)
 
 
-def carried_percent(observed: Observed, stable: Revision) -> int | None:
+def carried_percent(observed: Observed, state: State, stable: Revision) -> int | None:
     """Return the percent of the demand that stable's ready replicas carry; None if nobody has ever said.
 
     It is the autoscaler's last answer, scaled by the replicas that are ready now: that holds while it is away, too,
@@ -39,7 +39,7 @@ def carried_percent(observed: Observed, stable: Revision) -> int | None:
     """
     ready = 0 if is_leaving(stable.deployment) else min(stable.ready, stable.endpoints)
     if not observed.automatic:
-        return min(100, 100 * ready // max(1, observed.external_replicas))
+        return min(100, 100 * ready // max(1, surge.external_total(observed, state)))
     said = capacity.last_answer(stable)
     if said is None:
         return None if capacity.autoscaler_gate(observed).open else 100
@@ -62,10 +62,10 @@ def replicas_left(observed: Observed, state: State, has: int) -> int:
 
 
 def _is_stuck(observed: Observed, state: State, stable: Revision, canary: Revision) -> bool:
-    """Whether stable gets no further beside the canary: there is no node for its pods, or no room in the budget."""
+    """Whether stable gets no further beside the canary: no node or quota takes its pods, or no budget."""
     gone = len(canary.pods) <= budget.asked(observed, canary)
     cause = diagnose(stable.pods, stable.deployment)
-    if cause is not None and cause.wants_nodes:
+    if cause is not None and cause.wants_room:
         return gone
     total, said = budget.replicas(observed, state), capacity.answer(stable, 100)
     if total is None or said is None:

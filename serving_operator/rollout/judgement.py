@@ -30,10 +30,11 @@ def verdict(observed: Observed, state: State, analysis: Analysis) -> Move:
     canary = state.canary
     assert canary is not None
     found = evidence.finding(observed, canary)
+    if evidence.lacking_since(canary) is not None:
+        # Also of a good one that waits for its label: nobody may keep traffic for ever without a pod that answers.
+        return _below_need(observed, state)
     if evidence.has_said(observed, canary, "Good"):
         return _good(observed, state, analysis)
-    if evidence.lacking_since(canary) is not None:
-        return _below_need(observed, state)
     if stable_is_broken(observed):
         return roll_forward(observed, state)
     paused = evidence.has_said(observed, canary, INCONCLUSIVE) and analysis.on_inconclusive == "Pause"

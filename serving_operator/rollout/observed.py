@@ -224,6 +224,11 @@ class Observed:
         recorded = self._recorded(revision).get("objective")
         return Objective.model_validate(recorded) if recorded else self.service.spec.objective
 
+    def replicas_of(self, revision: str) -> int:
+        """Return the replicas that class External asked for when the attempt at this revision began; 0 if unknown."""
+        recorded = self._recorded(revision).get("replicas")
+        return recorded if isinstance(recorded, int) else 0
+
     def _recorded(self, revision: str) -> Manifest:
         record = self.records.get(revision) or self.last_record(revision)
         return attempt_of(record) if record else {}

@@ -75,12 +75,14 @@ def recovered(observed: Observed, state: State) -> State:
         return state
     at = text_of(observed.now)
     undone = Attempt.parse(attempt_of(observed.records[state.stable.revision]).get("rollsBack"))
-    if undone is not None:
+    if undone is not None and all(entry.id != str(undone) for entry in state.rejected):
         state = replace(state, rejected=(*state.rejected, previous.rejected(undone, at)))
     record = max(observed.records.values(), key=lambda found: int(found.get("revision", 0)))
     attempt = Attempt.parse(attempt_of(record).get("id"))
     assert state.stable is not None
     if attempt is None or attempt_of(record).get("rollsBack") != state.stable.id:
+        return state
+    if any(entry.id == str(attempt) for entry in state.rejected):
         return state
     return replace(state, canary=_attempt(attempt, at, observed.weights.get(attempt.revision, 0)))
 

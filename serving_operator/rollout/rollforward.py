@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from serving_operator.rollout import deadlines
 from serving_operator.rollout.commands import label_command
-from serving_operator.rollout.first_seen import STABLE_BROKEN
+from serving_operator.rollout.first_seen import stable_broken
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import Move, State
 
@@ -15,8 +15,8 @@ ROLL_FORWARD = "RollForward"
 
 def stable_is_broken(observed: Observed) -> bool:
     """Whether stable has had no ready pod for so long that a canary cannot be compared with it."""
-    since = observed.world.since.get(STABLE_BROKEN)
-    return _stable_has_no_pod(observed) and since is not None and observed.now - since >= _patience(observed)
+    since = _broken_since(observed)
+    return since is not None and observed.now - since >= _patience(observed)
 
 
 def roll_forward(observed: Observed, state: State) -> Move:
@@ -36,7 +36,7 @@ def roll_forward(observed: Observed, state: State) -> Move:
 
 def broken_at(observed: Observed) -> tuple[datetime, ...]:
     """Return when a stable without a ready pod counts as broken, if it has none."""
-    since = observed.world.since.get(STABLE_BROKEN)
+    since = _broken_since(observed)
     return (since + _patience(observed),) if since else ()
 
 
@@ -44,6 +44,8 @@ def _patience(observed: Observed) -> timedelta:
     return timedelta(seconds=observed.settings.stable_broken_seconds)
 
 
-def _stable_has_no_pod(observed: Observed) -> bool:
+def _broken_since(observed: Observed) -> datetime | None:
     stable = State.of(observed.world.service.get("status") or {}).stable
-    return stable is not None and not observed.revision(stable.revision).has_ready_pod
+    if stable is None or observed.revision(stable.revision).has_ready_pod:
+        return None
+    return observed.world.since.get(stable_broken(stable.revision))

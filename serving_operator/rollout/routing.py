@@ -62,9 +62,8 @@ def backends(observed: Observed, state: State) -> dict[str, int]:
     if observed.route is not None and not is_drifted(observed, state):
         return observed.weights
     if state.stable is None:
-        # Before the first commit a route exists only for a candidate that had its need ready.
-        written = dict.fromkeys([state.canary.revision] if state.canary else [], 100)
-        return written if observed.route is not None else {}
+        # Before the first commit a route exists only for a candidate that had its need ready: the newest may have none.
+        return dict(written(observed) or observed.weights)
     canary = state.canary
     if canary is None:
         return {state.stable.revision: 100}

@@ -41,9 +41,21 @@ def kept_percent(observed: Observed, state: State) -> int:
     return 100 if returns or observed.advised else 100 - (state.canary.weight or 0)
 
 
+def external_total(observed: Observed, state: State) -> int:
+    """Return the replicas that class External asks for. What is shared gets no smaller before the commit.
+
+    Without a budget nobody's number falls in a rollout, so that there the present total is right.
+    """
+    total = observed.external_replicas
+    if not is_budget(observed, state):
+        return total
+    assert state.canary is not None
+    return max(total, observed.replicas_of(state.canary.revision))
+
+
 def external_need(observed: Observed, state: State, revision: str, percent: int) -> int:
     """Return the replicas of a revision in class External that take `percent` of the traffic."""
-    total = observed.external_replicas
+    total = external_total(observed, state)
     if not is_budget(observed, state):
         return percent_of(total, percent)
     assert state.canary is not None

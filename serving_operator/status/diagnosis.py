@@ -24,6 +24,11 @@ class Cause:
     final: bool = True
     """Whether a person is needed; False for what may be a start like any other."""
 
+    @property
+    def wants_room(self) -> bool:
+        """Whether pods of others are in the way: on the nodes, or in what the API server lets the namespace have."""
+        return self.wants_nodes or self.reason in ("QuotaExceeded", "PodsRefused")
+
 
 def diagnose(pods: Sequence[Manifest], deployment: Manifest | None) -> Cause | None:
     """Return the gravest cause that is seen, or None if nothing is wrong that would show."""

@@ -36,10 +36,11 @@ def status(report: Report) -> Manifest:
     made: Manifest = {
         "observedGeneration": observed.service.generation,
         "conditions": merged(live, _said(report), observed.service.generation, observed.now),
-        "url": url(observed),
         "replicas": sum(observed.revision(revision).replicas for revision in revisions),
         "selector": selector(observed.name, revisions),
     }
+    if (address := url(observed)) is not None:
+        made["url"] = address
     if state.stable is not None:
         made["stable"] = state.stable.wire()
     if state.canary is not None:

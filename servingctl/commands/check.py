@@ -118,7 +118,7 @@ def command(
             url,
             bearer_token_file=prometheus_bearer_token_file,
             ca_file=prometheus_ca_file,
-            headers=headers,
+            headers=headers or prometheus.headers,
             timeout_seconds=where.timeout_seconds,
             labels=prometheus.labels.others,
         )

@@ -56,6 +56,6 @@ def _text(findings: list[Finding], objects: int, left: int) -> str:
     rules = (
         ""
         if cel.is_available()
-        else f"; and {left} rules in CEL, until you pip install 'serving-operator[lint]'"
+        else f"; and {left} rules in CEL, until you pip install '.[lint]' in the clone"
     )
     return f"{said}{counts}\nonly the API server checks: {', '.join(ONLY_THERE)}{rules}"

@@ -13,7 +13,7 @@ from servingctl.conversion import pod as pods
 from servingctl.conversion.fields import FRAMEWORKS, REFUSED_PREDICTOR, REFUSED_SPEC
 from servingctl.conversion.fit import SERVICE
 from servingctl.conversion.ledger import NOTHING, Entry, Ledger
-from servingctl.conversion.metadata import Steering, metadata, of_the_component, steering
+from servingctl.conversion.metadata import Steering, metadata, of_the_component, remark_blindness, steering
 from servingctl.conversion.scaling import FIELDS as SCALING
 from servingctl.conversion.scaling import Objective, scaling, timeout
 from servingctl.conversion.tables import as_list, as_map, refuse_listed
@@ -123,12 +123,15 @@ def _fill(
         timeout(left["timeout"], (*PREDICTOR, "timeout"), predictor, ledger)
     for field in ("labels", "annotations"):
         if field in left:
-            of_the_component(left[field], (*PREDICTOR, field), field, predictor, ledger)
+            of_the_component(left[field], (*PREDICTOR, field), field, predictor, steered, ledger)
     if options.route is not None and not steered.is_local:
         ours["spec"]["route"] = route(options.route, ours["metadata"])
     rollout(left, PREDICTOR, steered, ours["spec"], ledger)
     bounds = {key: left[key] for key in SCALING if key in left}
-    return scaling(bounds, PREDICTOR, steered, options.objective, ours["spec"], ledger)
+    scaled = scaling(bounds, PREDICTOR, steered, options.objective, ours["spec"], ledger)
+    if "objective" in ours["spec"]:
+        remark_blindness(manifest, ledger)
+    return scaled
 
 
 def _what_runs(left: dict[str, Any], predictor: dict[str, Any], ledger: Ledger) -> None:
@@ -178,6 +181,11 @@ def _advice(
 ) -> Iterable[str]:
     name = ours["metadata"].get("name")
     yield f"inside the cluster it answers at http://{name}, where KServe's Service is http://{name}-predictor: tell the callers"
+    taken = [] if steered.mode == "Standard" else ["a Service of type ExternalName in Knative mode"]
+    if "route" in ours["spec"] and steered.mode != "Knative":
+        taken.append("an HTTPRoute in Standard mode with the Gateway API")
+    if taken:
+        yield f"KServe has {' and '.join(taken)} by the name {name}: beside KServe's service give this one another name"
     if "route" not in ours["spec"] and not steered.is_local:
         yield "KServe would also route to it by a Gateway of its own configuration; --gateway and --hostname make a route here"
     if "container" in ours["spec"]["predictor"] and "runAsUser" not in ours["spec"]["predictor"]:

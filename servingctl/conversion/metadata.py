@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from servingctl.conversion.fields import FRAMEWORKS
 from servingctl.conversion.fit import ABSENT, SERVICE, fit, schema_of
 from servingctl.conversion.ledger import NOTHING, Ledger
 from servingctl.conversion.tables import as_map
@@ -52,6 +53,11 @@ _SCALING = (
     f"{KSERVE}min-scale",
     f"{KSERVE}max-scale",
 )
+_METRICS_PLACE = frozenset(
+    f"{domain}/{what}" for domain in ("prometheus.kserve.io", "prometheus.io") for what in ("port", "path")
+)
+_RUNTIME_SAYS = "it was the place of the former server's metrics; the runtime says where its own are"
+SCRAPING = f"{KSERVE}enable-prometheus-scraping"
 _KNATIVE = "Knative's autoscaler is not used; say predictor.minReplicas and maxReplicas, and an objective with --objective-milliseconds"
 
 
@@ -65,6 +71,8 @@ class Steering:
     """Class of the autoscaler; hpa unless stated."""
     is_local: bool
     """Whether it is reached inside the cluster only."""
+    has_runtime: bool
+    """Whether a runtime serves it, and so says where its metrics are."""
 
 
 def steering(manifest: Mapping[str, Any]) -> Steering:
@@ -74,7 +82,9 @@ def steering(manifest: Mapping[str, Any]) -> Steering:
     stated = str(annotations.get(MODE) or "")
     mode = {"RawDeployment": "Standard", "Serverless": "Knative"}.get(stated, stated)
     autoscaler = str(annotations.get(AUTOSCALER_CLASS) or "hpa")
-    return Steering(mode, autoscaler, labels.get(VISIBILITY) == "cluster-local")
+    predictor = _map_of(_map_of(manifest, "spec"), "predictor")
+    has_runtime = any(predictor.get(way) is not None for way in ("model", *FRAMEWORKS))
+    return Steering(mode, autoscaler, labels.get(VISIBILITY) == "cluster-local", has_runtime)
 
 
 def _map_of(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -148,8 +158,10 @@ def _annotations(
                 else "a service cannot be stopped and kept; delete it, and apply it again"
             )
             (ledger.imply if item != "true" else ledger.refuse)(at, words)
-        elif key == f"{KSERVE}enable-prometheus-scraping":
+        elif key == SCRAPING:
             _scraping(item, at, predictor, ledger)
+        elif text in _METRICS_PLACE and steered.has_runtime:
+            ledger.note(at, _RUNTIME_SAYS)
         elif text.startswith("prometheus.kserve.io/") and text.partition("/")[2] in ("port", "path"):
             _of_pods(f"prometheus.io/{text.partition('/')[2]}", item, at, predictor, ledger)
         elif text.startswith(("prometheus.io/", "sidecar.")):
@@ -195,12 +207,26 @@ def _along(
     ledger.carry(at, (*SERVICE, "metadata", field, key), (*POD, field, key))
 
 
-def of_the_component(value: Any, path: Path, field: str, predictor: dict[str, Any], ledger: Ledger) -> None:
+def remark_blindness(manifest: Mapping[str, Any], ledger: Ledger) -> None:
+    """Say of pods that are not to be scraped that nobody then sees whether they hold their objective."""
+    if _map_of(_map_of(manifest, "metadata"), "annotations").get(SCRAPING) == "false":
+        words = (
+            "unless something else scrapes the pods, the autoscaler does not see their requests: remove it"
+        )
+        ledger.remark(("metadata", "annotations", SCRAPING), words)
+
+
+def of_the_component(
+    value: Any, path: Path, field: str, predictor: dict[str, Any], steered: Steering, ledger: Ledger
+) -> None:
     """Carry `predictor.labels` or `predictor.annotations` over: what they say goes before the object's own."""
     for key, item in as_map(value, path, ledger).items():
         at, place = (*path, key), (*POD, field, key)
         if "kserve.io/" in str(key) or str(key).startswith("autoscaling.knative.dev/"):
             ledger.refuse(at, "it steers KServe; say it on the service itself, or remove it")
+            continue
+        if field == "annotations" and key in _METRICS_PLACE and steered.has_runtime:
+            ledger.note(at, _RUNTIME_SAYS)
             continue
         found = fit(item, schema_of("predictor", field)["additionalProperties"], at, place, ledger)
         if found is not ABSENT:

@@ -1,6 +1,6 @@
 """The CEL rules of our schemas, evaluated here as the API server would.
 
-The evaluator is an extra (`pip install 'serving-operator[lint]'`); without it the rules are left to the API server.
+The evaluator is an extra (`pip install '.[lint]'` in the clone); without it the rules are left to the API server.
 """
 
 from __future__ import annotations

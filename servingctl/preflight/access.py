@@ -41,7 +41,7 @@ def unreached(url: str, source: str, error: SignalUnavailable) -> Finding:
         return failed(
             CHECK,
             f"{url} answers, but not as Prometheus does ({_short(said)})",
-            f"correct the URL ({source}): no path, no page of a proxy",
+            f"correct the URL ({source}): with the path under which its API is, such as /prometheus, and no page of a proxy",
         )
     if "CERTIFICATE" in said.upper() or "SSL" in said:
         return failed(

@@ -13,6 +13,7 @@ from serving_api.names import AUTOSCALER, OPERATOR, revision_name
 from serving_io.cluster import Cluster, Manifest
 from serving_io.errors import Forbidden, NotFound, SignalUnavailable
 from serving_io.kinds import (
+    CLUSTER_SERVING_RUNTIME,
     CUSTOM_RESOURCE_DEFINITION,
     DEPLOYMENT,
     GATEWAY,
@@ -21,6 +22,7 @@ from serving_io.kinds import (
     INFERENCE_AUTOSCALER,
     INFERENCE_SERVICE,
     LEASE,
+    SERVING_RUNTIME,
     SUBJECT_ACCESS_REVIEW,
     Kind,
 )
@@ -34,6 +36,7 @@ from servingctl.preflight.watched import Watched, watched
 
 AT_ONCE = 8
 A_FEW = 5
+OUR_KINDS = (INFERENCE_SERVICE, INFERENCE_AUTOSCALER, SERVING_RUNTIME, CLUSTER_SERVING_RUNTIME)
 T = TypeVar("T")
 
 
@@ -41,7 +44,7 @@ async def installed(cluster: Cluster, system_namespace: str, told: Configured) -
     """Look at CRDs, Leases, rights and the Gateway API."""
     names = list(installation.definitions())
     crds = await _together(_get(cluster, CUSTOM_RESOURCE_DEFINITION, name) for name in names)
-    served = [await cluster.served(kind) for kind in (INFERENCE_SERVICE, INFERENCE_AUTOSCALER)]
+    served = {f"{kind.plural}.{kind.group}": await cluster.served(kind) for kind in OUR_KINDS}
     leases = await _together(_get(cluster, LEASE, name, system_namespace) for name in (OPERATOR, AUTOSCALER))
     has_routes = await cluster.served(GATEWAY) and await cluster.served(HTTP_ROUTE)
     classes = await _list(cluster, GATEWAY_CLASS) if has_routes else []
@@ -58,7 +61,7 @@ async def installed(cluster: Cluster, system_namespace: str, told: Configured) -
         _lacking(cluster, right, watches[right.program].namespaces, system_namespace) for right in asked
     )
     return [
-        *installation.crds(dict(zip(names, crds, strict=True)), dict(zip(names, served, strict=True))),
+        *installation.crds(dict(zip(names, crds, strict=True)), served),
         *installation.leases(
             dict(zip((OPERATOR, AUTOSCALER), leases, strict=True)), datetime.now(UTC), system_namespace
         ),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from serving_api.crd import inference_autoscaler, inference_service
+from serving_api.crd import definitions as generated
 from serving_api.names import AUTOSCALER, OPERATOR, VERSION
 from servingctl.preflight.finding import Finding, Unasked, failed, ok, unknown, warning
 from servingctl.tables import age
@@ -18,8 +19,8 @@ GATEWAY_API = "install its CRDs and an implementation: https://gateway-api.sigs.
 
 
 def definitions() -> dict[str, dict[str, Any]]:
-    """Return the CRDs that this version generates, by name."""
-    return {crd["metadata"]["name"]: crd for crd in (inference_service(), inference_autoscaler())}
+    """Return the CRDs that this version generates, by name. The operator waits for those of runtimes too, whatever it watches."""
+    return {crd["metadata"]["name"]: crd for crd in generated().values()}
 
 
 def crds(live: Mapping[str, Manifest | Unasked | None], served: Mapping[str, bool]) -> list[Finding]:
@@ -55,8 +56,8 @@ def leases(live: Mapping[str, Manifest | Unasked | None], now: datetime, namespa
         elif lease is None:
             words = f"it has never run with its Lease in namespace {namespace}, so {what}"
             remedy = (
-                f"{APPLY} manifests/base (of one namespace: manifests/overlays/single-namespace), or name its namespace by "
-                "--system-namespace"
+                "name its namespace by --system-namespace; or apply your own kustomization or chart (docs/install.md), "
+                "if it is installed nowhere"
             )
             found.append(failed(check, words, remedy))
         else:
@@ -89,7 +90,13 @@ def gateway_api(served: bool, classes: Sequence[Manifest] | Unasked) -> list[Fin
             ok(check, "it is served"),
             failed("GatewayClass", "there is none: no controller carries out any route", GATEWAY_API),
         ]
-    return [ok(check, "it is served"), *(gateway_class(found) for found in classes)]
+    judged = [gateway_class(found) for found in classes]
+    if any(finding.level == "OK" for finding in judged):
+        # Routes can be carried out by way of that one; what a service's own Gateway needs is judged with the service.
+        judged = [
+            replace(finding, level="Warning") if finding.level == "Failed" else finding for finding in judged
+        ]
+    return [ok(check, "it is served"), *judged]
 
 
 def gateway_class(found: Manifest) -> Finding:

@@ -106,7 +106,8 @@ def rules(recorded: Reading, signals_found: bool, name: str) -> Finding:
     return warning(
         check,
         f"{name} is not there: dashboards and alerts show nothing",
-        "load manifests/prometheus/rules.yaml (rule_files)",
+        "load manifests/prometheus/rules.yaml (rule_files); if it is loaded, scrape every 15 s at most: its windows of 60 s "
+        "hold too few scrapes of the usual interval of a minute",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from serving_api.names import AUTOSCALER, OPERATOR
+from serving_api.names import AUTOSCALER, OPERATOR, SYSTEM_NAMESPACE
 from servingctl.preflight.finding import Finding, Unasked, failed, ok, unknown
 from servingctl.preflight.watched import Watched
 
@@ -52,6 +52,11 @@ _RULES: Sequence[tuple[str, str, str, str]] = (
     (AUTOSCALER, "events.k8s.io", "events", "create"),
 )
 _OF_THE_CLUSTER = "clusterservingruntimes"
+_RBAC: Mapping[str, str] = {
+    OPERATOR: "manifests/base/rbac-operator.yaml",
+    AUTOSCALER: "manifests/base/rbac-autoscaler.yaml",
+}
+"""What grants the rights to the whole cluster, and nothing else: images and the configuration stay. It names SYSTEM_NAMESPACE."""
 _LEASES: Sequence[tuple[str, str, str]] = (
     (OPERATOR, "", "create"),
     (OPERATOR, OPERATOR, "get update"),
@@ -113,11 +118,14 @@ def _remedy(program: str, namespaces: Sequence[str], system_namespace: str) -> s
     """Name what grants it, and no more than was meant: who has told namespaces may have no right to the cluster."""
     account = f"the service account {system_namespace}/{program}"
     if not namespaces:
-        return f"kubectl apply --server-side -k manifests/base gives it to {account}"
+        again = f"apply your own kustomization or chart again: it gives it to {account}"
+        if system_namespace != SYSTEM_NAMESPACE:
+            return again
+        return f"{again}, as does kubectl apply --server-side -f {_RBAC[program]}"
     if tuple(namespaces) == (system_namespace,):
         return (
-            "kubectl apply --server-side -k manifests/overlays/single-namespace, or your kustomization of it with "
-            f"namespace: {system_namespace}, gives it by Roles to {account}"
+            "apply your own kustomization or chart again: made of manifests/overlays/single-namespace with "
+            f"namespace: {system_namespace}, it gives it by Roles to {account}"
         )
     return (
         f"give it to {account} by Roles{_inside(namespaces)}, as manifests/overlays/single-namespace does in one; "

@@ -181,6 +181,7 @@ REFUSED = [
     Refused("an accelerator requested below its limit", {f"{_C}.resources": {"limits": {"nvidia.com/gpu": 2}, "requests": {"nvidia.com/gpu": 1}}}, "container.resources.requests", "must equal its limit"),
     Refused("a resource whose domain is none", {f"{_C}.resources": {"limits": {"nvidia..com/gpu": 1}}}, "container.resources.limits", "extended resource"),
     Refused("a variable twice", {f"{_C}.env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]}, "container.env", "unique"),
+    Refused("a Secret for pulling twice", {"spec.predictor.imagePullSecrets": [{"name": "a"}, {"name": "a"}]}, "predictor.imagePullSecrets", "unique"),
     Refused("a variable that the operator sets", {f"{_C}.env": [{"name": "SERVING_REVISION", "value": "1"}]}, "container.env", "set by the operator"),
     Refused("a variable with two values", {f"{_C}.env": [{"name": "A", "value": "1", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}]}, "container.env[0]", "not both"),
     Refused("a variable from nowhere", {f"{_C}.env": [{"name": "A", "valueFrom": {}}]}, "container.env[0].valueFrom", "exactly one"),

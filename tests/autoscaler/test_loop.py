@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import looptime
@@ -16,7 +17,7 @@ from autoscaler.metrics import Metrics
 from autoscaler.replay.faithful import differences, replayed
 from autoscaler.replay.recording.decode import Decoder
 from serving_io.cluster import Listing, WatchEvent
-from serving_io.errors import Conflict, Unavailable
+from serving_io.errors import Conflict, Forbidden, Unavailable
 from serving_io.kinds import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, INFERENCE_AUTOSCALER, Kind
 from tests.autoscaler.replay.runs import Lines
 from tests.autoscaler.world import EPOCH, FakePrometheus, Revision, World
@@ -32,6 +33,9 @@ class MemoryCluster:
         self.world = world
         self.calls: list[tuple[Any, ...]] = []
         self.refusal: Exception | None = None
+        self.silent: list[dict[str, Any]] | None = None
+        """The Deployments as a watch told them before it fell silent."""
+        self.event_refusal: Exception | None = None
         self.is_overtaken = False
         """Whether somebody else writes each InferenceAutoscaler as soon as it has been read."""
 
@@ -48,6 +52,8 @@ class MemoryCluster:
         if isinstance(self.refusal, Unavailable):
             raise self.refusal
         objects = self.world.objects()
+        if self.silent is not None:
+            objects = replace(objects, deployments=self.silent)
         found = {
             INFERENCE_AUTOSCALER: objects.autoscalers,
             DEPLOYMENT: objects.deployments,
@@ -93,6 +99,8 @@ class MemoryCluster:
         revision.version += 1
 
     async def create(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        if self.event_refusal is not None:
+            raise self.event_refusal
         self.calls.append(("event", manifest["reason"], manifest["type"], manifest["note"]))
         return manifest
 
@@ -192,6 +200,45 @@ def test_refused_writes_are_decided_again(refusal: Exception) -> None:
             await asyncio.sleep(60)
             assert world.revisions["digits"].replicas == 1
             cluster.refusal = None
+            await asyncio.sleep(40)
+            assert world.revisions["digits"].replicas >= 2
+
+    virtual(scenario)
+
+
+def test_an_event_that_is_refused_is_told_as_that(caplog: pytest.LogCaptureFixture) -> None:
+    """What it tells of is done: nobody is told that it was not written."""
+
+    async def scenario() -> None:
+        world = World(Revision("digits", service_seconds=0.1), rate=lambda at: 1.0 if at < 60 else 15.0)
+        async with running(world) as (cluster, _, _):
+            cluster.event_refusal = Forbidden(403, "Forbidden", "exceeded quota: events")
+            await asyncio.sleep(100)
+            assert world.revisions["digits"].replicas >= 2
+
+    virtual(scenario)
+    assert "event ScaledUp could not be posted" in caplog.text
+    assert "not written" not in caplog.text
+
+
+def test_a_scaling_that_the_watch_does_not_tell_is_done_and_told_once() -> None:
+    """While the Deployments' watch is silent, what was written counts; when it speaks again, what it says."""
+
+    async def scenario() -> None:
+        world = World(Revision("digits", service_seconds=0.1), rate=lambda at: 1.0 if at < 60 else 15.0)
+        async with running(world) as (cluster, _, _):
+            await asyncio.sleep(58)
+            cluster.silent = list(world.objects().deployments)
+            await asyncio.sleep(60)
+            written = [call[2] for call in cluster.of("scale")]
+            assert len(written) == len(set(written)) > 1
+            assert (
+                len([call for call in cluster.of("event") if call[1].startswith("Scaled")])
+                == len(written) - 1
+            )
+
+            world.scale("digits", 1)
+            cluster.silent = None
             await asyncio.sleep(40)
             assert world.revisions["digits"].replicas >= 2
 

@@ -81,6 +81,15 @@ def test_the_file_goes_behind_flags_and_environment(tmp_path: Path, monkeypatch:
     assert (stated.tick_seconds, stated.prometheus.url, stated.namespaces) == (3, "http://flag:9090", ("c",))
 
 
+def test_a_file_that_the_configuration_names_must_exist(tmp_path: Path) -> None:
+    """A token or an authority that is not mounted is named by the key that states it, not by an option that nobody gave."""
+    file = tmp_path / "config.yaml"
+    for key in ("bearerTokenFile", "caFile"):
+        file.write_text(f"prometheus: {{{key}: /no/such}}")
+        with pytest.raises(ValueError, match=rf"^prometheus\.{key} of the configuration /no/such: "):
+            settings_of(arguments().parse_args(["--config", str(file)]))
+
+
 def test_nothing_said_is_the_usual_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without option, environment and file the autoscaler asks Prometheus where most clusters have it, every five seconds."""
     for name in ("PROMETHEUS_URL", "CONFIG_FILE", "WATCH_NAMESPACE"):

@@ -65,6 +65,7 @@ class Revision:
     status: dict[str, Any] = field(default_factory=dict)
     version: int = 1
     """resourceVersion of its InferenceAutoscaler, where somebody keeps it."""
+    scalings: int = 0
     queue: float = 0.0
     pending: list[float] = field(default_factory=list)
     counters: dict[str, list[float]] = field(default_factory=dict)
@@ -145,6 +146,7 @@ class World:
         revision = self.revisions[name]
         more = replicas - revision.replicas
         revision.replicas = replicas
+        revision.scalings += 1
         revision.pending += [self.now + self.start_seconds] * max(more, 0)
         for _ in range(max(-more, 0)):
             if revision.pending:
@@ -251,7 +253,7 @@ class World:
                 "name": revision.name,
                 "namespace": "demo",
                 "uid": f"deploy-{revision.name}",
-                "resourceVersion": "1",
+                "resourceVersion": str(1 + revision.scalings),
                 "creationTimestamp": timestamp_of(revision.created),
                 "managedFields": fields,
             },

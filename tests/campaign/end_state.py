@@ -23,6 +23,8 @@ KINDS = (
 _ATTEMPT = re.compile(r"\b([0-9a-f]{8})-[1-9][0-9]*\b")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z")
 _STARTED = re.compile(r',?"startedAt":"TIME"')
+_MESSAGE = re.compile(r'"message":"(?:[^"\\\\]|\\\\.)*",?')
+"""Within the text of an annotation: why an attempt was rejected, in numbers of what was counted until then."""
 _DROPPED = {
     "uid", "resourceVersion", "generation", "observedGeneration", "creationTimestamp", "managedFields",
     "lastTransitionTime", "startedAt", "stepStartedAt", "heldSeconds", "time", "clusterIP", "clusterIPs", "message",
@@ -97,7 +99,7 @@ def _plain(value: Json, is_record: bool) -> Json:
     if isinstance(value, list):
         return [_plain(entry, is_record) for entry in value]
     if isinstance(value, str):
-        return _STARTED.sub("", _TIME.sub("TIME", _ATTEMPT.sub(r"\1-N", value)))
+        return _MESSAGE.sub("", _STARTED.sub("", _TIME.sub("TIME", _ATTEMPT.sub(r"\1-N", value))))
     return value
 
 

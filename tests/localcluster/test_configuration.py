@@ -116,6 +116,15 @@ def test_prometheus_differs_from_the_recommendation_by_one_rule(cluster: Cluster
     assert len(jobs) == len(recommended)
 
 
+def test_prometheus_scrapes_all_jobs_as_often_as_its_rules_are_evaluated(cluster: Cluster) -> None:
+    """The recommended interval of a job would make everybody wait three times as long."""
+    cluster.run_dir.mkdir(parents=True, exist_ok=True)
+    prometheus.prepare(cluster)
+    written = yaml.safe_load((cluster.run_dir / "prometheus.yaml").read_text())
+    assert written["global"]["scrape_interval"] == written["global"]["evaluation_interval"]
+    assert [job for job in written["scrape_configs"] if "scrape_interval" in job] == []
+
+
 def test_the_shipped_rules_and_alerts_are_in_force(cluster: Cluster) -> None:
     """Whoever tries the product sees its alerts, and the tests their mistakes."""
     content = prometheus.configuration(cluster, scrape_configs(), prometheus.RULES)

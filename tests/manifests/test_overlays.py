@@ -217,6 +217,8 @@ def test_monitors_say_what_the_scrape_configuration_says() -> None:
             for relabeling in job["relabel_configs"]
         ]
         assert endpoint.get("honorLabels", False) == job.get("honor_labels", False)
+        # Whatever a Prometheus' own default is, the rules' windows of 60 s hold four scrapes.
+        assert endpoint["interval"] == job["scrape_interval"] == "15s"
     everyones = objects[Id("PodMonitor", SYSTEM_NAMESPACE, "serving-pods")]["spec"]
     assert (everyones["namespaceSelector"], everyones["selector"]) == ({"any": True}, {})
     rule = objects[Id("PrometheusRule", SYSTEM_NAMESPACE, "serving-rules")]["spec"]

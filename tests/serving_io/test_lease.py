@@ -10,6 +10,8 @@ import pytest
 
 from serving_io import AlreadyExists, Conflict, Lease, Manifest, NotFound, NotLeader, Unavailable
 from serving_io.kinds import Kind
+from serving_io.lease import NOT_TRUSTED_SECONDS
+from serving_io.transport import NOT_TRUSTED
 
 pytestmark = pytest.mark.looptime
 
@@ -32,6 +34,7 @@ class Client:
     def __init__(self, shelf: Shelf) -> None:
         self.shelf = shelf
         self.is_cut_off = False
+        self.is_not_trusted = False
         self.loses_answers = False
         self.hangs = False
 
@@ -68,6 +71,8 @@ class Client:
         await asyncio.sleep(0.05)
         if self.hangs:
             await asyncio.sleep(3600)
+        if self.is_not_trusted:
+            raise Unavailable(0, NOT_TRUSTED, "certificate verify failed")
         if self.is_cut_off:
             raise Unavailable(0, "NoAnswer", "")
 
@@ -312,6 +317,24 @@ async def test_transitions_are_told() -> None:
     async with lease.held():
         assert heard == [True]
     assert heard == [True, False]
+
+
+async def test_who_stands_by_ends_where_the_authority_of_certificates_is_another() -> None:
+    """It has read the former one; an outage ends nobody, nor does a certificate that is soon right again."""
+    client = Shelf().client()
+    client.is_cut_off = True
+    task = asyncio.create_task(_lead(_lease(client, "b")))
+    await asyncio.sleep(600)
+    client.is_not_trusted = True
+    await asyncio.sleep(NOT_TRUSTED_SECONDS - 5)
+    client.is_not_trusted = False
+    await asyncio.sleep(600)
+    assert not task.done()
+    client.is_not_trusted = True
+    await asyncio.sleep(NOT_TRUSTED_SECONDS + 5)
+    assert task.done()
+    with pytest.raises(Unavailable, match="certificate verify failed"):
+        await task
 
 
 async def test_times_must_make_sense() -> None:

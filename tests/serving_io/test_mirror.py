@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from serving_io import Cluster, Unavailable, kinds
+from serving_io.cluster import Listing, WatchEvent
 from serving_io.mirror import Mirror
 from tests.fakes.kube import FakeKube
 from tests.fakes.waiting import until
@@ -128,6 +129,31 @@ async def test_watches_leave_room_for_other_requests(fake: FakeKube, tmp_path: P
             assert (await cluster.list(kinds.CONFIG_MAP, "ns")).items == []
         finally:
             await asyncio.gather(*(mirror.close() for mirror in mirrors))
+
+
+class Endless:
+    """An API server that has nothing, and ends each watch at once."""
+
+    watches = 0
+
+    async def list(self, *_: Any, **__: Any) -> Listing:
+        return Listing([], "1")
+
+    async def watch(self, *_: Any) -> AsyncGenerator[WatchEvent, None]:
+        self.watches += 1
+        for event in list[WatchEvent]():
+            yield event
+
+
+@pytest.mark.looptime
+async def test_a_watch_that_ends_at_once_is_begun_again_after_a_pause() -> None:
+    """Something between us and the server that does not stream costs a request a second, and not all that is there."""
+    cluster = Endless()
+    mirror = Mirror(cast(Cluster, cluster), kinds.CONFIG_MAP)
+    await mirror.items()
+    await asyncio.sleep(9.5)
+    assert cluster.watches == 10
+    await mirror.close()
 
 
 async def test_a_server_that_does_not_answer_is_an_error_until_it_does(fake: FakeKube) -> None:

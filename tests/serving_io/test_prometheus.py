@@ -135,15 +135,24 @@ async def test_not_a_number_is_absent_and_counted(script: Script, ask: Ask) -> N
     assert answer.not_finite_of == ({"i": "NaN"}, {"i": "+Inf"}, {"i": "-Inf"}, {})
 
 
-async def test_warnings_are_kept(script: Script, ask: Ask) -> None:
-    """A partial answer says so, and only that one."""
+async def test_a_partial_answer_is_none(script: Script, ask: Ask) -> None:
+    """What is answered while a store is away is no answer, to either kind of query; the next whole one is."""
     client = ask(connections=1)
-    script.result([], warnings=["store unavailable"])
-    first = await client.query("up")
+    script.result([], warnings=["store-2: rpc error: Unavailable"])
+    for asking in (client.query("up"), client.query_range("up", 0, 10, 5)):
+        with pytest.raises(SignalUnavailable, match="store-2") as error:
+            await asking
+        assert error.value.reason == "PartialAnswer"
     script.result([])
-    second = await client.query("up")
+    assert len(await client.query("up")) == 0
 
-    assert (first.warnings, second.warnings) == (("store unavailable",), ())
+
+async def test_notes_on_odd_series_do_not_make_an_answer_partial(script: Script, ask: Ask) -> None:
+    """A label of somebody's that the evaluation warns of blinds nobody."""
+    script.result(
+        [], warnings=['PromQL warning: bucket label "le" is missing or has a malformed value of ""']
+    )
+    assert len(await ask().query("up")) == 0
 
 
 async def test_range(script: Script, ask: Ask) -> None:

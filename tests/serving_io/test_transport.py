@@ -15,6 +15,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kubernetes.aio.client import ApiClient, Configuration
 
 from serving_io import (
     AlreadyExists,
@@ -34,7 +35,7 @@ from serving_io import (
     transport,
 )
 from serving_io.errors import error_from
-from serving_io.transport import canonical
+from serving_io.transport import Transport, canonical
 from tests.fakes.kube import FakeKube
 from tests.fakes.tls import Tls
 
@@ -81,6 +82,36 @@ async def test_every_write_is_guarded(fake: FakeKube) -> None:
         await cluster.create(_MAP)
 
     assert [request.verb for request in fake.log] == ["list", "create"]
+
+
+async def test_what_is_sent_a_second_time_is_guarded_again() -> None:
+    """A write whose connection dies is not repeated by the client library once leadership is over."""
+    leads, arrived = True, list[bool]()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal leads
+        try:
+            while (await reader.readuntil(b"\r\n\r\n")).startswith(b"GET"):
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+            arrived.append(leads)
+            leads = False
+        except asyncio.IncompleteReadError:
+            pass
+        writer.close()
+
+    def check() -> None:
+        if not leads:
+            raise NotLeader("not any more")
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        api = ApiClient(Configuration(host=f"http://127.0.0.1:{port}"))
+        async with Cluster(Transport(api), field_manager="alpha") as cluster:
+            await cluster.get(kinds.CONFIG_MAP, "c", "default")
+            with pytest.raises(NotLeader):
+                await cluster.guarded_by(check).delete(kinds.CONFIG_MAP, "c", "default")
+
+    assert arrived == [True]
 
 
 async def test_requests_are_counted(fake: FakeKube) -> None:
@@ -190,6 +221,19 @@ async def test_a_stream_that_is_left_is_closed_at_once(tmp_path: Path) -> None:
                 assert line == b"[1]"
                 break
         assert await serving
+
+
+async def test_a_certificate_of_another_authority_is_told_apart(tmp_path: Path) -> None:
+    """From a server that does not answer: it comes back for a new process, not for this one."""
+    for name in ("former", "present"):
+        (tmp_path / name).mkdir()
+    former, present = Tls(tmp_path / "former"), Tls(tmp_path / "present")
+    async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=present.server) as server:
+        kubeconfig = former.kubeconfig(server.sockets[0].getsockname()[1])
+        async with await Cluster.connect(field_manager="alpha", kubeconfig=str(kubeconfig)) as cluster:
+            with pytest.raises(Unavailable) as error:
+                await cluster.get(kinds.CONFIG_MAP, "c", "default")
+    assert error.value.reason == transport.NOT_TRUSTED
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -52,7 +53,11 @@ def check(
     def in_setup(setup: SetUp) -> Ran:
         if setup.is_usual:
             return against(usual, setup)
-        with FakeKube(gateway=setup.gateway_api, crds=Path("crds") if setup.crds else None) as fake:
+        crds = Path("crds") if setup.crds else None
+        if setup.lacks_crd:
+            crds = tmp_path / "crds"
+            shutil.copytree("crds", crds, ignore=shutil.ignore_patterns(setup.lacks_crd))
+        with FakeKube(gateway=setup.gateway_api, crds=crds) as fake:
             setup.fill_cluster(fake)
             return against(fake, setup)
 

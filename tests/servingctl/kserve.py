@@ -423,7 +423,39 @@ CASES: dict[str, Case] = {
         {
             "metadata.labels['kueue.x-k8s.io/queue-name']": "spec.predictor.labels",
             "metadata.labels['app.kubernetes.io/name']": "on the object only",
-            "metadata.annotations['prometheus.kserve.io/port']": "spec.predictor.annotations['prometheus.io/port']",
+            "metadata.annotations['prometheus.kserve.io/port']": "the runtime says where its own are",
+        },
+    ),
+    "a place of metrics on a model's pods": Case(
+        isvc(
+            f"{{model: {MODEL}, annotations: {{prometheus.io/path: /stats, prometheus.io/scrape: 'true'}}}}"
+        ),
+        "LosslessWithNotes",
+        {
+            f"{P}.annotations['prometheus.io/path']": "the runtime says where its own are",
+            f"{P}.annotations['prometheus.io/scrape']": f"{P}.annotations['prometheus.io/scrape']",
+        },
+    ),
+    "a place of metrics on a container's pods": Case(
+        isvc(f"{{containers: [{CONTAINER}]}}", annotations={"prometheus.kserve.io/port": "8082"}),
+        "Lossless",
+        {
+            "metadata.annotations['prometheus.kserve.io/port']": "spec.predictor.annotations['prometheus.io/port']"
+        },
+    ),
+    "an objective without scrapes": Case(
+        isvc(f"{{model: {MODEL}}}", annotations={"serving.kserve.io/enable-prometheus-scraping": "false"}),
+        "LosslessWithNotes",
+        {
+            "metadata.annotations['serving.kserve.io/enable-prometheus-scraping']": "the autoscaler does not see"
+        },
+        OBJECTIVE,
+    ),
+    "no scrapes": Case(
+        isvc(f"{{model: {MODEL}}}", annotations={"serving.kserve.io/enable-prometheus-scraping": "false"}),
+        "Lossless",
+        {
+            "metadata.annotations['serving.kserve.io/enable-prometheus-scraping']": "annotations['prometheus.io/scrape']"
         },
     ),
     "Knative's annotations": Case(

@@ -72,8 +72,12 @@ class SetUp:
     """The service that is asked about; empty: none."""
     gateway_api: bool = True
     crds: bool = True
+    lacks_crd: str = ""
+    """The file in `crds/` that was not applied."""
     gateway_class: str = "True"
     """Status of its condition Accepted; empty: there is no class."""
+    other_class: str = ""
+    """Status of the same condition of a class that no Gateway has; empty: there is no such class."""
     rules: dict[str, list[dict[str, list[str]]]] = field(default_factory=dict)
     """RBAC rules by program; one without an entry may do everything."""
     deployments: tuple[dict[str, Any], ...] = ()
@@ -106,6 +110,8 @@ class SetUp:
             not self.gateway_api,
             not self.crds,
             self.gateway_class != "True",
+            self.other_class,
+            self.lacks_crd,
             self.rules,
             self.deployments,
             len(self.leases) < 2,
@@ -152,6 +158,10 @@ class SetUp:
         if self.gateway_class:
             fake.write(CLASS | {"spec": {"controllerName": "example.com/gateway"}})
             fake.write(CLASS | {"status": accepted(self.gateway_class)}, subresource="status")
+        if self.other_class:
+            another = CLASS | {"metadata": {"name": "another"}}
+            fake.write(another | {"spec": {"controllerName": "example.com/another"}})
+            fake.write(another | {"status": accepted(self.other_class)}, subresource="status")
         place = {"name": "public", "namespace": "ns"}
         fake.write(GATEWAY | {"metadata": place, "spec": {"gatewayClassName": "envoy", "listeners": []}})
         fake.write(GATEWAY | {"metadata": place, "status": accepted("True")}, subresource="status")

@@ -53,6 +53,24 @@ BROKEN: dict[str, tuple[SetUp, str, str, int]] = {
     "pods not scraped": (SetUp(is_scraped=False), "signal scraped", "does not scrape the pods", 1),
     "samples are old": (SetUp(age_seconds=400), "signal requests", "s old: it is scraped no longer", 1),
     "no CRDs": (SetUp(crds=False), "CRD inferenceservices", "it is not installed", 1),
+    "no CRD of runtimes": (
+        SetUp(lacks_crd="servingruntimes.yaml"),
+        "CRD servingruntimes",
+        "it is not installed",
+        1,
+    ),
+    "no CRD of the cluster's runtimes": (
+        SetUp(lacks_crd="clusterservingruntimes.yaml"),
+        "CRD clusterservingruntimes",
+        "it is not installed",
+        1,
+    ),
+    "another class not accepted": (
+        SetUp(other_class="False"),
+        "GatewayClass another",
+        "parametersRef is not there",
+        0,
+    ),
     "missing RBAC right": (
         SetUp(rules={OPERATOR: without("services", "patch")}),
         f"rights of {OPERATOR}",
@@ -100,6 +118,41 @@ def test_asks_the_prometheus_that_the_programs_ask(check: Check) -> None:
     assert "answers" in next(line for line in ran.out.splitlines() if " Prometheus " in line)
     assert "signal requests" in ran.out
     assert ran.code == 1  # no series has that label
+
+
+def test_asks_with_the_headers_of_the_configuration(check: Check) -> None:
+    """A Prometheus that answers nobody without them is asked as the programs ask it."""
+    configuration = "prometheus: {url: 'URL', headers: {Authorization: 'Bearer secret'}}"
+    ran = check(SetUp(token="secret", configuration=configuration))
+
+    assert "answers" in next(line for line in ran.out.splitlines() if " Prometheus " in line), ran.out
+
+
+def test_a_url_that_lacks_its_prefix_is_completed(check: Check) -> None:
+    """Mimir, VictoriaMetrics and Thanos have their API under a path."""
+    ran = check(SetUp(page="not found"))
+
+    assert "with the path under which its API is, such as /prometheus" in ran.out
+
+
+def test_rules_that_record_nothing_may_want_more_scrapes(check: Check) -> None:
+    """Two causes are named: rules that are not loaded, and scrapes too rare for their windows."""
+    (line,) = (
+        line for line in check(SetUp(are_rules_loaded=False)).out.splitlines() if "recording rules" in line
+    )
+
+    assert "manifests/prometheus/rules.yaml" in line
+    assert "scrape every 15 s" in line
+
+
+def test_a_program_that_never_ran_is_not_installed_over(check: Check) -> None:
+    """The remedy changes no installation that an own kustomization or the chart has made."""
+    lines = check(SetUp(leases={OPERATOR: AHEAD_SECONDS})).out.splitlines()
+    (line,) = (line for line in lines if "it has never run" in line)
+
+    assert "--system-namespace" in line
+    assert "your own kustomization or chart" in line
+    assert "manifests/base" not in line
 
 
 def test_all_is_well(check: Check) -> None:

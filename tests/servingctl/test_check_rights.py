@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -92,6 +93,23 @@ def test_what_a_role_lacks_is_not_to_be_granted_in_the_whole_cluster(check: Chec
     assert "manifests/overlays/single-namespace" in autoscaler
     assert "manifests/base" not in autoscaler
     assert ran.code == 1
+
+
+@pytest.mark.parametrize(
+    ("namespace", "file"),
+    [(SYSTEM_NAMESPACE, " -f manifests/base/rbac-autoscaler.yaml"), ("elsewhere", None)],
+)
+def test_what_the_cluster_lacks_is_granted_without_another_installation(
+    namespace: str, file: str | None
+) -> None:
+    """Neither images nor the configuration are put back to what manifests/base says; its account is of one namespace."""
+    lacking = {right: ("",) for right in RIGHTS if right.program == AUTOSCALER}
+    (_, autoscaler) = findings(lacking, {OPERATOR: Watched(), AUTOSCALER: Watched()}, namespace)
+
+    assert "your own kustomization or chart again" in autoscaler.remedy
+    assert "-k manifests/base" not in autoscaler.remedy
+    assert ("manifests/base" in autoscaler.remedy) == (file is not None)
+    assert file is None or (autoscaler.remedy.endswith(file) and Path(file.split()[1]).is_file())
 
 
 def test_namespaces_of_the_configuration_are_asked_about_each(check: Check) -> None:

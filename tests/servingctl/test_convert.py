@@ -73,6 +73,25 @@ def test_route() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("mode", "options", "taken"),
+    [
+        ("Serverless", Options(), "a Service of type ExternalName in Knative mode by the name iris"),
+        ("RawDeployment", ROUTED, "an HTTPRoute in Standard mode with the Gateway API by the name iris"),
+        ("RawDeployment", Options(), ""),
+        (None, ROUTED, "a Service of type ExternalName in Knative mode and an HTTPRoute in Standard mode"),
+    ],
+)
+def test_what_has_its_name_already_is_told(mode: str | None, options: Options, taken: str) -> None:
+    """Where KServe has an object by the name of one of ours, the result needs another name beside it."""
+    annotations = {"serving.kserve.io/deploymentMode": mode} if mode else {}
+    advice = convert(isvc(f"{{model: {MODEL}}}", annotations=annotations), options).advice
+    said = [line for line in advice if "another name" in line]
+
+    assert len(said) == bool(taken)
+    assert all(taken in line for line in said)
+
+
 SCALARS = st.sampled_from([None, True, 0, 1, 7, "", "a", "v2", "pvc://m/n", "http", {}, [], "Always", 0.5])
 KEYS = st.sampled_from(
     sorted(

@@ -173,7 +173,12 @@ def test_history_is_read_in_bounded_chunks() -> None:
 
 @pytest.mark.parametrize(
     ("failures", "waits"),
-    [(["AnswerTooLarge", "AnswerTooLarge"], 0.0), (["Timeout"], 0.0), (["Unreachable"], 60.0)],
+    [
+        (["AnswerTooLarge", "AnswerTooLarge"], 0.0),
+        (["Timeout"], 0.0),
+        (["Unreachable"], 60.0),
+        (["PartialAnswer"], 60.0),
+    ],
 )
 def test_what_fails_is_tried_again(failures: list[str], waits: float) -> None:
     """In smaller pieces, or a minute later."""

@@ -8,6 +8,7 @@ import pytest
 
 from serving_api.names import ServiceKey
 from serving_operator.children.services import revision_service
+from serving_operator.ensure import conflict_message
 from serving_operator.ownership import Ownership, classify, removal_command, replicas_owners, same_content
 from serving_operator.world import Manifest
 from tests.operator.children.services import recorded
@@ -71,6 +72,24 @@ def test_command_names_the_object() -> None:
 
     assert removal_command(route) == "kubectl -n team delete httproute.gateway.networking.k8s.io llama"
     assert removal_command(pvc) == "kubectl -n team delete service llama"
+
+
+def test_whoever_makes_the_object_is_named_and_it_is_not_to_be_deleted() -> None:
+    """KServe would make its HTTPRoute again, and its callers would be without it meanwhile."""
+    theirs = owner(uid="x", apiVersion="serving.kserve.io/v1beta1")
+    metadata = {"name": "llama", "namespace": "team"}
+    route = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": metadata}
+
+    alone, made = (
+        conflict_message(route | {"metadata": metadata | more})
+        for more in ({}, {"ownerReferences": [theirs]})
+    )
+
+    assert removal_command(route) in alone
+    assert (
+        "made by InferenceService llama (serving.kserve.io/v1beta1); give this service another name" in made
+    )
+    assert "kubectl" not in made
 
 
 def test_owners_of_replicas_are_others_than_us() -> None:

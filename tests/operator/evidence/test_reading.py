@@ -271,6 +271,12 @@ async def test_only_where_nothing_was_scraped_a_window_is_blind(seconds: int, ph
             "QueryRefused",
             "Prometheus gives no usable answer; the operator's log has the query and the error.",
         ),
+        (
+            "PartialAnswer",
+            "PartialAnswer",
+            "Prometheus warns that its answer lacks what a store or a remote read holds; bring that back. The "
+            "operator's log has the warning.",
+        ),
     ],
 )
 async def test_an_outage_is_told_and_made_up_for(error: str, reason: str, message: str) -> None:

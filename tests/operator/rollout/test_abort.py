@@ -45,6 +45,27 @@ def test_nothing_restarts_a_rejected_revision_but_retry_or_a_new_spec() -> None:
     assert "rejected" not in cluster.status
 
 
+def test_a_lost_status_begins_nothing_that_was_rejected() -> None:
+    """The record of the attempt tells how it ended; a retry begins another one, and its record tells nothing of that."""
+    cluster = at_step()
+    cluster.label("Abort", f"{B}-2")
+    cluster.run(90)
+    told = cluster.status["rejected"]
+    cluster.label("Abort", None)
+    del cluster.service["status"]
+    cluster.restart()
+    cluster.run(60)
+    assert cluster.status["rejected"] == told
+    assert "canary" not in cluster.status
+    cluster.label("Retry", f"{B}-2")
+    cluster.run(40)
+    del cluster.service["status"]
+    cluster.restart()
+    cluster.run(40)
+    assert cluster.status["canary"]["id"] == f"{B}-3"
+    assert "rejected" not in cluster.status
+
+
 def test_a_spec_back_at_stable_aborts_without_rejection() -> None:
     """Reverting the spec ends the attempt; applying it again starts a new one under a new id."""
     cluster = at_step()

@@ -50,6 +50,8 @@ ROWS = [
     Row("no entry: nothing to drain either", [OURS], [], False, True, "NotAcknowledged"),
     Row("not accepted", [OURS], [entry(OURS, accepted="False")], False, True, "NoMatchingParent"),
     Row("references not resolved", [OURS], [entry(OURS, resolved="False")], False, True, "BackendNotFound"),
+    Row("not resolved, and behind: it still sends as before", [OURS], [entry(OURS, resolved="False", at=2)], False, False,
+        "BackendNotFound"),
     Row("one of two parents", [OURS, OTHER], [entry(OURS)], False, True, "NotAcknowledged"),
     Row("both parents", [OURS, OTHER], [entry(OURS), entry(OTHER)], True, True),
     Row("entries of other parents are ignored", [OURS], [entry(OTHER, at=1), entry(OURS)], True, True),

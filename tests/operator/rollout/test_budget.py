@@ -172,6 +172,7 @@ def test_a_budget_without_room_for_one_more_holds() -> None:
     cluster.run(200)
     assert replicas(cluster) == {A: 4}
     assert cluster.status["canary"]["verdict"] == "BudgetTooSmall"
+    assert cluster.run(60) == 0
     message = (cluster.condition("Reconciling") or {})["message"]
     assert '"maxReplicas":5' in message
     cluster.apply(budget("b", most=5))
@@ -274,6 +275,37 @@ def test_a_canary_gives_way_to_a_stable_without_room(failed: bool) -> None:
         (20, 1, 5),
     ], seen
     assert replicas(cluster) == {A: 5}
+
+
+def test_a_canary_gives_way_to_a_stable_that_the_quota_keeps_small() -> None:
+    """What the namespace may have is room as well: the aborted canary leaves it to stable, bit by bit."""
+    cluster = waiting_at_step(demand=6)
+    assert replicas(cluster) == {A: 3, B: 3}
+    cluster.label("Abort", cluster.status["canary"]["id"])
+    for _ in range(120):
+        cluster.round_without_operator()
+        fit_into_quota(cluster, 6)
+        cluster.reconcile()
+    assert replicas(cluster) == {A: 6}
+    assert "canary" not in cluster.status
+
+
+def fit_into_quota(cluster: Simulation, pods: int) -> None:
+    """Refuse the pods that were made last, and say of their Deployment that the quota does."""
+    refused = "exceeded quota: gpus, requested: 1, used: 6, limited: 6"
+    for name in [name for name, pod in cluster.pods.items() if pod["started"] == cluster.now]:
+        if len(cluster.pods) > pods:
+            del cluster.pods[name]
+    for name, deployment in cluster.of_kind("Deployment").items():
+        cluster._count(name)
+        if deployment["status"]["replicas"] < deployment["spec"]["replicas"]:
+            failure = {
+                "type": "ReplicaFailure",
+                "status": "True",
+                "reason": "FailedCreate",
+                "message": refused,
+            }
+            deployment["status"]["conditions"] = [failure]
 
 
 def test_a_stable_that_takes_all_of_the_budget_gets_the_rest_at_once() -> None:
@@ -388,6 +420,43 @@ def test_a_split_total_comes_back() -> None:
     seen = seen_in(cluster, 60)
     assert [weight for weight, *_ in seen][:3] == [75, 75, 0], seen
     assert replicas(cluster) == {A: 4}
+
+
+def test_a_lower_total_waits_for_the_commit() -> None:
+    """Nobody loses replicas that the split gave it while it has the traffic for them, forward or back."""
+    cluster = settled(of_the_total("a", 10, 20))
+    cluster.apply(of_the_total("b", 10, 20))
+    cluster.run(40)
+    assert replicas(cluster) == {A: 8, B: 2}
+    cluster.apply(of_the_total("b", 1, 20))
+    cluster.restart()
+    cluster.run(20)
+    assert replicas(cluster) == {A: 8, B: 2}
+    assert cluster.status["canary"]["verdict"] == "WaitingForPromotion"
+    cluster.label("Promote", cluster.status["canary"]["id"])
+    assert (100, 10, 8) in seen_in(cluster, 60)
+    assert replicas(cluster) == {B: 1}
+
+
+def test_what_keeps_a_total_from_coming_back_is_told() -> None:
+    """A pod of stable that crashes for good holds the rest of the way back: a person is needed, and is told why."""
+    cluster = settled(of_the_total("a", 4))
+    cluster.apply(of_the_total("b", 4))
+    cluster.run(40)
+    cluster.label("Abort", cluster.status["canary"]["id"])
+    for _ in range(60):
+        cluster.round_without_operator()
+        crashing = cluster.pods.get(f"{KEY.name}-{A}-pod3")
+        if crashing is not None:
+            crashing["killed"] = True
+            cluster._say(crashing, ready=False, image="crashing")
+            cluster._count(f"{KEY.name}-{A}")
+        cluster.reconcile()
+    assert cluster.route is not None
+    assert weights(cluster.route) == {A: 75, B: 25}
+    stalled = cluster.condition("Stalled") or {}
+    assert stalled["reason"] == "CrashLoop"
+    assert f"logs --previous {KEY.name}-{A}-pod3" in stalled["message"]
 
 
 def test_one_replica_cannot_be_shared() -> None:

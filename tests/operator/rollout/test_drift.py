@@ -146,6 +146,23 @@ def test_a_foreign_object_with_the_services_name_is_left_alone(kind: str) -> Non
     assert cluster.objects[key] == _foreign(key)
 
 
+def test_a_foreign_route_costs_a_loading_canary_no_time() -> None:
+    """Whose name is taken waits for others: the deadline is moved by as long, and nobody is rejected when it is free."""
+    cluster = settled()
+    cluster.load_seconds = 115
+    cluster.apply(inference_service("loading"))
+    cluster.run(3)
+    key = ObjectId("HTTPRoute", KEY.name)
+    cluster.remove(key)
+    cluster.objects[key] = _foreign(key) | {"spec": {"parentRefs": [], "rules": []}}
+    cluster.run(125)
+    assert cluster.status["canary"]["hold"]["reason"] == "NameConflict"
+    del cluster.objects[key]
+    cluster.run(30)
+    assert "rejected" not in cluster.status
+    assert cluster.status["canary"]["weight"] == 20
+
+
 def test_children_of_a_deleted_namesake_are_waited_for() -> None:
     """A child of a former service of this name goes by itself: no write, no conflict."""
     cluster = settled()

@@ -40,6 +40,25 @@ def test_waits_for_every_gateway_before_it_is_committed() -> None:
     assert "stable" in cluster.status
 
 
+def test_a_corrected_route_is_written_before_the_first_commit() -> None:
+    """A Gateway that does not exist acknowledges nothing; the one that the edit names does, and the commit follows."""
+    wrong = inference_service()
+    wrong["spec"]["route"]["parentRefs"] = [{"name": "typo", "namespace": "gateway"}]
+    cluster = Simulation(wrong)
+    cluster.gateway_answers = False
+    cluster.run(60)
+    assert "gateway/typo" in (cluster.condition("RouteProgrammed") or {})["message"]
+    cluster.apply(inference_service(route=inference_service()["spec"]["route"] | {"hostnames": ["new.test"]}))
+    cluster.run(30)
+    assert cluster.route is not None
+    assert cluster.route["spec"]["hostnames"] == ["new.test"]
+    assert [parent["name"] for parent in cluster.route["spec"]["parentRefs"]] == ["local"]
+    assert "stable" not in cluster.status
+    cluster.gateway_answers = True
+    cluster.run(30)
+    assert "stable" in cluster.status
+
+
 def test_late_is_stalled_and_not_rejected() -> None:
     """Past its deadline a first revision is Stalled with the cause; nothing is rejected."""
     cluster = Simulation(inference_service("crashing"))

@@ -196,6 +196,22 @@ def test_a_lost_status_restarts_nothing_that_was_rolled_back() -> None:
     assert "canary" not in cluster.status
 
 
+def test_a_lost_status_resumes_no_rollback_that_was_given_up() -> None:
+    """Its record tells that it was rejected: what it was to replace stays stable."""
+    cluster = abort(committed())
+    cluster.run(2)
+    rollback = cluster.status["canary"]["id"]
+    abort(cluster, rollback).run(60)
+    assert cluster.status["stable"]["revision"] == B
+    cluster.service["metadata"]["labels"].clear()
+    del cluster.service["status"]
+    cluster.restart()
+    cluster.run(60)
+    assert cluster.status["stable"]["revision"] == B
+    assert "canary" not in cluster.status
+    assert [entry["id"] for entry in cluster.status["rejected"]] == [rollback]
+
+
 def test_the_shares_of_a_rollback_are_those_of_the_kept_pods() -> None:
     """Nothing has to be asked of the autoscaler: what was kept warm was asked for all of the demand already."""
     cluster = committed()

@@ -42,7 +42,7 @@ def with_hostname(name: str) -> Manifest:
 
 
 def test_an_empty_route_gets_the_defaults() -> None:
-    """Gateways and host name come from the configuration, and the URL tells of them."""
+    """Gateways and host name come from the configuration."""
     defaults = configured(
         parentRefs=[{"name": "public", "namespace": "gateways"}],
         hostnameTemplate="{name}.{namespace}.example.com",
@@ -54,7 +54,6 @@ def test_an_empty_route_gets_the_defaults() -> None:
     assert made.route["spec"]["hostnames"] == ["digits.demo.example.com"]
     (parent,) = made.route["spec"]["parentRefs"]
     assert (parent["namespace"], parent["name"]) == ("gateways", "public")
-    assert made.status["url"] == "http://digits.demo.example.com"
 
 
 def test_what_is_stated_goes_before_the_defaults() -> None:

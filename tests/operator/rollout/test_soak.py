@@ -219,6 +219,18 @@ def test_where_stable_answers_nobody_either_the_next_spec_is_not_held_up() -> No
     assert cluster.status["canary"]["revision"] == C
 
 
+def test_each_stable_revision_has_its_own_time_to_come_back() -> None:
+    """For how long the former one had answered nobody says nothing of the one that was committed in its place."""
+    cluster = promoted()
+    cluster.break_pods(A)
+    cluster.break_pods(B)
+    cluster.apply(inference_service("c"))
+    until(cluster, lambda: cluster.status["stable"]["revision"] == B)
+    cluster.round()
+    broken = {fact: since for fact, since in cluster.since.items() if "stableBroken" in fact}
+    assert [cluster.now - since < timedelta(seconds=3) for since in broken.values()] == [True], broken
+
+
 def test_a_rollback_is_held_as_well() -> None:
     """What is rolled back stays until the revision that comes back answers; the way out is named once."""
     cluster = abort(committed())

@@ -452,6 +452,19 @@ def test_a_canary_that_stays_without_replicas_is_rejected() -> None:
     assert [entry["reason"] for entry in cluster.status["rejected"]] == ["CrashLoop"]
 
 
+def test_a_good_canary_that_waits_for_its_label_needs_its_replicas_too() -> None:
+    """Good enough is no licence to answer nobody: it is rejected like one that was not judged yet."""
+    cluster = at_weight(60, started(promotion="Manual"))
+    cluster.run(60)
+    assert canary(cluster)["verdict"] == "WaitingForPromotion"
+    cluster.break_pods(B)
+    cluster.run(20)
+    assert canary(cluster)["verdict"] == "CanaryBelowNeed"
+    cluster.run(130)
+    assert cluster.status["stable"]["revision"] == A
+    assert [entry["reason"] for entry in cluster.status["rejected"]] == ["CrashLoop"]
+
+
 def test_the_time_without_replicas_does_not_count_towards_the_deadline() -> None:
     """A step is not inconclusive for the time in which nothing could be counted."""
     cluster = quiet_at(30)

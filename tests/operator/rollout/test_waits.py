@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from serving_api.names import OPERATOR
 from serving_operator.children.route import weights
 from serving_operator.decide import LOOK_AGAIN_SECONDS, SOON_SECONDS
 from serving_operator.rollout.state import moment_of
@@ -17,6 +18,14 @@ from tests.operator.rollout.simulation import (
 )
 
 A, B = revision("a"), revision("b")
+
+
+def with_a_strangers_condition(cluster: Simulation) -> None:
+    """Let somebody else say something in the status that we have written."""
+    checked = {"type": "Checked", "status": "True", "reason": "Fine", "message": ""}
+    cluster.service["status"]["conditions"].append(checked)
+    ours = {"manager": OPERATOR, "operation": "Apply", "subresource": "status", "fieldsV1": {"f:status": {}}}
+    cluster.service["metadata"]["managedFields"] = [ours]
 
 
 def reconciling(cluster: Simulation) -> str:
@@ -218,3 +227,21 @@ def test_a_ready_canary_is_not_rejected_for_the_operators_absence() -> None:
     assert "rejected" not in cluster.status
     assert cluster.status["canary"]["weight"] == 20
     assert cluster.now - START > timedelta(seconds=120)
+
+
+def test_what_others_say_in_the_status_keeps_nobody_busy() -> None:
+    """A condition of somebody else is theirs: a settled service with one is left alone."""
+    cluster = settled()
+    with_a_strangers_condition(cluster)
+    plan = cluster.decide()
+    assert (plan.status, plan.events, plan.requeue_after_seconds) == (None, (), None)
+
+
+def test_what_others_say_in_the_status_hurries_no_count_of_pods() -> None:
+    """A changed number of pods alone is written as late beside a condition of somebody else as without it."""
+    cluster = at_step()
+    with_a_strangers_condition(cluster)
+    cluster.service["status"]["replicas"] += 1
+    cluster.since = {}
+    plan = cluster.decide()
+    assert plan.status is None

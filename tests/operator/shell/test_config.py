@@ -90,15 +90,31 @@ def test_the_file_goes_behind_flags_and_environment(tmp_path: Path) -> None:
     assert config.prometheus_matcher == 'cluster="a"'
 
 
-def test_a_file_named_in_the_file_must_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A token file that is not mounted is named together with where it was stated."""
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "prometheus: {url: http://p:9090, bearerTokenFile: /no/such}",
+            "prometheus.bearerTokenFile of the configuration '/no/such'",
+        ),
+        (
+            "prometheus: {url: http://p:9090, caFile: /no/such}",
+            "prometheus.caFile of the configuration '/no/such'",
+        ),
+        ("models: {downloadNetworks: [x]}", "models.downloadNetworks of the configuration 'x'"),
+    ],
+)
+def test_what_the_file_gets_wrong_is_named_by_its_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, words: str
+) -> None:
+    """A token file that is not mounted, or no network, is told as the file spells it, not by an option that nobody gave."""
     file = tmp_path / "config.yaml"
-    file.write_text("prometheus: {url: http://p:9090, bearerTokenFile: /no/such}")
+    file.write_text(text)
 
     with pytest.raises(SystemExit):
         parse(["--config", str(file)], {})
 
-    assert "prometheus-bearer-token-file of the configuration '/no/such'" in capsys.readouterr().err
+    assert words in capsys.readouterr().err
 
 
 def test_leases_are_where_the_pod_is() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from serving_api.names import SERVICE_LABEL, ServiceKey
 from serving_io.kinds import DEPLOYMENT, INFERENCE_SERVICE
-from serving_operator.cache import Cache
+from serving_operator.cache import Cache, place_of
 from serving_operator.executor import Executor, Outdated, applied
 from serving_operator.repair import delete
 from serving_operator.world import Manifest, Plan, Write
@@ -92,6 +92,28 @@ async def test_what_we_delete_leaves_no_replicas(fake: FakeKube, is_there: bool)
     cache.drop(live)
 
     assert cache.memory.replicas(KEY) == {}
+
+
+async def test_a_child_that_a_list_did_not_show_is_found_by_its_name(fake: FakeKube) -> None:
+    """A child that lost our label before a list is created once in vain, and known then: it is not created for ever."""
+    cache, service = Cache(), fake.write(external())
+    cache.put(service)
+    made = creation(service)
+    place = place_of(made.manifest)
+    cache.put(fake.write(made.manifest))
+    metadata = {key: value for key, value in made.manifest["metadata"].items() if key != "labels"}
+    live = fake.write(made.manifest | {"metadata": metadata})
+    list_version = int(fake.write(external("another"))["metadata"]["resourceVersion"])
+    cache.replace(place.kind, [], list_version)
+    cache.drop(live)  # told of with the version that it lives on with
+
+    async with fake.cluster("serving-operator") as cluster:
+        with pytest.raises(Outdated):
+            await Executor(cluster, cache).execute(KEY, plan(service, made))
+
+    known = cache.get(place)
+    assert known is not None
+    assert "labels" not in known["metadata"]
 
 
 async def test_what_changed_nothing_is_not_sent_again(fake: FakeKube) -> None:

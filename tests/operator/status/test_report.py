@@ -23,7 +23,8 @@ A, B = revision("a"), revision("b")
 @pytest.mark.parametrize(
     ("listeners", "parent", "expected"),
     [
-        (None, {}, "http://digits.test"),
+        (None, {}, None),
+        ([{"name": "tls", "port": 443, "protocol": "HTTPS"}], {"sectionName": "http"}, None),
         ([{"name": "http", "port": 80, "protocol": "HTTP"}], {}, "http://digits.test"),
         ([{"name": "http", "port": 18080, "protocol": "HTTP"}], {}, "http://digits.test:18080"),
         ([{"name": "tls", "port": 443, "protocol": "HTTPS"}], {}, "https://digits.test"),
@@ -38,9 +39,9 @@ A, B = revision("a"), revision("b")
     ],
 )
 def test_the_url_follows_the_listener(
-    listeners: list[dict[str, Any]] | None, parent: dict[str, str], expected: str
+    listeners: list[dict[str, Any]] | None, parent: dict[str, str], expected: str | None
 ) -> None:
-    """Scheme and port come from the Gateway's listener, if the Gateway is known."""
+    """Scheme and port come from the Gateway's listener; where it is not seen, nothing is claimed."""
     service = inference_service("a")
     service["spec"]["route"]["parentRefs"][0] |= parent
     cluster = Simulation(service)
@@ -54,6 +55,11 @@ def test_the_url_follows_the_listener(
         replace(world, gateways=gateways), SETTINGS, cluster.now, InferenceService.parse(service)
     )
     assert url(observed) == expected
+
+
+def test_without_its_gateway_in_sight_a_service_has_no_url() -> None:
+    """An operator of some namespaces sees no Gateway of another one, whose listener may be https."""
+    assert "url" not in settled().status
 
 
 def test_without_the_gateway_api_the_url_is_the_stable_service() -> None:
