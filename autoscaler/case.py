@@ -36,6 +36,8 @@ class Case:
     service_seconds: float | None
     """None: nothing learned."""
     variability: float
+    tail_measured: bool
+    """Whether requests tell how much the work varies; else `variability` is an assumption."""
     in_flight: float | None
     late_ratio: float | None
     late_first: float | None
@@ -69,41 +71,54 @@ def to_prepare_for(forecast: float, by_the_clock: float, stood_by_for: float) ->
     return max(rates.items(), key=lambda entry: entry[1])
 
 
-_WHY: Final = {
+KEEPING: Final = {
     "Frozen": "scaleDown is Frozen",
     "Blind": "signals are missing, and no data is not no traffic",
     "Hold": "signals have not been complete for a hold yet",
     "NothingLearned": "no capacity is learned yet",
     "Backlog": "requests queue",
     "Late": "requests are late",
-    "LateRequests": "requests were late with fewer",
+    "InFlight": "fewer would be too few for the requests in flight",
     "GpuUnseen": "nothing tells how busy the accelerators are, which are to bound the replicas",
     "GpuBusy": "the accelerators would be too busy",
     "GpuActive": "the accelerators work although no request is seen",
-    "RateLimited": "replicas are removed step by step",
-    "Maximum": "maxReplicas allows no more",
     "MoreInVain": "more replicas have only made each of them slower",
     "Budget": "the budget that all revisions share leaves no more",
+}
+"""Reasons that keep replicas as they are for as long as they hold, in words."""
+_WHY: Final = KEEPING | {
+    "LateRequests": "requests were late with fewer",
+    "RateLimited": "replicas are removed step by step",
+    "Maximum": "maxReplicas allows no more",
     "GpuUtilization": "the accelerators are busier than their target",
     "Minimum": "minReplicas asks for it",
 }
 
 
 def sentence(
-    case: Case, desired: int, needed: int, reserve: int, reason: str, *, infeasible: bool = False
+    case: Case,
+    desired: int,
+    needed: int,
+    reserve: int,
+    reason: str,
+    *,
+    infeasible: bool = False,
+    unsure: bool = False,
 ) -> str:
-    """Demand, what it takes, and the change, with its reason; `infeasible`: the work alone breaks the objective."""
+    """Demand, what it takes, and the change, with its reason.
+
+    `infeasible`: the work alone breaks the objective; `unsure`: it would if it varied as much as is assumed.
+    """
     forecast = f"{case.expected:.3g} requests/s {case.expected_by.format(case.horizon_seconds)}"
     percent, threshold = 100 * (1 - case.late_allowed), 1000 * case.threshold_seconds
     if case.service_seconds is None:
         model = f"{forecast}; no capacity learned yet: {needed} for {case.weight_percent}%"
     else:
         held = f"{needed} hold {percent:.0f}% within {threshold:.0f} ms"
+        if infeasible or unsure:
+            held = f"{needed} keep {percent:.0f}% from waiting longer than {WAIT_SHARE * threshold:.0f} ms"
         if infeasible:
-            held = (
-                f"no number holds {percent:.0f}% within {threshold:.0f} ms, {needed} keep {percent:.0f}% from "
-                f"waiting longer than {WAIT_SHARE * threshold:.0f} ms"
-            )
+            held = f"no number holds {percent:.0f}% within {threshold:.0f} ms, {held}"
         model = f"{forecast}, {1000 * case.service_seconds:.0f} ms of work each: {held} for {case.weight_percent}%"
     answer = f"{reserve} for the reserve of {case.reserve_percent}%"
     change = f"{case.wanted} → {desired}" if desired != case.wanted else f"stays at {desired}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from autoscaler.budget import Named, full_replicas, room
 from autoscaler.case import Case, to_prepare_for
 from autoscaler.decide import gpu_replicas
-from autoscaler.demand import Coverage, horizon_seconds
+from autoscaler.demand import Coverage, demand_here, horizon_seconds
 from autoscaler.forecast import Forecast
 from autoscaler.lateness import first_lateness, urgent_replicas
 from autoscaler.signals.expected import Freshness
@@ -46,6 +46,7 @@ def case_of(target: Target, scene: Scene) -> Case:
     since = [kept[uid].complete_since for uid in members]
     believed = sure and all(moment is not None and now - moment >= hold for moment in since)
     expected_by, expected = to_prepare_for(state.expected_band.value or 0.0, state.seasonal, state.stand_by)
+    level = max(state.level.highest or 0.0, scene.forecasts[target.uid].level)
     gpu_target = spec.gpu.target_utilization_percent / 100 if spec.gpu else None
     return Case(
         minimum=spec.min_replicas,
@@ -61,12 +62,13 @@ def case_of(target: Target, scene: Scene) -> Case:
         stable_replicas=full_replicas(stable) if stable.uid != target.uid else None,
         expected=expected,
         expected_by=expected_by,
-        level=max(state.level.highest or 0.0, scene.forecasts[target.uid].level),
+        level=level,
         own_rate=state.own_fast
         * scene.windows.fast
         / Coverage.of((kept[uid] for uid in members), scene.windows, now).fast,
         service_seconds=state.service_band.value,
         variability=state.service.variability,
+        tail_measured=state.service.tail_measured,
         in_flight=observation.in_flight,
         late_ratio=observation.late_ratio,
         late_first=state.late_first,
@@ -81,7 +83,7 @@ def case_of(target: Target, scene: Scene) -> Case:
         hold_seconds=hold,
         horizon_seconds=horizon_seconds(state),
         room=room(target, scene.named),
-        in_vain_beyond=state.contention.most,
+        in_vain_beyond=state.contention.most(demand_here(level, target.weight_percent)),
     )
 
 

@@ -13,9 +13,10 @@ from autoscaler.targets import Target
 
 Truth = Literal["True", "False", "Unknown"]
 _DESPITE: Final[dict[Uncapacity, str]] = {
-    "IdleButLate": "the replicas have little to do",
-    "MoreDidNotHelp": "there are half as many replicas more than should be needed",
+    "IdleButLate": "although the replicas have little to do",
+    "MoreDidNotHelp": "although there are half as many replicas more than should be needed",
 }
+_MADE_SLOWER: Final = "and the last replicas that were added have only made each of them slower"
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,13 @@ def findings(
     *,
     unmeasurable: Finding | None,
     not_capacity: Uncapacity | None,
+    in_vain: bool = False,
     gpu_unseen: bool = False,
 ) -> list[Finding]:
     """All conditions that hold; with `unmeasurable`, why lateness cannot be counted at the threshold.
 
-    `gpu_unseen`: nothing tells how busy the accelerators are, which are to bound the replicas.
+    `in_vain`: replicas are known to have been added in vain. `gpu_unseen`: nothing tells how busy the accelerators
+    are, which are to bound the replicas.
     """
     found = [_active(target)]
     if observation is not None:
@@ -70,12 +73,13 @@ def findings(
     if unmeasurable is not None:
         found.append(unmeasurable)
     if not_capacity is not None:
+        despite = _MADE_SLOWER if in_vain and not_capacity == "MoreDidNotHelp" else _DESPITE[not_capacity]
         found.append(
             Finding(
                 "NotCapacityBound",
                 "True",
                 not_capacity,
-                f"requests are late although {_DESPITE[not_capacity]}: look at the network, the clients and "
+                f"requests are late {despite}: look at the network, the clients and "
                 "what the model calls; more replicas would not help",
             )
         )

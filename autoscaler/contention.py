@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from autoscaler.values import changed
 
@@ -20,7 +20,8 @@ ELASTICITY: Final = 0.6
 NOISE: Final = 2.0
 """Standard errors of the two means by which it has to be above."""
 RELIEF: Final = 0.8
-"""Of the time of work at which it was found: below it the cause is gone."""
+"""Of the time of work at which it was found: below it the cause is gone, as it is below the middle between that and what
+the work took with fewer."""
 REMEMBERED_SECONDS: Final = 300.0
 STEP_SECONDS: Final = 15.0
 """Between two moments that are remembered."""
@@ -51,17 +52,28 @@ class Contention:
     """Mean time of work then."""
     enough: int = 0
     """Replicas that had done as much."""
+    enough_seconds: float = 0.0
+    """Mean time of work with these."""
+    found_demand: float = 0.0
+    """Requests per second that were asked for then."""
 
-    @property
-    def most(self) -> int | None:
-        """Replicas beyond which none is added; None where nothing speaks against more."""
-        return None if self.found_at is None else most_in_vain(self.enough)
+    def most(self, demand: float) -> int | None:
+        """Replicas beyond which none is added at so many requests per second; None where nothing speaks against more.
+
+        What was in vain at one demand says nothing of those that a clearly higher one takes: they are added in proportion.
+        """
+        if self.found_at is None:
+            return None
+        grown = demand / self.found_demand if self.found_demand > 0 else 1.0
+        return most_in_vain(int(self.enough * grown) if grown * FEWER >= 1 else self.enough)
 
     def relieved(self, now: float, work_seconds: float = math.inf) -> Contention:
         """Let go of it once the work takes clearly less again, or after a while: then it is tried anew."""
         if self.found_at is None:
             return self
-        gone = work_seconds < RELIEF * self.found_seconds or now - self.found_at > BELIEVED_SECONDS
+        middle = math.sqrt(self.enough_seconds * self.found_seconds)
+        relief = max(RELIEF * self.found_seconds, middle)
+        gone = work_seconds < relief or now - self.found_at > BELIEVED_SECONDS
         return changed(self, found_at=None) if gone else self
 
     def with_work(
@@ -74,24 +86,32 @@ class Contention:
         requests: float,
         variability: float,
         window_seconds: float,
+        demand: float,
     ) -> Contention:
-        """Learn from the mean time of work of so many requests in the window of that length; `learned_seconds` is the one in force."""
+        """Learn from the mean time of work of so many requests in the window of that length, at a demand in requests per second.
+
+        `learned_seconds` is the mean in force.
+        """
         weight = 1 - math.exp(-elapsed / window_seconds) if self.ready else 1.0
         mean = self.ready + weight * (ready - self.ready)
         found_at = self.relieved(now, max(work_seconds, learned_seconds)).found_at
-        found_seconds, enough = self.found_seconds, self.enough
+        found: dict[str, Any] = {}
         if found_at is None:
             noise = NOISE * math.sqrt(2 * variability / requests) if requests > 0 else math.inf
             fewest = _did_as_much(self.moments, mean, work_seconds, noise)
             if fewest is not None:
-                found_at, found_seconds, enough = now, work_seconds, round(fewest.ready)
+                found_at = now
+                found = {
+                    "found_seconds": work_seconds,
+                    "enough": round(fewest.ready),
+                    "enough_seconds": fewest.work_seconds,
+                    "found_demand": demand,
+                }
         moments = self.moments
         if not moments or now - moments[-1].at >= STEP_SECONDS:
             kept = tuple(one for one in moments if now - one.at <= REMEMBERED_SECONDS)
             moments = (*kept, Moment(now, mean, work_seconds))
-        return changed(
-            self, moments=moments, ready=mean, found_at=found_at, found_seconds=found_seconds, enough=enough
-        )
+        return changed(self, moments=moments, ready=mean, found_at=found_at, **found)
 
 
 def most_in_vain(enough: int) -> int:

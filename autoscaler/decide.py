@@ -14,7 +14,14 @@ import numpy as np
 
 from autoscaler.capacity import carried_percent, floor_late, largest_rate, smallest_replicas
 from autoscaler.case import Case, sentence
-from autoscaler.lateness import avoidably_late, backlogged, demand_of, not_capacity_bound
+from autoscaler.lateness import (
+    avoidably_late,
+    backlogged,
+    demand_of,
+    floor_known,
+    not_capacity_bound,
+    occupied,
+)
 
 CEILING_FACTOR: Final = 2
 """No evidence but a user's bound raises the replicas above this multiple of what arrivals justify."""
@@ -84,6 +91,7 @@ class _Model:
     carries: int
     next_carries: float
     infeasible: bool
+    """Whether the work alone breaks the objective, if it varies as is assumed or measured."""
 
 
 def _without_capacity(case: Case, percent: int) -> int:
@@ -147,14 +155,15 @@ def _decision(case: Case, model: _Model) -> Decision:
         reason = held_by
     elif limited:
         reason = "Maximum"
-    infeasible = learned and model.infeasible
+    infeasible = learned and model.infeasible and floor_known(case)
+    unsure = learned and model.infeasible and not infeasible
     told = min(reserve, case.maximum)
     return Decision(
         desired=desired,
         needed=needed,
         target=target,
         reason=reason,
-        sentence=sentence(case, desired, needed, told, reason, infeasible=infeasible),
+        sentence=sentence(case, desired, needed, told, reason, infeasible=infeasible, unsure=unsure),
         reserve_replicas=told,
         carries_percent=carries,
         reserve_limited=reserve_limited,
@@ -180,6 +189,9 @@ def _move(case: Case, target: int, least: int, *, learned: bool) -> tuple[int, s
         return raised, None
     if veto := _veto(case, wanted, learned=learned):
         return wanted, veto
+    target = max(target, occupied(case))
+    if target >= wanted:
+        return wanted, "InFlight"
     low, high = STEP_DOWN_PERIOD_SECONDS
     if case.seconds_since_lowered < min(max(case.hold_seconds / 3, low), high):
         return wanted, "RateLimited"

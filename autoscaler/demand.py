@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from autoscaler import status as statuses
 from autoscaler.experience import experienced
 from autoscaler.forecast import Forecast, forecast
-from autoscaler.learn import FEWEST_REQUESTS, PRIOR_PESSIMISM, ServiceTime, StartTime
+from autoscaler.learn import FEWEST_REQUESTS, PRIOR_PESSIMISM, START_PRIOR_SECONDS, ServiceTime, StartTime
 from autoscaler.signals.observe import Observation
-from autoscaler.signals.queries import Windows
+from autoscaler.signals.queries import LONGEST_COVERED, Windows
 from autoscaler.state import LoopState, TargetState
 from autoscaler.targets import Target, Workload, seconds_of
 from autoscaler.values import changed
@@ -21,8 +21,6 @@ GATEWAY_MEMORY_SECONDS: Final = 600.0
 """For which a gateway's account that has vanished is missed; then its route is taken for removed."""
 UP_BAND, DOWN_BAND, SERVICE_BAND = 0.03, 0.10, 0.05
 """Fractions by which demand must rise or fall, and work change, before numbers move."""
-LONGEST_COVERED: Final = 2.0
-"""Windows per span with requests: `Coverage` counts no shorter spans, so that rates at it are too low."""
 DECISION_SECONDS: Final = 5.0
 """From a change of demand to the decision that sees it: about a tick."""
 
@@ -72,17 +70,20 @@ def first_seen(target: Target, state: LoopState, now: float) -> TargetState:
         fresh = changed(fresh, start=StartTime((float(started),)))
     workload = target.workload
     if workload is not None and workload.ready < workload.wanted:
-        raised_at = _raised_at(statuses.previous(target), workload)
+        raised_at = _raised_at(target, workload)
         if raised_at is not None:
             fresh = changed(fresh, start=fresh.start.waiting_since(raised_at, workload.wanted))
     return fresh
 
 
-def _raised_at(status: Mapping[str, Any], workload: Workload) -> float | None:
-    """When the replicas that are not ready yet were asked for, as status tells it; a Deployment without one is new. None: unknown."""
+def _raised_at(target: Target, workload: Workload) -> float | None:
+    """When the replicas that are not ready yet were asked for, as status tells it, or by their Deployment's creation. None: unknown."""
+    status = statuses.previous(target)
     last = status.get("lastDecision")
     if last is None:
-        return workload.created
+        # One that had served before anybody scaled it has lost a pod, or all: its age is no start.
+        made_together = workload.created >= seconds_of(target.autoscaler.created) - START_PRIOR_SECONDS
+        return workload.created if workload.ready == 0 and made_together else None
     if status.get("desiredReplicas") != workload.wanted or last.get("previousReplicas", 0) >= workload.wanted:
         return None
     return seconds_of(last["time"])
@@ -123,6 +124,11 @@ def project(
     )
     seen_seconds = 0.0 if blind else elapsed
     return experienced(target, projected, fast, covered.fast, seen_seconds, horizon, now), ahead
+
+
+def demand_here(summed: float, weight_percent: int) -> float:
+    """A target's part of the demand of its service."""
+    return summed * weight_percent / 100
 
 
 def horizon_seconds(state: TargetState) -> float:

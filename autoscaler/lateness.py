@@ -16,6 +16,8 @@ HELPED: Final = 0.6
 """Of the lateness with as many as arrivals justify: if so little is left, more replicas do help."""
 LATE_FACTOR: Final = 2.0
 """Of the allowed late fraction: above it a settled target gets a replica more than the model says."""
+LONGEST_WORK: Final = 2.0
+"""Means of the work in which nearly all requests are done."""
 IDLE_UTILIZATION: Final = 0.3
 """Below it, lateness is not for want of replicas."""
 
@@ -53,13 +55,36 @@ def backlogged(case: Case) -> bool:
     return case.in_flight * case.service_seconds / case.ready > case.threshold_seconds
 
 
+def occupied(case: Case) -> int:
+    """Replicas below which the requests in flight would be a queue, or have none that works on them.
+
+    Arrivals tell of requests only for a hold. Of those that take longer each keeps a replica, whatever came since; of
+    servers that work on several at once the time that is learned is what one occupies, and so soon less than a hold.
+    """
+    if case.in_flight is None or case.service_seconds is None:
+        return 0
+    # One request on each replica is no queue, even if it takes longer than it may.
+    queued = case.in_flight * case.service_seconds / max(case.threshold_seconds, case.service_seconds)
+    outlives = case.service_seconds * LONGEST_WORK > case.hold_seconds
+    return math.ceil(case.in_flight if outlives else queued)
+
+
 def avoidably_late(case: Case) -> float:
     """Fraction of the requests that are late for another reason than that their work alone takes too long."""
     late = case.late_ratio or 0.0
     if late <= case.late_allowed or case.service_seconds is None:
         return late
+    if not floor_known(case):
+        return late
     floor = float(floor_late(demand_of([case]))[0])
     return max(late - floor, 0.0) if floor >= case.late_allowed else late
+
+
+def floor_known(case: Case) -> bool:
+    """Whether the model may say how many requests are late by their work alone: of a tail that is only assumed nothing
+    follows, unless the mean is too long already.
+    """
+    return case.tail_measured or (case.service_seconds or 0.0) >= case.threshold_seconds
 
 
 def is_late(case: Case) -> bool:

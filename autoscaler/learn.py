@@ -16,6 +16,8 @@ EVIDENCE_REQUESTS: Final = 150.0
 """Requests that the mean remembers at least: a change is noticed within 200."""
 TAIL_REQUESTS: Final = 4000.0
 """The same for the tail, which takes more."""
+TAIL_REQUESTS_TO_BELIEVE: Final = 100.0
+"""From so many on a tail counts as measured."""
 EVIDENCE_SECONDS: Final = 60.0
 """Time that the mean remembers at least, where so many requests come faster."""
 EVIDENCE_HALF_LIFE_SECONDS: Final = 86400.0
@@ -73,9 +75,14 @@ class ServiceTime:
         return self.mean_seconds * (1 + error)
 
     @property
+    def tail_measured(self) -> bool:
+        """Whether requests tell how much the work varies; else that is assumed."""
+        return self.bound_seconds is not None and self.tail_evidence >= TAIL_REQUESTS_TO_BELIEVE
+
+    @property
     def variability(self) -> float:
         """Squared coefficient of variation: the prior, moved where the tail beyond the bound refutes it."""
-        if self.mean_seconds is None or self.bound_seconds is None or self.tail_evidence < 100:
+        if self.mean_seconds is None or self.bound_seconds is None or not self.tail_measured:
             return PRIOR_VARIABILITY
         error = 2 * math.sqrt(self.beyond * (1 - self.beyond) / self.tail_evidence)
         low, high = self.beyond - error, self.beyond + error + 3 / self.tail_evidence

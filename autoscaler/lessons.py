@@ -11,11 +11,11 @@ import numpy as np
 
 from autoscaler.capacity import service_time_from_sojourn
 from autoscaler.contention import Contention
-from autoscaler.demand import LONGEST_COVERED, Coverage
+from autoscaler.demand import Coverage, demand_here
 from autoscaler.lateness import LATE_FACTOR
 from autoscaler.learn import FAILED_RATIO_LIMIT, ServiceTime
 from autoscaler.signals.observe import Observation, bounds_around
-from autoscaler.signals.queries import Windows
+from autoscaler.signals.queries import LONGEST_COVERED, Windows
 from autoscaler.signals.views import View
 from autoscaler.state import TargetState
 from autoscaler.targets import Target
@@ -169,4 +169,5 @@ def _contended(
         (lesson.left if pure else lesson.view.completions) * windows.fast,
         state.service.variability,
         windows.fast,
+        demand_here(state.level.highest or 0.0, lesson.target.weight_percent),
     )

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from autoscaler.crowd import crowd_after
-from autoscaler.demand import GATEWAY_MEMORY_SECONDS, LONGEST_COVERED
+from autoscaler.demand import GATEWAY_MEMORY_SECONDS
 from autoscaler.learn import FirstScrapes
 from autoscaler.lessons import Lesson, account, lesson_of, taught, work_behind
+from autoscaler.sampled import Sampled
 from autoscaler.signals.expected import Expectation
-from autoscaler.signals.observe import Observation, observe
+from autoscaler.signals.observe import NOTHING_MISSING, Missing, Observation, observe
 from autoscaler.signals.queries import Windows
-from autoscaler.signals.views import Gate, Signals
+from autoscaler.signals.views import Signals
 from autoscaler.state import TargetState
 from autoscaler.targets import Target
 from autoscaler.values import changed
@@ -22,8 +23,6 @@ SATURATED: Final = 0.93
 """Busy share of the replicas from which completions say nothing about the demand."""
 SATURATED_GROWTH: Final = 1.5
 """Demand is then taken for so many times the completions."""
-FULL_MINUTE: Final = 0.6
-"""Share of the samples of a minute below which some are taken to be missing."""
 
 
 def perceive(
@@ -47,7 +46,7 @@ def perceive(
         uid = lesson.target.uid
         kept[uid] = taught(kept[uid], lesson, work_seconds, windows, elapsed, now)
     for target in targets:
-        kept[target.uid] = _with_own_rates(target, kept[target.uid], seen[target.uid], windows, now)
+        kept[target.uid] = _with_own_rates(target, kept[target.uid], seen[target.uid])
     return kept, seen
 
 
@@ -57,10 +56,6 @@ def _see(
     workload = target.workload
     assert workload is not None
     ready_since = _since(before.ready_since, workload.ready > 0, now)
-    served_since = before.served_since
-    if served_since is None and workload.ready > 0:
-        # Ready already when it was first seen: it may have been so for as long as it exists.
-        served_since = workload.created if before.replicas is None else now - elapsed
     settled = workload.ready == workload.wanted == (before.replicas or workload.wanted) and workload.ready > 0
     expected = Expectation(
         ready_replicas=workload.ready,
@@ -73,6 +68,15 @@ def _see(
     )
     threshold = target.spec.objective.threshold_milliseconds / 1000
     observation = observe(signals, target.key, target.profile, expected, threshold, windows.base)
+    sampled, at_gateway = _sampled(before, observation, signals, target)
+    missing = Missing(at_gateway.missing(windows, now), sampled.missing(windows, now))
+    if missing != NOTHING_MISSING:
+        observation = changed(observation, missing=missing)
+    served_since = before.served_since
+    # A gateway counts requests also where no pod is left to answer them.
+    if served_since is None and (workload.ready > 0 or observation.gateway.arrivals_base > 0):
+        # So already when it was first seen: it may have been so for as long as it exists.
+        served_since = workload.created if before.replicas is None else now - elapsed
     view = account(target, observation)
     crowd = crowd_after(
         before.crowd,
@@ -101,7 +105,9 @@ def _see(
         crowd=crowd,
         contention=before.contention.relieved(now),
         gateway_seen_at=now if observation.gateway.sampled_at is not None else before.gateway_seen_at,
-        **_sampled(target, before, observation, signals),
+        gateway_since=_since(before.gateway_since, observation.gateway.sampled_at is not None, now),
+        sampled=sampled,
+        sampled_at_gateway=at_gateway,
         complete_since=_since(before.complete_since, not observation.blind, now),
     )
     return state, observation
@@ -115,20 +121,17 @@ def _since(before: float | None, holds: bool, now: float) -> float | None:
 
 
 def _sampled(
-    target: Target, before: TargetState, observation: Observation, signals: Signals
-) -> dict[str, Any]:
-    """Since when samples come without a gap. Samples that were only late fill it: then there are as many as ever."""
-    newest, sampled_since = observation.sampled_at, before.sampled_since
-    freshness, count = signals.freshness, signals.samples_per_minute(target.key)
-    if newest is not None and before.sampled_at is not None:
-        resumed = before.unsampled and newest - before.sampled_at > freshness.stale_seconds
-        if resumed and count is not None and count * freshness.scrape_seconds < 60 * FULL_MINUTE:
-            # From half an interval before the first of them a rate is extrapolated.
-            sampled_since = newest - (max(count, 1.0) - 0.5) * freshness.scrape_seconds
-        newest = max(newest, before.sampled_at)
-    # A Prometheus that did not answer may not have scraped either: its restart is both.
-    unsampled = any(view.gate in (Gate.STALE, Gate.MISSING) for view in observation.views)
-    return {"sampled_at": newest or before.sampled_at, "sampled_since": sampled_since, "unsampled": unsampled}
+    before: TargetState, observation: Observation, signals: Signals, target: Target
+) -> tuple[Sampled, Sampled]:
+    """What is known of the samples at the pods and at the gateway."""
+    gateway, at_gateway = observation.gateway, before.sampled_at_gateway
+    sampled = before.sampled.seeing(
+        observation.pods, signals.samples_per_minute(target.key), signals.freshness
+    )
+    # What is rare by itself is no gap, so that first the interval has to be known.
+    if signals.gateway_is_known:
+        at_gateway = at_gateway.seeing(gateway, gateway.samples_per_minute, signals.freshness_at_gateway)
+    return sampled, at_gateway
 
 
 def _first_scrapes(target: Target, signals: Signals) -> FirstScrapes | None:
@@ -136,16 +139,11 @@ def _first_scrapes(target: Target, signals: Signals) -> FirstScrapes | None:
     return None if at is None or count is None else FirstScrapes(at, count)
 
 
-def _with_own_rates(
-    target: Target, state: TargetState, observation: Observation, windows: Windows, now: float
-) -> TargetState:
+def _with_own_rates(target: Target, state: TargetState, observation: Observation) -> TargetState:
     """This target's requests per second in both windows; while it is blind, the last that were known."""
     if not observation.usable:
         return changed(state, own_fast=state.own_base)
-    # After a gap in the samples a rate is over all of its window, and what it counts over what there is of it.
-    sampled = max(now - state.sampled_since, windows.fast / LONGEST_COVERED)
-    fast = observation.arrivals_now * max(windows.fast / sampled, 1.0)
-    base = observation.arrivals_base * max(windows.base / sampled, 1.0)
+    fast, base = observation.arrivals_now, observation.arrivals_base
     if not observation.gateway.gate.usable and _saturated(target, fast, state.service.mean_seconds):
         # The pods alone count what they complete: at saturation that is their capacity, not the demand.
         fast, base = fast * SATURATED_GROWTH, max(base, fast * SATURATED_GROWTH)

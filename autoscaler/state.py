@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,15 +10,18 @@ from autoscaler.contention import Contention
 from autoscaler.crowd import Crowd
 from autoscaler.forecast import Band, Held, RateHistory
 from autoscaler.learn import SCRAPE_PRIOR_SECONDS, FirstScrapes, ServiceTime, StartTime
+from autoscaler.sampled import Sampled
 from autoscaler.seasons import DAY, HOUR, Season
 from autoscaler.signals.numbers import bound_of
 from autoscaler.signals.profiles import Profile
+from autoscaler.signals.queries import Windows
 from autoscaler.surprise import Came, Surprises
 
 _NO_SERVICE_TIME, _NO_START_TIME = ServiceTime(), StartTime()
 _NO_HISTORY, _NOTHING_HELD, _NO_BAND = RateHistory(), Held(), Band()
 _NOTHING_CAME = Came()
 _NO_CONTENTION = Contention()
+_NEVER_SAMPLED = Sampled()
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,11 @@ class TargetState:
     """Since when the service may have got requests: before it no counter can have counted any."""
     first_scrapes: FirstScrapes | None = None
     gateway_seen_at: float | None = None
-    sampled_at: float | None = None
-    """Time of the newest sample that Prometheus has told of."""
-    sampled_since: float = -math.inf
-    """Since when, as far as is known, samples have come without a gap: a rate over more than that is too low."""
-    unsampled: bool = False
-    """Whether nothing told of new samples at the last tick."""
+    gateway_since: float | None = None
+    """Since when the gateway has told of it at every tick."""
+    sampled: Sampled = _NEVER_SAMPLED
+    """At the pods."""
+    sampled_at_gateway: Sampled = _NEVER_SAMPLED
     lowered_at: float | None = None
     complete_since: float | None = None
     """Since when no signal that is expected has been missing."""
@@ -97,10 +98,18 @@ class LoopState:
     targets: Mapping[str, TargetState] = field(default_factory=dict)
     """By uid of the InferenceAutoscaler."""
     scrape_seconds: float = SCRAPE_PRIOR_SECONDS
+    """Interval of the scrapes of pods."""
+    gateway_scrape_seconds: float | None = None
+    """The same of gateways; None until it is known."""
     bounds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The `le` values of the histograms, by profile."""
     bounds_read_at: float | None = None
     ticked_at: float | None = None
+
+    @property
+    def windows(self) -> Windows:
+        """Long enough for the slower of the two."""
+        return Windows.of(max(self.scrape_seconds, self.gateway_scrape_seconds or 0.0))
 
     @cached_property
     def _known(self) -> dict[str, dict[float, str]]:

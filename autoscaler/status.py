@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from zlib import crc32
 
+from autoscaler.case import KEEPING
 from autoscaler.conditions import Finding
 from autoscaler.decide import Decision
 from autoscaler.targets import Target, timestamp_of
@@ -19,6 +20,11 @@ REFRESH_ROUND_SECONDS: Final = 660.0
 """Each target has its turn in a round: after a start all are written together, and would be ever after."""
 CARRIES_STEP_PERCENT: Final = 5
 """During a rollout, the change of carriesPercent that is worth a write."""
+TOLD_FRACTION: Final = 0.1
+"""Of what a decision was told to take: by less chance moves it."""
+
+_PRESSING: Final = frozenset({"Backlog", "Late", "InFlight", "GpuBusy"})
+"""Of these first one holds and then another, by chance: they are told apart once, and their turns are no news."""
 
 _OF_A_DECISION: Final = frozenset(field.alias for field in LastDecision.model_fields.values())
 
@@ -42,8 +48,10 @@ def status_of(
     found: list[Finding],
     numbers: Numbers | None,
     now: float,
+    *,
+    due: bool = False,
 ) -> dict[str, Any]:
-    """The whole status as it should be now, as the API has it.
+    """The whole status as it should be now, as the API has it. `due`: numbers alone may be written.
 
     Written out: it is made for every target in every tick, and to have the types make it takes ten times as long. A
     test holds it against `InferenceAutoscalerStatus`.
@@ -66,7 +74,7 @@ def status_of(
         "observedGeneration": generation,
         "limited": decision.reserve_limited,
     }
-    if decision.desired != before.get("desiredReplicas") or "lastDecision" not in before:
+    if _is_news(before, decision, due=due):
         status["lastDecision"] = _decided(decision, numbers, workload.wanted, now)
     else:
         status["lastDecision"] = {k: v for k, v in before["lastDecision"].items() if k in _OF_A_DECISION}
@@ -108,6 +116,32 @@ def _decided(decision: Decision, numbers: Numbers, replicas: int, now: float) ->
         "targetReplicas": decision.target,
         "previousReplicas": replicas,
     }
+
+
+def _is_news(before: Mapping[str, Any], decision: Decision, *, due: bool) -> bool:
+    """Whether a decision tells what the stored one does not: other replicas, what keeps them, or a need that has moved.
+
+    The demand moves all the time, so that alone is none. Nor is it that replicas go step by step: the steps are.
+    """
+    last = before.get("lastDecision")
+    if last is None or decision.desired != before.get("desiredReplicas"):
+        return True
+    if decision.held_by != "RateLimited" and _keeps(decision.held_by) != _told_to_keep(before):
+        return True
+    told = (decision.needed, last.get("neededReplicas")), (decision.target, last.get("targetReplicas"))
+    return due and any(was is None or abs(now - was) > TOLD_FRACTION * was for now, was in told)
+
+
+def _keeps(reason: str | None) -> str | None:
+    return "Pressing" if reason in _PRESSING else reason if reason in KEEPING else None
+
+
+def _told_to_keep(status: Mapping[str, Any]) -> str | None:
+    """What keeps the replicas by the stored decision; None where nothing does."""
+    last = status.get("lastDecision") or {}
+    # A queue also raises replicas.
+    raised = last.get("reason") in _PRESSING and last.get("previousReplicas") != status.get("desiredReplicas")
+    return None if raised else _keeps(last.get("reason"))
 
 
 def worth_writing(target: Target, status: Mapping[str, Any]) -> bool:
@@ -174,6 +208,7 @@ def _essence(target: Target, status: Mapping[str, Any]) -> Any:
         status.get("observedGeneration"),
         status.get("observedReplicas"),
         status.get("desiredReplicas"),
+        _told_to_keep(status),
         reserve,
         sorted((c["type"], c["status"], c["reason"]) for c in status.get("conditions") or ()),
         sorted(key for key in status.get("learned") or () if key != "capacityPerReplicaPerMinute"),

@@ -28,6 +28,8 @@ SURPRISE_DEVIATIONS: Final = 3.0
 """And so many standard deviations of a count are chance."""
 SURPRISE_SHARE: Final = 0.15
 """Of the allowed late fraction: what surprises may spend."""
+FEWEST_TO_STAND_BY_FOR: Final = 1.0
+"""Requests: of fewer that are left by the forgetting nothing is to be feared."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ class Surprises:
         """
         if self.steps is None:
             return 0.0
+        # All fade alike, so that of the quietest service a share would never be reached: less than a request is none.
+        bearable = max(bearable, FEWEST_TO_STAND_BY_FOR)
         above = np.cumsum(self._faded(now)[::-1])
         place = int(np.searchsorted(above, bearable, side="right"))
         if place == len(above):

@@ -17,7 +17,7 @@ from autoscaler.perceive import perceive
 from autoscaler.signals.expected import Freshness
 from autoscaler.signals.observe import Observation, bounds_around
 from autoscaler.signals.profiles import ENVOY, in_use
-from autoscaler.signals.queries import BOUNDS, Windows, bounds_question, questions
+from autoscaler.signals.queries import BOUNDS, bounds_question, questions
 from autoscaler.signals.views import Answers, Failure, Signals
 from autoscaler.state import LoopState, TargetState, known_bounds
 from autoscaler.targets import ApiObjects, Target, targets_of
@@ -71,7 +71,7 @@ def ask(objects: ApiObjects, state: LoopState, now: float, matcher: str = "") ->
         for of, threshold in thresholds:
             if profile.id in (ENVOY.id, of):
                 wanted[profile.id] |= {known[b] for b in bounds_around(known, threshold) if b is not None}
-    asked = questions(profiles, Windows.of(state.scrape_seconds), wanted, matcher)
+    asked = questions(profiles, state.windows, wanted, matcher)
     patience = (
         BOUNDS_SECONDS if all(state.bounds.get(p.id) for p in profiles if p.buckets) else BOUNDS_RETRY_SECONDS
     )
@@ -85,9 +85,12 @@ def tick(answers: Answers, objects: ApiObjects, state: LoopState, now: float) ->
     targets, unreadable = targets_of(objects)
     targets = [_as_written(target, state.targets.get(target.uid)) for target in targets]
     state = _with_bounds(answers, state, now)
-    signals = Signals(answers, now, Freshness(state.scrape_seconds))
+    of_gateway = state.gateway_scrape_seconds
+    signals = Signals(
+        answers, now, Freshness(state.scrape_seconds), None if of_gateway is None else Freshness(of_gateway)
+    )
     elapsed = min(max(now - state.ticked_at, 0.0), LONGEST_TICK_SECONDS) if state.ticked_at else 0.0
-    windows = Windows.of(state.scrape_seconds)
+    windows = state.windows
     scaled = [target for target in targets if target.workload is not None and target.conflict is None]
     before = {each.uid: state.targets.get(each.uid) or first_seen(each, state, now) for each in scaled}
     kept, seen = perceive(scaled, before, signals, windows, elapsed, now)
@@ -119,6 +122,7 @@ def tick(answers: Answers, objects: ApiObjects, state: LoopState, now: float) ->
             targets=kept,
             ticked_at=now,
             scrape_seconds=_scrape_seconds(scaled, kept, signals, state.scrape_seconds, now),
+            gateway_scrape_seconds=_gateway_scrape_seconds(scaled, kept, seen, of_gateway, now),
         ),
         reports,
         unreadable,
@@ -158,7 +162,8 @@ def _scrape_seconds(
             # A minute with a gap tells nothing of the interval, and an interval taken for long makes all windows long.
             newest = signals.scraped_at(target.key)
             goes_on = newest is None or now - newest <= GAP_INTERVALS * before
-            if goes_on and now - state.sampled_since >= 60:
+            since = max(state.sampled.since, state.sampled_at_gateway.since)
+            if goes_on and now - since >= 60:
                 settled.append(count)
             continue
         young.append(60 / count)
@@ -167,6 +172,24 @@ def _scrape_seconds(
             proven = first.interval_seconds(newest, count)
             young += [] if proven is None else [proven]
     return scrape_seconds(settled, young, before)
+
+
+def _gateway_scrape_seconds(
+    targets: Sequence[Target],
+    kept: Mapping[str, TargetState],
+    seen: Mapping[str, Observation],
+    before: float | None,
+    now: float,
+) -> float | None:
+    counts = []
+    for target in targets:
+        state, view = kept[target.uid], seen[target.uid].gateway
+        if not view.samples_per_minute or view.sampled_at is None or state.gateway_since is None:
+            continue
+        goes_on = now - view.sampled_at <= GAP_INTERVALS * (before or 60 / view.samples_per_minute)
+        if goes_on and now - max(state.gateway_since, state.sampled_at_gateway.since) >= 60:
+            counts.append(view.samples_per_minute)
+    return scrape_seconds(counts, (), 0.0) if counts else before
 
 
 def _with_bounds(answers: Answers, state: LoopState, now: float) -> LoopState:

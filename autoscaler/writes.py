@@ -91,11 +91,12 @@ def conclude(
         decision,
         unmeasurable=_unmeasurable(target, observation, state, loop, now),
         not_capacity=not_capacity_bound(case),
+        in_vain=case.in_vain_beyond is not None,
         gpu_unseen=case.gpu_unseen,
     )
-    wanted = statuses.status_of(target, decision, found, numbers, now)
-    fresh_until = statuses.fresh_until(target.uid, state.numbers_written_at or state.first_seen)
-    if statuses.worth_writing(target, wanted) or (now >= fresh_until and wanted != statuses.previous(target)):
+    due = now >= statuses.fresh_until(target.uid, state.numbers_written_at or state.first_seen)
+    wanted = statuses.status_of(target, decision, found, numbers, now, due=due)
+    if statuses.worth_writing(target, wanted) or (due and wanted != statuses.previous(target)):
         writes.append(WriteStatus(target, wanted, _events(target, found)))
         state = changed(state, numbers_written_at=now)
     return state, writes

@@ -69,6 +69,8 @@ class Answer:
     samples: tuple[Sample, ...]
     not_finite: int = 0
     """Values that were NaN, infinite or a native histogram: absent from `samples`, not zero."""
+    not_finite_of: tuple[Mapping[str, str], ...] = ()
+    """Their labels."""
 
     def __iter__(self) -> Iterator[Sample]:
         return iter(self.samples)
@@ -190,18 +192,18 @@ def _understanding(promql: str) -> Iterator[None]:
 
 
 def _answer(result: list[Any], names: Mapping[str, str]) -> Answer:
-    samples, not_finite = [], 0
+    samples, not_finite_of = [], []
     for series in result:
+        labels = ours(series["metric"], names) if names else series["metric"]
         if "value" not in series and "histogram" in series:
-            not_finite += 1
+            not_finite_of.append(labels)
             continue
         timestamp, value = map(float, series["value"])
         if math.isfinite(value):
-            labels = ours(series["metric"], names) if names else series["metric"]
             samples.append(Sample(labels, timestamp, value))
         else:
-            not_finite += 1
-    return Answer(tuple(samples), not_finite)
+            not_finite_of.append(labels)
+    return Answer(tuple(samples), len(not_finite_of), tuple(not_finite_of))
 
 
 def _range_answer(result: list[Any], names: Mapping[str, str]) -> RangeAnswer:

@@ -87,7 +87,7 @@ def begun(state: LoopState, now: float) -> Rebuilding | None:
     known = {uid: target for uid, target in state.targets.items() if target.service_band.value is not None}
     if not known:
         return None
-    step = max(STEP_SECONDS, float(Windows.of(state.scrape_seconds).fast))
+    step = max(STEP_SECONDS, float(state.windows.fast))
     pasts = {
         uid: Past(
             TargetState(

@@ -14,7 +14,7 @@ from autoscaler.replay.model import Deployment, Load, Recent, Span
 from autoscaler.replay.recording.moment import Moment
 from autoscaler.replay.rivals import Rival
 from autoscaler.signals.numbers import TargetKey
-from autoscaler.signals.queries import Windows
+from autoscaler.signals.observe import NOTHING_MISSING
 from autoscaler.state import LoopState
 from autoscaler.targets import ApiObjects, Target
 from autoscaler.tick import Report, Result, ask, tick
@@ -112,7 +112,7 @@ class Comparison:
     def _observe(self, moment: Moment) -> _Seen:
         objects = replace(moment.objects, horizontal_pod_autoscalers=(), scaled_objects=())
         asked = ask(objects, self._observed, moment.at, moment.matcher)
-        windows = Windows.of(self._observed.scrape_seconds)
+        windows = self._observed.windows
         result = tick(answers_to(asked, moment)[0], objects, self._observed, moment.at)
         self._observed = result.state
         known = {r.target.uid: r for r in result.reports if r.service_seconds is not None}
@@ -180,12 +180,16 @@ class Comparison:
         for uid in of:
             report, course = seen.reports[uid], self._courses[uid]
             instead[report.target.key] = Instead(
-                report.target, report.observation, course.deployments[OURS], course.recents[OURS]
+                report.target,
+                # What is missing in the recorded rates is missing in the modelled ones, too.
+                replace(report.observation, missing=NOTHING_MISSING),
+                course.deployments[OURS],
+                course.recents[OURS],
             )
         objects = self._with_status(objects_with(moment.objects, instead))
         answers, others = answers_to(ask(objects, self._ours, moment.at, moment.matcher), moment)
         self.other_windows += others
-        windows = Windows.of(self._ours.scrape_seconds)
+        windows = self._ours.windows
         result = tick(answers_with(answers, instead, windows), objects, self._ours, moment.at)
         self._ours = result.state
         return result

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from autoscaler.replay.model import Deployment, Recent, Span, late_share, mean
 from autoscaler.replay.recording.moment import Number, Recorded
@@ -19,6 +19,9 @@ from autoscaler.signals.queries import Windows, of_route
 from autoscaler.signals.views import AnswerLike, Answers, Failure
 from autoscaler.targets import ApiObjects, Target
 from serving_api.names import AUTOSCALER
+
+_OF_SCRAPES: Final = frozenset({"sampled_at", "samples_per_minute"})
+"""Signals that are no numbers of requests, and so have no parts."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +88,10 @@ def _divided(answer: AnswerLike, routes: Mapping[TargetKey, Sequence[Instead]]) 
     for sample in answer.samples:
         labels = sample.labels
         for model in routes.get((labels.get("namespace", ""), labels.get("deployment", "")), ()):
-            part = 1.0 if labels.get("signal") == "sampled_at" else model.observed.gateway.part or 0.0
+            part = 1.0 if labels.get("signal") in _OF_SCRAPES else model.observed.gateway.part or 0.0
             own = {**labels, "deployment": model.target.key[1]}
             samples.append(Number(own, part * sample.value))
-    return Recorded(samples, answer.not_finite)
+    return Recorded(samples, answer.not_finite, answer.not_finite_of)
 
 
 def _answer(
@@ -103,7 +106,7 @@ def _answer(
         if (model := instead.get(key)) is not None:
             value = _value(question, sample, model, windows, totals.get(key, 0.0))
         samples.append(Number(labels, value))
-    return Recorded(samples, answer.not_finite)
+    return Recorded(samples, answer.not_finite, answer.not_finite_of)
 
 
 def _value(question: str, sample: SampleLike, model: Instead, windows: Windows, completed: float) -> float:

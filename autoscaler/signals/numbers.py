@@ -33,12 +33,16 @@ def bound_of(le: str) -> float | None:
     return None if math.isnan(bound) else bound
 
 
+def _key(labels: Mapping[str, str]) -> TargetKey:
+    return labels.get("namespace", ""), labels.get("deployment", "")
+
+
 class Numbers:
     """Finite numbers by target, question, profile and signal; those of histograms by bound, in the metric's own unit."""
 
     def __init__(self) -> None:
-        self.not_finite = 0
-        """How many values were none."""
+        self._not_finite: set[TargetKey] = set()
+        self._not_finite_anywhere = False
         self._values: dict[TargetKey, dict[tuple[str, str, str], float]] = {}
         self._within: dict[tuple[TargetKey, str], dict[float, float]] = {}
         self._bounds: dict[str, set[float]] = {}
@@ -49,7 +53,7 @@ class Numbers:
         for sample in samples:
             labels, value = sample.labels, sample.value
             if not isfinite(value):
-                self.not_finite += 1
+                self.put_not_finite(1, [labels])
                 continue
             try:
                 namespace, deployment, profile, signal = _named(labels)
@@ -64,6 +68,16 @@ class Numbers:
                 values[question, profile, signal] = value
             else:
                 of_target[key] = {(question, profile, signal): value}
+
+    def put_not_finite(self, count: int, of: Sequence[Mapping[str, str]]) -> None:
+        """Add `count` values of an answer that were no numbers, with the labels of those that had any."""
+        labelled = [labels for labels in of if labels]
+        self._not_finite |= {_key(labels) for labels in labelled}
+        self._not_finite_anywhere |= count > len(labelled)
+
+    def not_finite(self, key: TargetKey) -> bool:
+        """Whether a value of the target may have been none. One without labels may be anybody's."""
+        return self._not_finite_anywhere or key in self._not_finite
 
     def value(self, key: TargetKey, question: str, profile: str, signal: str) -> float | None:
         """One number, if it was answered."""

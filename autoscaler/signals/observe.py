@@ -28,6 +28,17 @@ FEWEST_FOR_LATE: Final = 50
 
 
 @dataclass(frozen=True)
+class Missing:
+    """By what rates over the fast and the slow window are to be multiplied, as samples are missing in them."""
+
+    at_gateway: tuple[float, float] = (1.0, 1.0)
+    at_pods: tuple[float, float] = (1.0, 1.0)
+
+
+NOTHING_MISSING: Final = Missing()
+
+
+@dataclass(frozen=True)
 class Observation:
     """Both accounts of one target, joined."""
 
@@ -39,8 +50,10 @@ class Observation:
     """Fraction of the arrivals that got no response within the threshold; None if it cannot be measured."""
     late_requests: float = 0.0
     """Arrivals that the fraction was counted on."""
-    beside: float = 0.0
-    """Requests per second that reach the pods past the gateway."""
+    counted_at: View | None = None
+    """The account that the gateway's is taken from: the same, or that of its whole route."""
+    base_seconds: float = 60.0
+    missing: Missing = NOTHING_MISSING
 
     @property
     def views(self) -> tuple[View, View]:
@@ -68,12 +81,14 @@ class Observation:
     @cached_property
     def arrivals_now(self) -> float:
         """Requests per second in the fast window."""
-        return self._arrivals(self.gateway.arrivals_now, self.pods.arrivals_now)
+        (gateway, _), (pods, _) = self.missing.at_gateway, self.missing.at_pods
+        return self._arrivals(gateway * self.gateway.arrivals_now, pods * self.pods.arrivals_now)
 
     @cached_property
     def arrivals_base(self) -> float:
         """Requests per second in the slow window."""
-        return self._arrivals(self.gateway.arrivals_base, self.pods.arrivals_base)
+        (_, gateway), (_, pods) = self.missing.at_gateway, self.missing.at_pods
+        return self._arrivals(gateway * self.gateway.arrivals_base, pods * self.pods.arrivals_base)
 
     def _arrivals(self, at_gateway: float, at_pods: float) -> float:
         """The gateway's account, and what reaches the pods past it."""
@@ -82,6 +97,24 @@ class Observation:
         if self.pods.gate.usable and self.gateway.responses is None:
             return max(at_gateway, at_pods)
         return at_gateway + self.beside
+
+    @cached_property
+    def beside(self) -> float:
+        """Requests per second that reach the pods past the gateway.
+
+        Not all that pods complete more: while a queue drains that is more than arrives, and of requests that the
+        gateway has given up they still complete what waited in their sockets.
+        """
+        # Of a route the whole: traffic may not have followed the weights yet, which is no reason to count it twice.
+        gateway, pods = self.counted_at or self.gateway, self.pods
+        if not (gateway.gate.usable and pods.gate.usable) or gateway.responses is None:
+            return 0.0
+        if self.late_ratio is not None and self.late_ratio > LATE_RATIO_OF_QUEUES:
+            return 0.0
+        passed = max(gateway.responses + gateway.unanswered, gateway.arrivals_base)
+        (_, at_gateway), (_, at_pods) = self.missing.at_gateway, self.missing.at_pods
+        seconds = self.base_seconds / max(at_gateway, at_pods)
+        return beside_gateway(at_pods * pods.arrivals_base, at_gateway * passed, seconds)
 
     @property
     def in_flight(self) -> float | None:
@@ -128,9 +161,8 @@ def observe(
         # Of several revisions that are counted together, only pods tell which one is late.
         sources.reverse()
     late, counted = _late(sources, threshold_seconds, base_seconds)
-    # Of a route the whole: traffic may not have followed the weights yet, which is no reason to count it twice.
-    beside = _beside(counted_at, pods, late, base_seconds)
-    return Observation(pods, gateway, partly, signals.gpu_utilization(key), late, counted, beside)
+    gpu = signals.gpu_utilization(key)
+    return Observation(pods, gateway, partly, gpu, late, counted, counted_at, base_seconds)
 
 
 def exact_bound(bounds: Iterable[float], threshold_seconds: float) -> float | None:
@@ -151,20 +183,6 @@ def beside_gateway(completed: float, passed: float, seconds: float) -> float:
     beside = completed - passed
     chance = BESIDE_DEVIATIONS * math.sqrt(max(passed, beside, 0.0) / seconds)
     return beside if beside > max(BESIDE_SHARE * passed, chance) else 0.0
-
-
-def _beside(gateway: View, pods: View, late_ratio: float | None, base_seconds: float) -> float:
-    """What reaches the pods past the gateway, per second.
-
-    Not all that pods complete more: while a queue drains that is more than arrives, and of requests that the
-    gateway has given up they still complete what waited in their sockets.
-    """
-    if not (gateway.gate.usable and pods.gate.usable) or gateway.responses is None:
-        return 0.0
-    if late_ratio is not None and late_ratio > LATE_RATIO_OF_QUEUES:
-        return 0.0
-    passed = max(gateway.responses + gateway.unanswered, gateway.arrivals_base)
-    return beside_gateway(pods.arrivals_base, passed, base_seconds)
 
 
 def _late(

@@ -16,6 +16,8 @@ PER_TICK: Final = ("now", "base", "late", "gauges", "gpu")
 BOUNDS: Final = "bounds"
 """The sixth question, asked rarely: which buckets the histograms have."""
 
+LONGEST_COVERED: Final = 2.0
+"""Windows per span with requests: no shorter spans are counted, so that rates at it are too low."""
 DUPLICATES: Final = "job, prometheus, prometheus_replica, replica"
 """Labels by which the same series of a Prometheus pair, or of two jobs for one target, differ."""
 POD_OF_DEPLOYMENT: Final = "(.+)-(?:[a-z0-9]{1,10}-[a-z0-9]{5}|[a-z0-9]{6,15})"
@@ -72,6 +74,8 @@ def questions(
         if profile.in_flight:
             gauges.append(ask.gauge(profile, "in_flight", profile.in_flight, windows.fast))
         gauges.append(ask.newest(profile))
+        if profile.source == "gateway":
+            gauges.append(ask.samples(profile))
     gauges += ask.presence()
     unions = {"now": now, "base": base, "late": late, "gauges": gauges, "gpu": [ask.gpu(windows.fast)]}
     return {name: "\nor\n".join(parts) for name, parts in unions.items()}
@@ -160,6 +164,15 @@ class _Asker:
         times = f"timestamp({self.selector(profile.counters[profile.presence])})"
         return self.tagged(
             f"max by (namespace, deployment) ({_owned(profile, 'max', times)})", profile.id, "sampled_at"
+        )
+
+    def samples(self, profile: Profile) -> str:
+        """How often a gateway was scraped in a minute: that may be another job than that of the pods."""
+        counts = f"count_over_time({self.selector(profile.counters[profile.presence])}[1m])"
+        return self.tagged(
+            f"max by (namespace, deployment) ({_owned(profile, 'max', counts)})",
+            profile.id,
+            "samples_per_minute",
         )
 
     def presence(self) -> list[str]:

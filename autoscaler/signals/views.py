@@ -18,12 +18,14 @@ CREDIBLE_RATE_PER_SECOND: Final = 1e6
 
 
 class AnswerLike(Protocol):
-    """An answer: finite samples, and how many values were not finite."""
+    """An answer: finite samples, how many values were not finite, and the labels of these as far as they are known."""
 
     @property
     def samples(self) -> Sequence[SampleLike]: ...
     @property
     def not_finite(self) -> int: ...
+    @property
+    def not_finite_of(self) -> Sequence[Mapping[str, str]]: ...
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,8 @@ class View:
     lacking: AbstractSet[float] = frozenset()
     """Of the bounds that were asked for those that only the histograms of others have."""
     sampled_at: float | None = None
+    samples_per_minute: float | None = None
+    """How often a gateway was scraped in the last minute."""
     part: float | None = None
     """Of what is counted of its whole route, the part that is meant for this target; None if it is counted by itself."""
 
@@ -83,15 +87,20 @@ class View:
 class Signals:
     """All answers of one tick, found by target."""
 
-    def __init__(self, answers: Answers, now: float, freshness: Freshness) -> None:
+    def __init__(
+        self, answers: Answers, now: float, freshness: Freshness, at_gateway: Freshness | None = None
+    ) -> None:
         self.now = now
         self.freshness = freshness
+        self.freshness_at_gateway = at_gateway or freshness
+        self.gateway_is_known = at_gateway is not None
+        """Whether it is known how often gateways are scraped."""
         self.failures = {name: answer for name, answer in answers.items() if isinstance(answer, Failure)}
         self._numbers = Numbers()
         for question, answer in answers.items():
             # What bounds there are is no number of any target.
             if not isinstance(answer, Failure) and question != BOUNDS:
-                self._numbers.not_finite += answer.not_finite
+                self._numbers.put_not_finite(answer.not_finite, answer.not_finite_of)
                 self._numbers.put(question, answer.samples)
 
     def samples_per_minute(self, key: TargetKey) -> float | None:
@@ -119,13 +128,13 @@ class Signals:
         sampled_at = self._sampled_at(key, profile)
         if sampled_at is None:
             return self._without_series(key, profile, expected)
-        age = self.now - sampled_at
-        if age > self.freshness.stale_seconds:
+        freshness = self.freshness_at_gateway if profile.source == "gateway" else self.freshness
+        if self.now - sampled_at > freshness.stale_seconds:
             return View(
                 Gate.STALE,
                 "Stale",
                 f"the newest sample of the {profile.source} is older than "
-                f"{self.freshness.stale_seconds:.0f} s: see whether Prometheus still scrapes them",
+                f"{freshness.stale_seconds:.0f} s: see whether Prometheus still scrapes them",
                 sampled_at=sampled_at,
             )
         return self._reading(key, profile, expected, sampled_at)
@@ -148,7 +157,7 @@ class Signals:
             if expected.ready_for_seconds < self.freshness.grace_seconds:
                 return View(Gate.ABSENT, "NotYetScraped", "the pods are new to Prometheus")
             missing = f"{profile.counters[profile.presence].name} for pods of {key[1]}"
-        if self._numbers.not_finite:
+        if self._numbers.not_finite(key):
             return View(Gate.MISSING, "NotFinite", f"Prometheus answers NaN or infinity instead of {missing}")
         return View(Gate.MISSING, "NoSeries", f"Prometheus has no {missing}: check the scrape configuration")
 
@@ -163,16 +172,19 @@ class Signals:
             return total
 
         now, base = rate("now", profile.arrivals), rate("base", profile.arrivals)
+        samples = value(("gauges", name, "samples_per_minute"))
         # A view that is sampled and yet has no rate: a series with one sample so far, or values that were
         # not finite. Only where the counter itself is absent is no series no request.
         has_counter = value(("gauges", name, "sampled_at")) is not None
-        if now is None and self._numbers.not_finite and (has_counter or expected.ready_replicas > 0):
+        if now is None and self._numbers.not_finite(key) and (has_counter or expected.ready_replicas > 0):
             return View(
                 Gate.MISSING, "NotFinite", "Prometheus answers NaN or infinity", sampled_at=sampled_at
             )
         if now is None and has_counter:
             message = "fewer than two samples in the window of the rates"
-            return View(Gate.ABSENT, "NotYetScraped", message, sampled_at=sampled_at)
+            return View(
+                Gate.ABSENT, "NotYetScraped", message, sampled_at=sampled_at, samples_per_minute=samples
+            )
         failures = rate("now", profile.failures) or 0.0
         total, count = value(("now", name, "work_sum")), value(("now", name, "work_count"))
         in_flight = value(("gauges", name, "in_flight"))
@@ -203,6 +215,7 @@ class Signals:
             within=within,
             lacking=lacking,
             sampled_at=sampled_at,
+            samples_per_minute=samples,
         )
 
     def _responses(

@@ -125,7 +125,7 @@ class FaultyPrometheus(Prometheus):
         source = self._second if self._second is not None and self._asked % 2 else None
         found = super().answer(question, now) if source is None else source.answer(question, now)
         if self.not_finite and not isinstance(found, Failure):
-            return Answer((), len(found.samples))
+            return Answer((), len(found.samples), [sample.labels for sample in found.samples])
         return found
 
     def _add(self, to: Prometheus, kind: int, rows: Ints, now: float, values: Values) -> None:

@@ -44,6 +44,7 @@ class Answer:
 
     samples: Sequence[Sample]
     not_finite: int = 0
+    not_finite_of: Sequence[Labels] = ()
 
 
 @dataclass(frozen=True, eq=False)

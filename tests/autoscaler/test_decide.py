@@ -29,6 +29,7 @@ CASE = Case(
     own_rate=20.0,
     service_seconds=0.1,
     variability=0.25,
+    tail_measured=True,
     in_flight=2.0,
     late_ratio=0.0,
     late_first=None,
@@ -44,6 +45,14 @@ CASE = Case(
     horizon_seconds=60.0,
 )
 """20 requests/s of 100 ms: three replicas hold 99% within 500 ms."""
+LONG: dict[str, Any] = {
+    "expected": 0.0,
+    "level": 0.0,
+    "own_rate": 0.0,
+    "service_seconds": 200.0,
+    "threshold_seconds": 600.0,
+}
+"""Requests of minutes, and none arrives."""
 
 
 @pytest.mark.parametrize(
@@ -52,6 +61,26 @@ CASE = Case(
         ({}, 3, "Steady", "three are right"),
         ({"expected": 27.0, "level": 27.0}, 4, "Demand", "more demand"),
         ({"expected": 2.0, "level": 2.0}, 2, "DemandFell", "one at a time, of few"),
+        ({"expected": 2.0, "level": 2.0, "in_flight": 14.0}, 3, "InFlight", "two would have a queue at once"),
+        (
+            LONG | {"wanted": 8, "ready": 8, "in_flight": 16.0},
+            8,
+            "InFlight",
+            "requests that outlive the hold, and none arrives",
+        ),
+        (LONG | {"wanted": 20, "ready": 20, "in_flight": 17.5}, 18, "DemandFell", "as few as have one each"),
+        (
+            LONG | {"wanted": 8, "ready": 8, "in_flight": None},
+            7,
+            "DemandFell",
+            "nobody tells what is in flight",
+        ),
+        (
+            LONG | {"wanted": 8, "ready": 8, "in_flight": 60.0, "service_seconds": 40.0},
+            7,
+            "DemandFell",
+            "a server of many at once: within the hold arrivals tell",
+        ),
         ({"expected": 2.0, "level": 2.0, "wanted": 20, "ready": 20}, 16, "DemandFell", "a fifth, of many"),
         ({"expected": 60.0, "level": 60.0, "in_vain_beyond": 4}, 4, "MoreInVain", "more were in vain"),
         ({"expected": 60.0, "level": 60.0, "in_vain_beyond": 2}, 3, "MoreInVain", "none goes for it"),
@@ -398,3 +427,20 @@ def test_the_sentence_claims_no_objective_that_cannot_be_held() -> None:
         f"no number holds 99% within 500 ms, {missed.needed} keep 99% from waiting longer than 50 ms for 100%"
     )
     assert f"400 ms of work each: {told}" in missed.sentence
+
+
+def test_of_a_tail_that_nobody_measured_nothing_follows() -> None:
+    """No objective is called infeasible for it, and no late request is excused by it; a mean that is too long is enough."""
+    assumed = replace(
+        CASE, service_seconds=0.16, threshold_seconds=0.3, ready=8, wanted=8, tail_measured=False
+    )
+    decision = decide([assumed])[0]
+    measured = decide([replace(assumed, tail_measured=True)])[0]
+
+    assert (decision.infeasible, measured.infeasible) == (False, True)
+    assert decision.needed == measured.needed, "it is sized as carefully"
+    assert f"each: {decision.needed} keep 99% from waiting longer than 30 ms for 100%" in decision.sentence
+    assert urgent_replicas(replace(assumed, late_ratio=0.05)) == 9
+    assert urgent_replicas(replace(assumed, late_ratio=0.05, tail_measured=True)) == 0
+    assert decide([replace(assumed, late_ratio=0.05, expected=2.0)])[0].reason == "Late"
+    assert decide([replace(assumed, service_seconds=0.35)])[0].infeasible

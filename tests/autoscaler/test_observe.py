@@ -139,6 +139,22 @@ def test_not_a_number_is_told_apart_from_nothing() -> None:
     assert seen(found).pods.reason == "NotFinite"
 
 
+@pytest.mark.parametrize(
+    ("of", "gate", "why"),
+    [
+        ([{"namespace": "demo", "deployment": "digits"}], Gate.MISSING, "its own"),
+        ([{"namespace": "demo", "deployment": "other"}], Gate.ZERO, "another's: no series is no request yet"),
+        ([{"namespace": "demo"}], Gate.ZERO, "of no Deployment"),
+        ([{}], Gate.MISSING, "without labels it may be anybody's"),
+        ([], Gate.MISSING, "as is one that nothing is told of"),
+    ],
+)
+def test_not_a_number_blinds_whom_it_is_of(of: list[dict[str, str]], gate: Gate, why: str) -> None:
+    """A pod of one team that exports NaN is nothing to the targets of others."""
+    found = answers(up_gauges=UP) | {"now": Answer(not_finite=1, not_finite_of=of)}
+    assert seen(found).pods.gate is gate, why
+
+
 def test_a_gateway_that_was_seen_is_missed() -> None:
     """Once a backend had series at the gateway, their absence blinds."""
     numbers = answers(up_gauges=UP)

@@ -72,6 +72,18 @@ def test_surprises_fade() -> None:
     )
 
 
+def test_a_service_without_requests_stands_by_for_nothing_in_the_end() -> None:
+    """What it bears fades as its surprises do: of an hour of 20 requests/s less than one is left after 17 days."""
+    seen, came = NO_SURPRISES, Came()
+    for _ in range(60):
+        seen = seen.with_rate(0.0, 20.0, 5.0, WINDOW, 60.0)
+        came = came.with_requests(20.0 * 60.0, 60.0)
+
+    for days, stands_by in ((1, True), (16, True), (17, False), (60, False)):
+        quiet = came.with_requests(0.0, days * 86400.0)
+        assert (seen.stand_by(days * 86400.0, quiet.bearable(0.001)) > 0) == stands_by, days
+
+
 def test_the_first_minutes_are_not_taken_for_every_few_minutes() -> None:
     """What a service bears is told by a day of the requests that it gets, however short it has been seen."""
     young = Came().with_requests(10 * 60.0, 60.0)

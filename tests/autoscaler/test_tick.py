@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from autoscaler.state import LoopState
+from autoscaler.targets import timestamp_of
 from autoscaler.tick import ask
 from autoscaler.writes import Scale, WriteStatus
 from tests.autoscaler.world import EPOCH, Answer, Revision, Sample, World
@@ -153,6 +155,47 @@ def test_a_restart_in_a_surge_does_not_mistake_the_age_of_a_deployment_for_a_sta
     assert service.ready == service.replicas
     assert world.state.targets["ia-digits"].start.measured
     assert world.state.targets["ia-digits"].start.seconds <= 40
+
+
+@pytest.mark.parametrize("ready", [2, 0])
+def test_who_comes_to_a_deployment_that_has_served_does_not_take_its_age_for_a_start(ready: int) -> None:
+    """A pod of it is not ready when its InferenceAutoscaler is made, or all are not: that took nobody 25 minutes."""
+    service = Revision("digits", replicas=3, ready=ready, created=EPOCH - 1500)
+    service.pending = [EPOCH + 20] * (3 - ready)
+    world = World(service, rate=lambda _: 20.0)
+    made = world.autoscaler
+
+    def later(revision: Revision) -> dict[str, Any]:
+        manifest = made(revision)
+        manifest["metadata"]["creationTimestamp"] = timestamp_of(EPOCH)
+        return manifest
+
+    world.autoscaler = later  # type: ignore[method-assign]
+    world.run(120)
+    assert service.ready == service.replicas
+    assert service.status["learned"].get("startTimeSeconds", 20) == 20, "of a replica more, if any"
+
+
+def test_a_new_deployments_first_start_is_measured_from_its_creation() -> None:
+    """It was made together with its InferenceAutoscaler, and its pods take 20 seconds."""
+    service = Revision("digits", replicas=2, ready=0, pending=[EPOCH + 20] * 2)
+    world = World(service, rate=lambda _: 5.0)
+    world.run(60)
+    assert service.status["learned"]["startTimeSeconds"] == 20
+
+
+def test_a_restart_while_no_pod_is_ready_does_not_count_the_gateways_requests_twice() -> None:
+    """A node was drained: what the gateway counts fills its windows, whoever is there to answer."""
+    service = Revision("digits", replicas=4, ready=4, created=EPOCH - 86400, ours=True)
+    world = World(service, rate=lambda _: 20.0, patience_seconds=15.0)
+    world.run(300)
+    replicas = service.replicas
+    service.broken, service.ready = True, 0
+    world.run(60)
+    world.state = LoopState(scrape_seconds=5.0, bounds=world.state.bounds, bounds_read_at=world.now)
+    world.run(60)
+    assert world.state.targets["ia-digits"].expected_band.value == pytest.approx(20.0)
+    assert service.replicas == replicas
 
 
 def test_pods_that_never_start_do_not_call_for_more() -> None:
@@ -369,6 +412,10 @@ def test_replicas_that_wait_for_what_they_call_are_not_multiplied_for_ever() -> 
         world.run(5)
     assert service.replicas <= 6 * 12
     assert conditions(service)["NotCapacityBound"] == ("True", "MoreDidNotHelp")
+    told = next(c["message"] for c in service.status["conditions"] if c["type"] == "NotCapacityBound")
+    assert told.startswith(
+        "requests are late and the last replicas that were added have only made each of them slower: look"
+    )
 
 
 def test_where_nothing_is_answered_replicas_are_bounded() -> None:

@@ -41,6 +41,7 @@ class Answer:
 
     samples: list[Sample] = field(default_factory=list)
     not_finite: int = 0
+    not_finite_of: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass
@@ -262,7 +263,7 @@ class World:
 
     def answers(self) -> Answers:
         """What the questions of a tick are answered with now."""
-        windows = Windows.of(self.state.scrape_seconds)
+        windows = self.state.windows
         names = ("now", "base", "late", "gauges", "gpu", "bounds")
         if self.outage == "Unreachable":
             return {name: Failure("Unreachable", "connection refused") for name in names}
@@ -306,6 +307,8 @@ class World:
         worked = "work" if source.durations == "service" else "sojourn"
         if at_gateway or revision.rate("served", 10**6) > 0:
             put("gauges", "sampled_at", sampled_at)
+            if at_gateway:
+                put("gauges", "samples_per_minute", self._samples_per_minute())
         if self.now - self.resumed_at >= self.scrape_seconds and (
             at_gateway or revision.rate("served", 10**6) > 0
         ):

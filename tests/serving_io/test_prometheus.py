@@ -132,6 +132,7 @@ async def test_not_a_number_is_absent_and_counted(script: Script, ask: Ask) -> N
 
     assert [sample.value for sample in answer] == [1.0]
     assert answer.not_finite == 4
+    assert answer.not_finite_of == ({"i": "NaN"}, {"i": "+Inf"}, {"i": "-Inf"}, {})
 
 
 async def test_a_partial_answer_is_none(script: Script, ask: Ask) -> None:

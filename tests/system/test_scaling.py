@@ -60,7 +60,7 @@ def test_replicas_follow_the_load(kube: Kube, cluster: Cluster, namespace: str) 
         if write.namespace == namespace and (write.resource, write.subresource) == ("deployments", "scale")
     }
 
-    assert up["reason"] in {"Demand", "Reserve", "Backlog", "LateRequests", "Maximum"}, up
+    assert up["reason"] in {"Demand", "Reserve", "Backlog", "LateRequests", "Maximum", "Late", "Hold"}, up
     assert "requests/s expected" in up["message"]
     assert down["reason"] == "DemandFell", down
     assert scaled(kube, namespace)["ScaledUp"]

@@ -141,20 +141,27 @@ class Decoder:
         return Moment(at, ApiObjects(*listed), asked, answers, decided, self._stated.matcher)
 
     def _answer(self, said: Any, where: str) -> tuple[Recorded, str]:
-        if not isinstance(said, list) or len(said) != 3 or not isinstance(said[2], list) or len(said[2]) % 2:
+        lists = said[2:] if isinstance(said, list) else []
+        if len(lists) not in (1, 2) or not all(isinstance(one, list) for one in lists) or len(lists[0]) % 2:
             raise _WrongError(
-                f"{where}: must be [question, values that are not finite, [labels, value, ...]]"
+                f"{where}: must be [question, values that are not finite, [labels, value, ...]], and may have a list "
+                "of the labels of what is not finite"
             )
         question = self._stated.questions.get(said[0]) if type(said[0]) is int else None
         if question is None:
             raise _WrongError(f"{where}: question {said[0]!r} is not stated before")
-        samples = []
-        for number, value in zip(said[2][::2], said[2][1::2], strict=True):
-            labels = self._stated.labels.get(number) if type(number) is int else None
-            if labels is None:
-                raise _WrongError(f"{where}: labels {number!r} are not stated before")
-            samples.append(Number(labels, _number(value, where)))
-        return Recorded(samples, int(_number(said[1], where))), question
+        samples = [
+            Number(self._labels(number, where), _number(value, where))
+            for number, value in zip(said[2][::2], said[2][1::2], strict=True)
+        ]
+        not_finite_of = [self._labels(number, where) for numbers in lists[1:] for number in numbers]
+        return Recorded(samples, int(_number(said[1], where)), not_finite_of), question
+
+    def _labels(self, number: Any, where: str) -> dict[str, str]:
+        labels = self._stated.labels.get(number) if type(number) is int else None
+        if labels is None:
+            raise _WrongError(f"{where}: labels {number!r} are not stated before")
+        return labels
 
 
 class _WrongError(Exception):

@@ -39,14 +39,18 @@ class Encoder:
             if question not in self._questions:
                 self._questions[question] = len(self._questions)
                 yield _text({"question": self._questions[question], "text": question})
-            numbers: list[float] = []
-            for sample in answer.samples:
-                key = tuple(sorted(sample.labels.items()))
+            sets = [*(sample.labels for sample in answer.samples), *answer.not_finite_of]
+            keys = [tuple(sorted(labels.items())) for labels in sets]
+            for key in keys:
                 if key not in self._labels:
                     self._labels[key] = len(self._labels)
                     yield _text({"labels": self._labels[key], "of": dict(key)})
+            numbers: list[float] = []
+            for key, sample in zip(keys, answer.samples, strict=False):
                 numbers += (self._labels[key], sample.value)
             answers[name] = [self._questions[question], answer.not_finite, numbers]
+            if not_finite_of := keys[len(answer.samples) :]:
+                answers[name].append([self._labels[key] for key in not_finite_of])
         line: dict[str, Any] = {"at": moment.at, "answers": answers}
         if moment.decided:
             line["decided"] = {uid: list(said) for uid, said in moment.decided.items()}

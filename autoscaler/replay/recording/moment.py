@@ -28,6 +28,7 @@ class Recorded:
 
     samples: Sequence[Number]
     not_finite: int = 0
+    not_finite_of: Sequence[Mapping[str, str]] = ()
 
 
 @dataclass(frozen=True)

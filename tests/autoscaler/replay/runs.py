@@ -77,7 +77,9 @@ def merged(moments: list[Moment]) -> list[Moment]:
             answers={
                 name: answer
                 if isinstance(answer, Failure)
-                else Recorded([_of_route(sample) for sample in answer.samples], answer.not_finite)
+                else Recorded(
+                    [_of_route(sample) for sample in answer.samples], answer.not_finite, answer.not_finite_of
+                )
                 for name, answer in moment.answers.items()
             },
         )

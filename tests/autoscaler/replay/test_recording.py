@@ -34,7 +34,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         [manifest("Deployment", spec={"replicas": 2, "template": {"big": "x"}}, status={"readyReplicas": 1})],
         [manifest("HorizontalPodAutoscaler", spec={"scaleTargetRef": {"name": "a"}, "metrics": []})],
     )
-    line = '{"at":1.5,"answers":{"now":[0,3,[0,0.1]],"gpu":{"failed":["Timeout","late"]}},"decided":{"1":[2,"Demand"]}}'
+    line = '{"at":1.5,"answers":{"now":[0,3,[0,0.1],[0]],"gpu":{"failed":["Timeout","late"]}},"decided":{"1":[2,"Demand"]}}'
     (known,) = Decoder("x").moments(f"{STATED}{line}\n".splitlines(keepends=True))
     moment = Moment(7.25, objects, known.asked, known.answers, known.decided, 'cluster="a"')
     for name in ("a.jsonl", "a.jsonl.gz"):
@@ -83,6 +83,8 @@ BAD: list[tuple[str, str]] = [
     (STATED + '{"at":1,"answers":{"now":[1,0,[]]}}\n', "line 4: answers.now: question 1 is not stated before"),
     (STATED + '{"at":1,"answers":{"now":[0,0,[9,1]]}}\n', "line 4: answers.now: labels 9 are not stated before"),
     (STATED + '{"at":1,"answers":{"now":[0,0,[0]]}}\n', "line 4: answers.now: must be [question"),
+    (STATED + '{"at":1,"answers":{"now":[0,1,[],[7]]}}\n', "line 4: answers.now: labels 7 are not stated before"),
+    (STATED + '{"at":1,"answers":{"now":[0,1,[],[],[]]}}\n', "line 4: answers.now: must be [question"),
     (STATED + '{"at":1,"answers":{"now":[0,0,[0,NaN]]}}\n', "line 4: answers.now: a finite number is expected"),
     (STATED + '{"at":1,"answers":{"now":{"failed":["x"]}}}\n', "line 4: answers.now.failed: a reason and a message"),
     (STATED + '{"at":1,"answers":{},"decided":{"u":[1.5,"x"]}}\n', "line 4: decided.u: replicas and a reason"),

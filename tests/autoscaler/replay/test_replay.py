@@ -102,7 +102,7 @@ def test_the_models_numbers_take_the_place_of_a_routes() -> None:
     """Where the gateway counts no backend by itself the tick is told of other replicas what it would be told otherwise."""
     moments = simulated().moments()[:60]
     own, whole = (told_of_others(of_run) for of_run in (moments, merged(moments)))
-    assert len(own) == 8
+    assert len(own) == 9
     assert whole == pytest.approx(own)
 
 
