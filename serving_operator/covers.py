@@ -27,6 +27,7 @@ _MERGE_KEYS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "volumeMounts": (("mountPath",),),
     "volumes": (("name",),),
 }
+_WHOLE = frozenset({str, dict, list})
 _QUANTITIES = frozenset({"limits", "requests", "sizeLimit"})
 _PRECONDITIONS = frozenset({"uid", "resourceVersion"})
 
@@ -114,7 +115,8 @@ def _as_stored(live: Manifest, wanted: Manifest) -> Any:
 
 
 def _same(live: Any, wanted: Any, name: str) -> bool:
-    # All children are compared in every look at a service, most fields are texts: hence the loop, and texts at once.
+    # All children are compared in every look at a service, and most of their parts are equal: hence the loop, and whole
+    # parts at once. (True equals 1, which no field can be both of.)
     if isinstance(wanted, dict):
         if not isinstance(live, dict):
             # The server stores an empty object as nothing.
@@ -122,8 +124,8 @@ def _same(live: Any, wanted: Any, name: str) -> bool:
         inner = name if name in _QUANTITIES else None
         for key, value in wanted.items():
             found = live.get(key)
-            same_text = type(value) is str and found == value
-            if not same_text and not _same(found, value, inner or key):
+            at_once = type(value) in _WHOLE and found == value
+            if not at_once and not _same(found, value, inner or key):
                 return False
         return True
     if isinstance(wanted, (list, tuple)):
@@ -136,11 +138,19 @@ def _same(live: Any, wanted: Any, name: str) -> bool:
 
 
 def _same_list(live: Any, wanted: Any, name: str) -> bool:
+    if _same_items(live, wanted):
+        return True
     for keys in _MERGE_KEYS.get(name, ()):
         if wanted and all(isinstance(item, dict) and keys[0] in item for item in wanted):
             by_key = {_identity(item, keys): item for item in live if isinstance(item, dict)}
             return all(_same(by_key.get(_identity(item, keys)), item, "") for item in wanted)
-    return len(live) == len(wanted) and all(_same(a, b, "") for a, b in zip(live, wanted, strict=True))
+    return False
+
+
+def _same_items(live: Any, wanted: Any) -> bool:
+    return len(live) == len(wanted) and all(
+        a == b or _same(a, b, "") for a, b in zip(live, wanted, strict=True)
+    )
 
 
 def _identity(item: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[str, ...]:
@@ -156,25 +166,22 @@ def _same_amount(live: Any, wanted: Any) -> bool:
 
 def _dropped(owned: Mapping[str, Any], stated: Any) -> bool:
     """Whether a field in `owned` (the API's fieldsV1 form) is not stated any more."""
+    fields = stated if isinstance(stated, dict) else {}
+    items = stated if isinstance(stated, (list, tuple)) else ()
     for path, inner in owned.items():
+        kind, name = path[:2], path[2:]
         found: Any = None
-        if path == ".":
-            continue
-        if path.startswith("f:"):
-            if not isinstance(stated, dict) or path[2:] not in stated:
+        if kind == "f:":
+            if name not in fields:
                 return True
-            found = stated[path[2:]]
-        elif path.startswith("k:"):
-            keys = parsed(path[2:])
-            items = stated if isinstance(stated, (list, tuple)) else ()
-            matches = [item for item in items if has(item, keys)]
-            if not matches:
+            found = fields[name]
+        elif kind == "k:":
+            keys = parsed(name)
+            found = next((item for item in items if has(item, keys)), None)
+            if found is None:
                 return True
-            found = matches[0]
-        elif path.startswith("v:"):
-            if not isinstance(stated, (list, tuple)) or parsed(path[2:]) not in stated:
-                return True
-            continue
+        elif kind == "v:" and parsed(name) not in items:
+            return True
         if inner and _dropped(inner, found):
             return True
     return False

@@ -20,6 +20,8 @@ SILENT = {
     "Alerts": "nobody is called for a rollout that goes well",
 }
 """Panels without series while all is well, and why; tests/contract/test_dashboards.py shows them with some."""
+START_SECONDS = 15
+"""Several ticks: a service that is ready before the autoscaler first sees it has no start to be measured."""
 STEP_SECONDS = 600
 """So long the canary stays at its step, however good it is; the test ends as soon as each query was answered once."""
 
@@ -38,7 +40,7 @@ def test_every_panel_has_data(kube: Kube, cluster: Cluster, namespace: str) -> N
     host = f"{namespace}.example.com"
     first, second = judged(host, "1", 50), judged(host, "2", 50)
     for manifest in (first, second):
-        manifest["spec"]["predictor"]["minReplicas"] = 2  # a second start is measured
+        manifest["spec"]["predictor"]["container"]["readinessProbe"]["initialDelaySeconds"] = START_SECONDS
         manifest["spec"]["predictor"]["annotations"] = {"serving-operator.dev/emulate-gpu": "true"}
         manifest["spec"]["rollout"]["steps"][0]["pauseSeconds"] = STEP_SECONDS
 
