@@ -37,7 +37,7 @@ demo: $(VENV)/installed ## the main job, live: serve, scale, roll out, abort (BY
 test: $(VENV)/installed ## everything but the long campaigns: check, contract, system
 	@$(BIN)/python -m tests.ladder
 
-check: $(VENV)/installed ## before a commit: lint, types, pure, virtual time, fakes (no cluster, no Go, no root)
+check: $(VENV)/installed ## before a commit: lint, types, most of unit (no cluster, no Go, no root)
 	@$(BIN)/python -m tests.ladder --only check
 
 lint: $(VENV)/installed ## ruff, import contracts, generated files

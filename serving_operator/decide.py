@@ -11,7 +11,7 @@ from serving_api.service import InferenceService
 from serving_operator import routes
 from serving_operator.covers import covers_status
 from serving_operator.ensure import Ensured, checked
-from serving_operator.repair import is_lost, repair
+from serving_operator.repair import records, repair
 from serving_operator.rollout import (
     abort,
     acknowledge,
@@ -58,12 +58,13 @@ def decide(world: World, settings: Settings, now: datetime) -> Plan:
         return _plan(world, (), invalid.status(world, error, now))
     seen = Observed(world, settings, now, service)
     since = facts(seen)
-    observed = replace(seen, world=replace(world, since=since))
-    recorded = State.of(world.service.get("status") or {})
-    state = rollback.recovered(observed, attempts.recovered(observed, recorded))
+    observed = seen.since(since)
+    told = State.of(world.service.get("status") or {})
+    state = rollback.recovered(observed, attempts.recovered(observed, told))
     state = bluegreen.adapted(observed, state)
     heard = commands.hear(observed, state)
-    drift = _settle(list(repair(observed, state)))
+    recorded = records(observed, state)
+    drift = _settle(list(repair(observed, state, recorded)))
     move = _move(observed, heard, state, drift.conflicts)
     if drift.adopts:
         move = Move(state, "Adopting", "Children without an owner are adopted first.")
@@ -72,7 +73,7 @@ def decide(world: World, settings: Settings, now: datetime) -> Plan:
     rest = cleanup.Cleanup((), ()) if busy else cleanup.clean_up(observed, state)
     writes = _without_twins((*decided.writes, *drift.writes, *rest.writes))
     conflicts = tuple(dict.fromkeys((*decided.conflicts, *drift.conflicts)))
-    lost = tuple(name for name in capacity.live_revisions(state) if is_lost(observed, state, name))
+    lost = tuple(name for name in capacity.live_revisions(state) if recorded[name] is None)
     status = report.status(report.Report(observed, move, heard.ignored, conflicts, lost))
     moments = (*move.look_again, *rest.look_again, *acknowledge.awaited(observed))
     if decided.waits or drift.waits:

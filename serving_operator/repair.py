@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from serving_api.names import Attempt
 from serving_operator.children.autoscaler import inference_autoscaler
@@ -31,13 +31,18 @@ from serving_operator.runtimes.catalogue import Unresolved
 from serving_operator.world import Manifest, ObjectId, Write
 
 
-def repair(observed: Observed, state: State) -> Iterator[Ensured]:
-    """Yield what puts the children of all live and kept revisions back; one without a record has to get that first."""
-    for revision in previous.standing(observed, state):
-        seen = observed.revision(revision)
-        wanted = record(observed, state, seen)
+def records(observed: Observed, state: State) -> dict[str, Manifest | None]:
+    """Return the ControllerRevisions that all live and kept revisions ought to have; None where nothing remembers what its pods were."""
+    standing = previous.standing(observed, state)
+    return {revision: _record(observed, state, observed.revision(revision)) for revision in standing}
+
+
+def repair(observed: Observed, state: State, recorded: Mapping[str, Manifest | None]) -> Iterator[Ensured]:
+    """Yield what puts the children of revisions with such `records` back; one without a record has to get that first."""
+    for revision, wanted in recorded.items():
         if wanted is None:
             continue
+        seen = observed.revision(revision)
         yield ensure(observed, wanted, f"record of revision {revision}")
         if seen.record is not None:
             yield from _children(observed, state, seen, seen.record)
@@ -61,12 +66,7 @@ def rejections(observed: Observed, state: State) -> Iterator[Ensured]:
         yield ensure(observed, wanted, f"attempt {entry.id} is rejected")
 
 
-def is_lost(observed: Observed, state: State, revision: str) -> bool:
-    """Whether nothing remembers what the pods of a revision were."""
-    return record(observed, state, observed.revision(revision)) is None
-
-
-def record(observed: Observed, state: State, seen: Revision) -> Manifest | None:
+def _record(observed: Observed, state: State, seen: Revision) -> Manifest | None:
     """Return the ControllerRevision that ought to be: the live one, a remembered one, or one from the Deployment."""
     kept = seen.record or observed.last_record(seen.revision)
     recorded = observed.recorded_attempt(seen.revision)

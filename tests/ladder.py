@@ -30,7 +30,7 @@ BACKGROUND_RUN_DIRS = [ROOT / "out" / f"test-cluster-{BACKGROUND}-{n}" for n in 
 PATIENCE_SECONDS = 60.0
 """How long what is interrupted may tidy up."""
 SIDE_BY_SIDE = 12  # system tests mostly wait: for probes, leases, soaks
-ALIASES = {"check": ("lint", "types", "unit"), "live": ("system", "disruptive")}
+ALIASES = {"check": ("lint", "types", "quick"), "live": ("system", "disruptive")}
 
 
 @dataclass
@@ -59,6 +59,7 @@ def pytest(rung: str, *arguments: str) -> list[str]:
 
 LIVE = ("tests/system", "tests/localcluster")
 """Where tests of the rungs on a cluster are: of the rest none need be read, by every worker anew."""
+UNIT = "not system and not real_api"
 STEPS: dict[str, list[list[str]]] = {
     "lint": [
         python("ruff", "check", "."),
@@ -71,7 +72,8 @@ STEPS: dict[str, list[list[str]]] = {
         python("mkdocs", "build"),
     ],
     "types": [python("mypy")],
-    "unit": [pytest("unit", "-m", "not system and not real_api", "-n", "2", "tests")],
+    "unit": [pytest("unit", "-m", UNIT, "-n", "2", "tests")],
+    "quick": [pytest("quick", "-m", f"{UNIT} and not thorough", "-n", "2", "tests")],
     "downloads": [["make", "--no-print-directory", "downloader"]],
     "contract": [pytest("contract", "-m", "real_api", "tests/contract", "tests/campaign/test_real_api.py")],
     "system": [

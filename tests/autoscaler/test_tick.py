@@ -363,6 +363,7 @@ def test_the_gateway_profile_needs_nothing_of_the_pods() -> None:
     assert service.status["learned"]["serviceTimeMilliseconds"] == pytest.approx(100, abs=15)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("profile", "patience_seconds", "minutes"),
     [("gateway", None, 10), ("gateway", 60.0, 10), ("gateway", 15.0, 12), ("sglang", None, 10)],

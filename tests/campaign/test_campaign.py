@@ -36,6 +36,7 @@ def _silent() -> object:
         yield
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", SHORT)
 def test_crashes_at_sampled_writes_change_nothing(name: str) -> None:
     """Killed before or after a write, the operator ends where it would have ended, and breaks nothing on the way."""
@@ -83,6 +84,7 @@ def test_a_run_reproduces_from_its_plan() -> None:
     assert first.reached == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "scenario", "said"),
     [

@@ -107,6 +107,7 @@ def at_load(model: dict[str, Any], load: float, what: str = "served") -> dict[st
     return dict(found)
 
 
+@pytest.mark.thorough
 @recorded
 @pytest.mark.parametrize("load", [0.2, 0.4])
 def test_simulated_batches_are_as_late_as_a_gpus(gpu: str, load: float) -> None:

@@ -38,6 +38,7 @@ def after(name: str, service: Manifest) -> Manifest:
     return made
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("state", STATES)
 def test_health_is_as_documented(state: str) -> None:
     """Each row of docs/conditions.md has what Argo CD shows, with a message that says why."""

@@ -50,6 +50,7 @@ def test_every_peer_has_a_knob_here() -> None:
     assert KNOBS.keys() == PEERS.keys()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", sorted(PEERS))
 @given(seen=st.lists(observations, min_size=1, max_size=12), hold=st.sampled_from([0.0, 60.0, 600.0]))
 def test_never_outside_the_bounds(name: str, seen: list[tuple[int, Fixed]], hold: float) -> None:

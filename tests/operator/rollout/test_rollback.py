@@ -155,6 +155,7 @@ def test_a_new_spec_waits_for_the_rollback() -> None:
     assert cluster.status["canary"]["revision"] == revision("c")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seconds", [0, 300])
 @pytest.mark.parametrize("crash_after", range(4))
 def test_a_killed_operator_comes_to_the_same_end(seconds: int, crash_after: int) -> None:
