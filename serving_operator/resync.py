@@ -16,7 +16,7 @@ from serving_io.cluster import Cluster
 from serving_io.errors import ApiError
 from serving_io.kinds import GATEWAY, HTTP_ROUTE, Kind
 from serving_operator.cache import Cache
-from serving_operator.watched import Watched
+from serving_operator.watched import Watched, kept
 from serving_operator.workqueue import WorkQueue
 
 JITTER = 0.1
@@ -69,7 +69,10 @@ class Resync:
         for watched in self.watched:
             items, versions = [], []
             for namespace in self._namespaces:
-                listing = await self._cluster.list(watched.kind, namespace, label_selector=watched.selector)
+                # Reduced as it comes: a whole kind of a large cluster would outweigh all that is kept.
+                listing = await self._cluster.list(
+                    watched.kind, namespace, label_selector=watched.selector, reduced=kept
+                )
                 items += listing.items
                 versions.append(self._later(watched.kind, namespace, int(listing.resource_version)))
             if self._succeeded_at is not None:
