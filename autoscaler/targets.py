@@ -209,6 +209,16 @@ def _owns_replicas(entry: Manifest) -> bool:
     return entry.get("manager") == AUTOSCALER and "f:replicas" in spec
 
 
+def with_workload(manifest: Manifest, workload: Workload) -> Manifest:
+    """The Deployment as the workload has it, which may know of a write that the watch has yet to tell."""
+    told = workload_of(manifest)
+    if (workload.wanted, workload.ours) == (told.wanted, told.ours):
+        return manifest
+    owner = {"manager": AUTOSCALER, "subresource": "scale", "fieldsV1": {"f:spec": {"f:replicas": {}}}}
+    metadata = {**manifest["metadata"], "managedFields": [owner] if workload.ours else []}
+    return {**manifest, "metadata": metadata, "spec": {**manifest["spec"], "replicas": workload.wanted}}
+
+
 def _foreign_claims(objects: ApiObjects) -> dict[TargetKey, str]:
     claims: dict[TargetKey, str] = {}
     for manifest in _deployment_scalers(objects.horizontal_pod_autoscalers):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autoscaler.replay.recording.moment import Moment
 from autoscaler.signals.views import AnswerLike, Answers, Failure
 from autoscaler.state import LoopState
-from autoscaler.targets import ApiObjects
+from autoscaler.targets import ApiObjects, with_workload
 from autoscaler.tick import Result, ask, tick
 
 
@@ -57,8 +57,14 @@ def witnessed(
     result: Result,
     matcher: str = "",
 ) -> Moment:
-    """A tick as a recording has it."""
-    return Moment(now, objects, asked, answers, decided(result), matcher)
+    """A tick as a recording has it: with the replicas that it went by where the watch had yet to tell of its own write."""
+    workloads = (report.target.workload for report in result.reports)
+    known = {workload.uid: workload for workload in workloads if workload is not None}
+    deployments = [
+        with_workload(manifest, known[uid]) if (uid := manifest["metadata"]["uid"]) in known else manifest
+        for manifest in objects.deployments
+    ]
+    return Moment(now, replace(objects, deployments=deployments), asked, answers, decided(result), matcher)
 
 
 def decided(result: Result) -> dict[str, tuple[int, str]]:

@@ -325,13 +325,17 @@ def test_series_of_a_target_end_with_it() -> None:
 
 
 def test_a_recorded_loop_replays_to_identical_decisions() -> None:
-    """Also through an outage of Prometheus: every decision again from what was recorded of it."""
+    """Also while the watch is silent after a write, and through an outage of Prometheus: every decision again."""
     recording = Lines()
 
     async def scenario() -> None:
         world = World(Revision("digits", service_seconds=0.1), rate=lambda at: 1.0 if at < 60 else 15.0)
-        async with running(world, recording):
-            await asyncio.sleep(120)
+        async with running(world, recording) as (cluster, _, _):
+            await asyncio.sleep(58)
+            cluster.silent = list(world.objects().deployments)
+            await asyncio.sleep(42)
+            cluster.silent = None
+            await asyncio.sleep(20)
             world.outage = "Unreachable"
             await asyncio.sleep(60)
             world.outage = None
