@@ -13,7 +13,7 @@ from serving_api.revision import revision_of
 from serving_api.service import InferenceService
 from serving_api.status import StableStatus
 from serving_operator.children.revision import controller_revision
-from serving_operator.repair import repair
+from serving_operator.repair import records, repair
 from serving_operator.rollout.attempts import in_force
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import State
@@ -79,7 +79,11 @@ def render(
     )
     observed = Observed(world, settings, _EPOCH, service)
     state = State(stable=StableStatus(id=str(attempt), revision=revision))
-    writes = [ensured.write.manifest for ensured in repair(observed, state) if ensured.write is not None]
+    writes = [
+        ensured.write.manifest
+        for ensured in repair(observed, state, records(observed, state))
+        if ensured.write is not None
+    ]
     made = [record, *(child for child in writes if child["kind"] != "ControllerRevision")]
     return Rendered(revision, tuple(_unowned(child) for child in made))
 
