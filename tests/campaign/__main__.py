@@ -13,6 +13,7 @@ from pathlib import Path
 
 from localcluster.paths import this_python
 from localcluster.progress import Progress
+from localcluster.versions import KUBERNETES
 from tests.campaign import work
 from tests.campaign.backing import in_memory
 from tests.campaign.plan import Plan
@@ -23,15 +24,17 @@ from tests.campaign.replay import replay
 from tests.campaign.report import report, summary
 from tests.campaign.rig import known_reference, quiet
 from tests.campaign.scenarios import SCENARIOS
+from tests.flake import state_of_tree
 from tests.mutation.summary import killed_ratio
 
 OUT = work.ROOT / "out" / "campaign"
 TELL_SECONDS = 10.0
 REAL_PERCENT = 5.0
+MUTANTS_MISSED = 0.1
 
 
 def main() -> int:
-    """Run the command; returns its exit code: 1 if anything failed, 130 if it was interrupted."""
+    """Run the command; returns its exit code: 1 if anything failed or too many mutants survived, 130 if it was interrupted."""
     parser = argparse.ArgumentParser(prog=f"{this_python()} -m tests.campaign", description=__doc__)
     parser.add_argument("--only", help=f"classes, separated by commas: {', '.join(work.CLASSES)}")
     parser.add_argument(
@@ -72,7 +75,12 @@ def main() -> int:
         with _server(stated.out, any(item.on == work.REAL for item in left)) as server:
             interrupted = _run(left, notes, stated.jobs, server)
         requests = sum(len(known_reference(name).calls) for name in SCENARIOS)
-        numbers = summary(notes.lines, total, requests, killed_ratio())
+        told = {
+            "code": work.digest(),
+            "commit": state_of_tree(),
+            "kubernetes": KUBERNETES if any(line["on"] == work.REAL for line in notes.lines) else None,
+        }
+        numbers = summary(notes.lines, total, requests, killed_ratio(), told)
         (stated.out / "summary.json").write_text(json.dumps(numbers, indent=2) + "\n")
         (stated.out / "report.md").write_text(report(notes.lines, numbers))
     print(json.dumps(numbers))
@@ -80,7 +88,9 @@ def main() -> int:
     if interrupted:
         print("interrupted; the same command goes on")
         return 130
-    return int(numbers["invariant_violations"] > 0 or numbers["not_converged"] > 0)
+    survived = numbers["mutants"] - numbers["mutants_killed"]
+    is_blind = survived > MUTANTS_MISSED * numbers["mutants"]
+    return int(numbers["invariant_violations"] > 0 or numbers["not_converged"] > 0 or is_blind)
 
 
 @contextmanager

@@ -61,7 +61,7 @@ async def act(user: User, name: str, value: Any, restart: Restart) -> None:
         user.world.autoscaler_is_alive = value
         user.world.wake()
     elif name == "gateway":
-        user.world.gateway_is_alive = value
+        user.world.gateway.is_alive = value
         user.world.wake()
     elif name == "metrics":
         user.world.traffic.answers = value
@@ -123,20 +123,22 @@ def _delete(user: User, which: str) -> None:
 # Done and undone while nobody looks
 
 
-def hidden(user: User, what: str) -> None:
-    """Do something and undo it at once, so that only who watches without a gap sees it."""
-    if not user.service:
-        return
+def hidden(user: User, what: str) -> bool:
+    """Do something and undo it at once, so that only who watches without a gap sees it. Whether there was anything to do."""
+    if not user.service or (what == "label" and "canary" not in user.status):
+        return False
+    if what in CHILDREN and not _names(user, CHILDREN[what]):
+        return False
+    if what in ("scale", "pods") and not _names(user, kinds.DEPLOYMENT if what == "scale" else kinds.POD):
+        return False
     if what == "spec":
         before = copy.deepcopy(user.service["spec"])
         _edit(user, lambda spec: spec["predictor"]["container"].update(image="hidden"))
         _edit(user, lambda spec: spec.update(before))
     elif what == "label":
         labels = dict(user.service["metadata"].get("labels") or {})
-        canary = user.status.get("canary")
-        if canary:
-            user.label("Promote", canary["id"])
-            user.label("Abort", canary["id"])
+        for kind in ("Promote", "Abort"):
+            user.label(kind, user.status["canary"]["id"])
         for kind, label in (
             ("Promote", "serving-operator.dev/promote"),
             ("Abort", "serving-operator.dev/abort"),
@@ -164,6 +166,7 @@ def hidden(user: User, what: str) -> None:
     elif what in CHILDREN:
         for name in _names(user, CHILDREN[what]):
             _recreate(user, CHILDREN[what], name)
+    return True
 
 
 def _written(route: Json) -> list[int]:

@@ -16,7 +16,7 @@ STALE = 1200
 UNOBSERVED = 360
 SEQUENCES = 1000
 MODEL_RUNS = 5000
-MODEL_CHUNK = 20
+MODEL_CHUNK = 50
 HIDDEN = ("spec", "label", "route", "deployment", "service", "pods", "record", "scale")
 """What is done and undone while the operator is away."""
 WATCHED = (

@@ -53,6 +53,11 @@ def text(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def second() -> str:
+    """This moment to the second, as the API server and kubelets tell it."""
+    return text(now().replace(microsecond=0))
+
+
 def run(scenario: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine in virtual time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:

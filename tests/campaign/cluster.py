@@ -1,4 +1,4 @@
-"""What the rest of a cluster does, on the virtual clock: controllers, kubelets, a gateway and its proxies, an autoscaler.
+"""What the rest of a cluster does, on the virtual clock: controllers, kubelets, an autoscaler, and the gateway.
 
 Each of them acts at its next look after its own lag; the seed draws the lags. All that is random comes from it.
 """
@@ -14,6 +14,7 @@ from serving_io import kinds
 from serving_io.kinds import Kind
 from tests.campaign import clock
 from tests.campaign.api import Api, Observer
+from tests.campaign.gateway import Gateway
 from tests.campaign.traffic import Traffic
 from tests.fakes.kube.ownership import Manager
 from tests.fakes.kube.requests import Refused, Target
@@ -24,8 +25,6 @@ LOOK_SECONDS = 0.5
 MIN_READY_SECONDS = 1.0
 HEARTBEAT_SECONDS = 10.0
 COLLECT_SECONDS = 1.0
-DELAY_SECONDS = 2.0
-"""The propagation delay that the operator is told: no proxy lags behind its controller for longer."""
 WAITING = {"unpullable": "ImagePullBackOff", "crashing": "CrashLoopBackOff"}
 NEVER_READY = (*WAITING, "slow")
 Key = tuple[str, str]
@@ -38,11 +37,8 @@ class Surroundings:
         self.api = api
         self.demand = 2
         self.autoscaler_is_alive = True
-        self.gateway_is_alive = True
         self.broken: set[str] = set()
         """Revisions whose pods fail."""
-        self.views: dict[Key, dict[str, int]] = {}
-        """What the proxies do: percent by backend Service, for each route, or for each stable Service without them."""
         self.traffic = Traffic(seed, self._image_behind)
         self.start_seconds = (1.0, 3.0)
         """How long a pod takes to become ready, from and to."""
@@ -51,11 +47,11 @@ class Surroundings:
         self._due: list[float] = []
         self._ready_at: dict[Key, float] = {}
         self._ready_since: dict[Key, float] = {}
-        self._routes: dict[Key, tuple[str, int, float, float]] = {}
-        self._switches: dict[Key, tuple[str, str, float]] = {}
         self._pods_made = 0
         self._garbage_at: float | None = None
         self._beat_at = 0.0
+        self.gateway = Gateway(api, self._chance, self._due.append)
+        self.views = self.gateway.views
         api.store.watchers.add(Observer(self._changed))  # type: ignore[arg-type]
 
     async def live(self) -> None:
@@ -77,13 +73,13 @@ class Surroundings:
                 self.api.store.collect_garbage()
         if self._seen == self.api.store.version and not any(due <= at for due in self._due):
             return
-        self._due = [due for due in self._due if due > at]
+        self._due[:] = [due for due in self._due if due > at]
         self._seen = self.api.store.version
         for record in list(self.api.records(kinds.DEPLOYMENT).values()):
             self._deployment(record.manifest, at)
         for record in list(self.api.records(kinds.SERVICE).values()):
             self._endpoints(record.manifest)
-        self._gateway(at)
+        self.gateway.look(at)
         if self.autoscaler_is_alive:
             for record in list(self.api.records(kinds.INFERENCE_AUTOSCALER).values()):
                 self._reserve(record.manifest)
@@ -110,6 +106,15 @@ class Surroundings:
         target = Target(self.api.resource(kinds.DEPLOYMENT), namespace, name, "scale")
         with self.api.acting("user"):
             self.api.requests.replace(target, _scale(target, replicas), "kubectl")
+
+    def evict(self, revision: str, namespace: str) -> None:
+        """What a drain does to a pod: its kubelet is told to end it, and says why."""
+        pod = self._pods({REVISION_LABEL: revision}, namespace)[0]
+        told = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+        conditions = [*pod["status"]["conditions"], told | {"lastTransitionTime": clock.second()}]
+        self.api.put("kubelet", kinds.POD, {**pod, "status": {**pod["status"], "conditions": conditions}})
+        self.api.delete("kubelet", kinds.POD, pod["metadata"]["name"], namespace)
+        self.wake()
 
     # Controllers and kubelets
 
@@ -177,12 +182,12 @@ class Surroundings:
                 "name": name,
                 "namespace": metadata["namespace"],
                 "uid": f"pod-{self._pods_made:04d}",
-                "creationTimestamp": _second(),
+                "creationTimestamp": clock.second(),
                 "labels": dict(template["metadata"]["labels"]),
                 "ownerReferences": [owner],
             },
             "spec": template["spec"],
-            "status": pod_status(template["spec"], False, _second()),
+            "status": pod_status(template["spec"], False, clock.second()),
         }
         key = (metadata["namespace"], name)
         self._ready_at[key] = at + self._chance.uniform(*self.start_seconds)
@@ -195,7 +200,7 @@ class Surroundings:
         broken = pod["metadata"]["labels"].get(REVISION_LABEL) in self.broken
         ready = image not in NEVER_READY and not broken and at >= self._ready_at.get(key, 0.0)
         known = _ready_condition(pod).get("lastTransitionTime")
-        since = known if known and is_ready(pod) == ready else _second()
+        since = known if known and is_ready(pod) == ready else clock.second()
         status = pod_status(pod["spec"], ready, since, "crashing" if broken else image)
         if pod["status"] != status:
             self.api.put("kubelet", kinds.POD, {**pod, "status": status})
@@ -230,76 +235,6 @@ class Surroundings:
         live = self.api.get(kinds.ENDPOINT_SLICE, name, metadata["namespace"])
         if live is None or (live["endpoints"], _about(live)) != (made["endpoints"], _about(made)):
             self.api.put("controller", kinds.ENDPOINT_SLICE, made)
-
-    # The gateway
-
-    def _proxies(self, at: float) -> None:
-        """Without routes the proxies of the nodes do what the stable Services select."""
-        services = self.api.records(kinds.SERVICE)
-        for key in self.views.keys() - services.keys():
-            del self.views[key]
-        for key in self.api.records(kinds.INFERENCE_SERVICE).keys() & services.keys():
-            manifest = services[key].manifest
-            backend = f"{key[1]}-{manifest['spec']['selector'].get(REVISION_LABEL)}"
-            metadata, known = manifest["metadata"], self._switches.get(key)
-            if known is None or known[:2] != (metadata["uid"], backend):
-                known = (metadata["uid"], backend, at + self._chance.uniform(0, 1.4))
-                self._switches[key] = known
-                self._due.append(known[2])
-            if at >= known[2]:
-                self.views[key] = {backend: 100}
-
-    def _gateway(self, at: float) -> None:
-        if not self.api.routes_served:
-            self._proxies(at)
-            return
-        routes = self.api.records(kinds.HTTP_ROUTE)
-        for key in [key for key in self.views if key not in routes]:
-            del self.views[key]  # a proxy without a route sends nothing anywhere
-            self._routes.pop(key, None)
-        if not self.gateway_is_alive:
-            return
-        for key, record in list(routes.items()):
-            route = record.manifest
-            metadata = route["metadata"]
-            known = self._routes.get(key)
-            if known is None or known[:2] != (metadata["uid"], metadata["generation"]):
-                says = at + self._chance.uniform(0.3, 2.0)
-                known = (metadata["uid"], metadata["generation"], says, says + self._chance.uniform(0, 1.4))
-                self._routes[key] = known
-                self._due += known[2:]
-            if at >= known[2]:
-                self._write_status(kinds.HTTP_ROUTE, route, self._answer(route))
-            if at >= known[3]:
-                self.views[key] = backends(route)
-
-    def _answer(self, route: Json) -> Json:
-        metadata = route["metadata"]
-        services = self.api.records(kinds.SERVICE)
-        resolved = all((metadata["namespace"], name) in services for name in backends(route))
-        parents = (route.get("status") or {}).get("parents") or ()
-        since = {
-            (c["type"], c["status"]): c["lastTransitionTime"]
-            for parent in parents
-            for c in parent["conditions"]
-        }
-        conditions = [
-            {
-                "type": kind,
-                "status": (status := "True" if holds else "False"),
-                "reason": kind if holds else "BackendNotFound",
-                "message": "",
-                "observedGeneration": metadata["generation"],
-                "lastTransitionTime": since.get((kind, status)) or _second(),
-            }
-            for kind, holds in (("Accepted", True), ("ResolvedRefs", resolved))
-        ]
-        return {
-            "parents": [
-                {"parentRef": parent, "controllerName": "example.org/gateway", "conditions": conditions}
-                for parent in route["spec"].get("parentRefs") or ()
-            ]
-        }
 
     # The autoscaler
 
@@ -363,15 +298,6 @@ class Surroundings:
             self.api.put("controller", kind, {**manifest, "status": status})
 
 
-def backends(route: Json) -> dict[str, int]:
-    """Percent by Service."""
-    return {
-        entry["name"]: int(entry.get("weight", 1))
-        for rule in route["spec"].get("rules") or ()
-        for entry in rule.get("backendRefs") or ()
-    }
-
-
 def _scale(target: Target, replicas: int) -> Json:
     metadata = {"name": target.name, "namespace": target.namespace}
     return {
@@ -380,11 +306,6 @@ def _scale(target: Target, replicas: int) -> Json:
         "metadata": metadata,
         "spec": {"replicas": replicas},
     }
-
-
-def _second() -> str:
-    """This moment to the second, as the API server and kubelets tell it."""
-    return clock.text(clock.now().replace(microsecond=0))
 
 
 def is_ready(pod: Json) -> bool:

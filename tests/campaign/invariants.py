@@ -22,12 +22,12 @@ from serving_api.names import (
     RETRY_LABEL,
     REVISION_LABEL,
     SERVICE_LABEL,
-    SYSTEM_NAMESPACE,
 )
 from serving_io import kinds
 from tests.campaign import clock, judged
 from tests.campaign.api import Api, Call, Observer
-from tests.campaign.cluster import Surroundings, backends, is_ready
+from tests.campaign.cluster import Surroundings, is_ready
+from tests.campaign.gateway import DELAY_SECONDS, backends
 from tests.fakes.kube.ownership import Managers
 from tests.fakes.kube.shapes import Json
 from tests.fakes.kube.store import Change
@@ -87,6 +87,8 @@ class Life:
     """Command labels that were ever set, as (kind, id)."""
     written: dict[str, int] = field(default_factory=dict)
     """Last weight that the operator gave an attempt."""
+    promoted: set[str] = field(default_factory=set)
+    """Attempts whose promotion is on record without a label."""
     ended: set[str] = field(default_factory=set)
     """Attempts whose weight the operator took away."""
     drifted: bool = False
@@ -96,6 +98,10 @@ class Life:
     acknowledged: tuple[str, int, float] = ("", 0, 0.0)
     """Of the route: its uid, the generation that was last acknowledged, and when it was."""
 
+    def is_promoted(self, id_: str | None) -> bool:
+        """Whether somebody or something has asked for an attempt to get all of the traffic."""
+        return ("Promote", id_) in self.given or id_ in self.promoted
+
 
 class Watcher:
     """Looks at every change. `dark`: the scenario breaks what answers, so that D1 does not hold."""
@@ -104,8 +110,12 @@ class Watcher:
         self.violations: list[str] = []
         self.writes = 0
         self.last_write = 0.0
+        self.asked_at = 0.0
+        """When a write was last asked for, whether or not it changed anything."""
         self._api, self._world, self._window, self._dark = api, world, window_seconds, dark
         self._lives: dict[str, Life] = {}
+        self._namespaces: set[str] = set()
+        """Of the services that ever were."""
         self._gone: dict[str, float] = {}
         self._ready: dict[str, set[str]] = {}
         self._history: dict[str, deque[tuple[float, int]]] = {}
@@ -130,6 +140,8 @@ class Watcher:
 
     def _called(self, call: Call, sender: int) -> None:
         now = _now()
+        if call.is_write:
+            self.asked_at = now
         self._calls.append(now)
         while self._calls[0] < now - HOT_SECONDS:
             self._calls.popleft()
@@ -141,7 +153,8 @@ class Watcher:
             self.broken("S12", "a Secret is read")
         if call.resource not in allowed:
             self.broken("S16", f"{call.verb} {call.resource}")
-        if call.verb != "list" and call.namespace == SYSTEM_NAMESPACE and call.resource != "leases":
+        elsewhere = call.namespace and call.namespace not in self._namespaces
+        if call.verb != "list" and elsewhere and call.resource != "leases":
             self.broken("S16", f"{call.verb} {call.resource} in {call.namespace}")
 
     # Changes
@@ -383,6 +396,7 @@ class Watcher:
         live = change.new or change.old
         assert live is not None
         uid = live["metadata"]["uid"]
+        self._namespaces.add(live["metadata"]["namespace"])
         life = self._lives.setdefault(uid, Life())
         if change.new is None:
             self._gone[uid] = _now()
@@ -406,12 +420,12 @@ class Watcher:
             if (command["kind"], command["id"]) not in life.given:
                 self.broken("S5", f"{command['kind']} {command['id']} was accepted and never given")
         if (promoted := self.judged.status(live, before)) is not None:
-            life.given.add(("Promote", promoted))
+            life.promoted.add(promoted)
         self._abort_on_record(life, before, live)
         self._ended(life, before, live)
         was, is_ = before.get("stable") or {}, status.get("stable") or {}
         if was and is_ != was:
-            if ("Promote", is_.get("id")) not in life.given and not _rolls_back(life, was, is_):
+            if not life.is_promoted(is_.get("id")) and not _rolls_back(life, was, is_):
                 self.broken("S5", f"{is_.get('id')} was committed without its label")
             if _commanded(before, "Abort", is_.get("id")):
                 self.broken("S14", f"{is_.get('id')} was committed after its abort")
@@ -419,14 +433,14 @@ class Watcher:
             if route is not None and _weight(route, is_.get("revision", "")) != 100 and not life.drifted:
                 self.broken("S3", f"{is_.get('id')} was committed without all of the traffic")
             soak = float(live["spec"]["rollout"].get("soakSeconds", 60))
-            if not self._dark and _now() < life.acknowledged[2] + soak:
+            if _now() < life.acknowledged[2] + soak:
                 self.broken("O3", f"{is_.get('id')} was committed before it had soaked")
         told = status.get("canary") or {}
         if told.get("weight") and told.get("weight") != (before.get("canary") or {}).get("weight"):
             metadata = live["metadata"]
             view = self._world.views.get((metadata["namespace"], metadata["name"]), {})
             carried = view.get(f"{metadata['name']}-{told['revision']}", 0)
-            if carried != told["weight"] and not life.drifted and not self._dark:
+            if carried != told["weight"] and not life.drifted:
                 self.broken("O2", f"status tells {told['weight']}% while the proxies send {carried}%")
         for entry in status.get("conditions") or ():
             if (entry["type"], entry["status"]) == ("Ready", "True") and (
@@ -448,7 +462,7 @@ class Watcher:
     def _ended(self, life: Life, before: Json, live: Json) -> None:
         was, metadata, status = before.get("canary") or {}, live["metadata"], live["status"]
         ids = [(status.get(role) or {}).get("id") for role in ("canary", "stable")]
-        if not was or was["id"] in ids or not before.get("stable") or life.drifted or self._dark:
+        if not was or was["id"] in ids or not before.get("stable") or life.drifted:
             return
         view = self._world.views.get((metadata["namespace"], metadata["name"]), {})
         if sent := view.get(f"{metadata['name']}-{was['revision']}"):
@@ -462,11 +476,9 @@ class Watcher:
         life = self._lives.get(str(_owner(live)))
         if life is None:
             return
-        if change.new is not None:
-            uid, generation = live["metadata"]["uid"], _acknowledged(live)
-            if generation and (uid, generation) != life.acknowledged[:2]:
-                life.acknowledged = (uid, generation, _now())
         if not ours:
+            if change.new is not None:
+                _note_acknowledged(life, live)
             if change.new is None or (change.old or {}).get("spec") != change.new["spec"]:
                 life.drifted = True
             return
@@ -483,6 +495,7 @@ class Watcher:
         service = self._service_of(live)
         if service is not None:
             self._moved(life, service, change)
+        _note_acknowledged(life, live)  # by who says of no generation, with the very write
         life.drifted = False
 
     def _moved(self, life: Life, service: Json, change: Change) -> None:
@@ -532,13 +545,15 @@ class Watcher:
         if _commanded(status, "Abort", id_):
             self.broken("S14", f"{id_} was raised to {weight}% after its abort was accepted")
         rolls_back = _rolls_back(life, stable, canary)
-        if weight == 100 and ("Promote", id_) not in life.given and not rolls_back:
+        if weight == 100 and not life.is_promoted(id_) and not rolls_back:
             self.broken("S5", f"{id_} got all of the traffic without its label")
         if life.drifted and weight <= int(canary.get("weight") or 0):
             return  # what was acknowledged is put back
         if not life.drifted:
             before = change.old or {"metadata": {"uid": "", "generation": 0}}
-            if life.acknowledged[:2] != (before["metadata"]["uid"], before["metadata"]["generation"]):
+            asked = (before["metadata"]["uid"], before["metadata"]["generation"])
+            early = not _stamps(before) and _now() < life.acknowledged[2] + DELAY_SECONDS
+            if life.acknowledged[:2] != asked or (life.acknowledged[1] and early):
                 self.broken("O1", f"{id_} was raised to {weight}% on a route that was not acknowledged")
         if not rolls_back and ("Promote", id_) not in life.given:
             self.judged.raised(service, weight)
@@ -666,11 +681,26 @@ def _own_replicas(managers: Managers) -> set[str]:
     return {manager.name for manager, fields in managers.items() if ("f:spec", "f:replicas") in fields}
 
 
+def _note_acknowledged(life: Life, route: Json) -> None:
+    uid, generation = route["metadata"]["uid"], _acknowledged(route)
+    if generation and (uid, generation) != life.acknowledged[:2]:
+        life.acknowledged = (uid, generation, _now())
+
+
 def _acknowledged(route: Json) -> int:
-    """The lowest generation that all parents speak of; 0 if one of them says nothing."""
+    """The lowest generation that all parents carry out; 0 if one does not, the present one if none says which."""
     parents = (route.get("status") or {}).get("parents") or ()
-    stamps = [c.get("observedGeneration", 0) for parent in parents for c in parent["conditions"]]
-    return min(stamps, default=0)
+    said = [condition for parent in parents for condition in parent["conditions"]]
+    if len(parents) < len(route["spec"]["parentRefs"]) or any(one["status"] != "True" for one in said):
+        return 0
+    return min(_stamps(route), default=int(route["metadata"]["generation"]))
+
+
+def _stamps(route: Json) -> list[int]:
+    """The generations that the parents say they speak of."""
+    parents = (route.get("status") or {}).get("parents") or ()
+    said = (condition for parent in parents for condition in parent["conditions"])
+    return [one["observedGeneration"] for one in said if "observedGeneration" in one]
 
 
 def _weight(route: Json, revision: str) -> int:

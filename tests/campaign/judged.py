@@ -99,9 +99,11 @@ class Judged:
         return str(canary["id"]) if promotion["reason"] != "Restored" else None
 
     def raised(self, service: Json, weight: int) -> None:
-        """A canary gets more weight, and neither a label nor a recorded promotion has asked for it."""
+        """A canary gets more weight, and no label has asked for it."""
         canary = service["status"]["canary"]
         weights = [step["weight"] for step in self._rollout(canary["id"]).get("steps") or ()]
+        if (canary.get("promotion") or {}).get("reason") == "GoodEnough":
+            weights.append(100)
         if weight not in weights or weights.index(weight) == 0:
             return
         said = canary.get("evidence") or {}

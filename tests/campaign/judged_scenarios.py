@@ -71,6 +71,17 @@ async def turns_bad_unseen(user: User) -> None:
     await user.rejected("b")
 
 
+@scenario("turns-bad-while-promoting")
+async def turns_bad_while_promoting(user: User) -> None:
+    """A version is good at its last step, and turns bad while the pods start that all of the traffic takes."""
+    await judged_canary(user, weights=(20,), progressDeadlineSeconds=180)
+    await user.at_weight("b", 20)
+    user.world.start_seconds = (80.0, 90.0)
+    await user.until(lambda: (user.status.get("canary") or {}).get("promotion"), "the last step was good")
+    user.world.traffic.late_share["b"] = 0.6
+    await user.rejected("b")
+
+
 @scenario("restart-while-judging")
 async def restart_while_judging(user: User) -> None:
     """The operator is killed in the middle of each step, when some of its windows are read."""

@@ -55,17 +55,18 @@ class Ran:
     """Runs of one chunk: how many were drawn, and the smallest that failed."""
 
     runs: int = 0
+    lag_seconds: float = 0.0
     failed: list[Outcome] = field(default_factory=list)
 
 
 def chunk(number: int, size: int, play: Callable[[Plan], Outcome] = run) -> Ran:
     """Draw and run `size` plans; the same number draws the same plans."""
     ran = Ran()
-    is_shrinking = False
+    is_first, is_shrinking = True, False
 
     @seed(number)
     @settings(
-        max_examples=size,
+        max_examples=size + 1,
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
@@ -75,10 +76,14 @@ def chunk(number: int, size: int, play: Callable[[Plan], Outcome] = run) -> Ran:
     )
     @given(PLANS)
     def drawn(plan: Plan) -> None:
-        nonlocal is_shrinking
+        nonlocal is_first, is_shrinking
+        if is_first:
+            is_first = False
+            return  # the simplest of all, with which each chunk begins
         outcome = play(plan)
         if not is_shrinking:
             ran.runs += 1
+            ran.lag_seconds = max(ran.lag_seconds, outcome.lag_seconds)
         if outcome.problems:
             is_shrinking = True
             ran.failed.append(outcome)

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from unittest import mock
 
+from serving_operator.cache import place_of
 from serving_operator.rollout.live import Revision
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import OPEN, Move, State
@@ -156,7 +157,8 @@ mutant("everything-is-ours", "serving_operator.ensure:classify")(
 mutant("always-differs", "serving_operator.ensure:covers")(always(False))
 mutant("never-differs", "serving_operator.ensure:covers")(lambda old: lambda live, wanted: live is not None)
 mutant("status-always-written", "serving_operator.executor:covers_status")(always(False))
-mutant("old-events-believed", "serving_operator.cache:version_of")(always(1))
+mutant("updates-not-believed", "serving_operator.cache:version_of")(always(1))
+mutant("old-events-believed", "serving_operator.cache:Cache.put")(lambda old: _whatever_comes(old))
 mutant("dirty-key-forgotten", "serving_operator.workqueue:WorkQueue.add")(lambda old: _not_while_running(old))
 mutant("failed-key-forgotten", "serving_operator.workqueue:WorkQueue._backoff")(always(3600.0))
 mutant("no-word-after-a-write", "serving_operator.reconciler:Reconciler._pass")(lambda old: _once(old))
@@ -251,6 +253,20 @@ def _promoted_when_ready(old: Any) -> Any:
         return promotion(observed, state, "GoodEnough") if move.waits_for_person else move
 
     return advance
+
+
+def _whatever_comes(old: Any) -> Any:
+    def put(self: Any, found: Any) -> Any:
+        self._gone.pop(place_of(found), None)
+        known = self._objects.get(place_of(found))
+        if known is not None:
+            self._objects[place_of(found)] = {
+                **known,
+                "metadata": {**known["metadata"], "resourceVersion": "-1"},
+            }
+        return old(self, found)
+
+    return put
 
 
 async def _nothing(*_: Any, **__: Any) -> None:

@@ -10,7 +10,7 @@ from unittest import mock
 from tests.campaign import rig
 from tests.campaign.api import Api, Observer
 from tests.campaign.backing import Backings, in_memory
-from tests.campaign.cluster import backends
+from tests.campaign.gateway import backends
 from tests.campaign.plan import Plan
 from tests.campaign.rig import Outcome
 from tests.fakes.kube.shapes import Json

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from typing import Any
 
@@ -41,24 +42,36 @@ KEYS = {
     "mutants_killed": "of these, those that the short set noticed",
     "mutation_tool_killed_ratio": "share of a mutation tool's mutants that the tests kill, read from `make mutation`; or null",
     "mutation_tool_unknown": "why that is null; otherwise null",
+    "missed": "runs in which not all that was planned went wrong; no other number counts them",
+    "slowest_seconds": "virtual seconds from the last fault (in E and F from the last act and a rollout's time) to the end, at most",
+    "cpu_minutes": "what all of it took, of one CPU",
+    "code": "the operator, the fake and the campaign that this holds for, as a hash",
+    "commit": "the commit that was checked out when the report was written",
+    "kubernetes": "version of the real API server; null without one",
     "complete": "whether every item of every class was run",
 }
 
 
 def summary(
-    lines: list[Line], total: int, requests: int, mutation_tool: tuple[float | None, str | None]
+    lines: list[Line],
+    total: int,
+    requests: int,
+    mutation_tool: tuple[float | None, str | None],
+    provenance: Line,
 ) -> Line:
     """The numbers; `KEYS` says what each is.
 
-    `total`: items of the whole; `requests`: those of all scenarios; `mutation_tool`: its ratio, or why there is none.
+    `total`: items of the whole; `requests`: those of all scenarios; `mutation_tool`: its ratio, or why there is none;
+    `provenance`: code, commit and kubernetes.
     """
     of: dict[str, list[Line]] = defaultdict(list)
     for line in lines:
-        of[line["class"]].append(line)
-    ran = [line for line in lines if line["class"] != "mutants"]
+        if not line.get("missed"):
+            of[line["class"]].append(line)
+    ran = [line for name in TITLES for line in of[name]]
     runs = {name: sum(line["runs"] for line in of[name]) for name in TITLES}
     return {
-        "scenarios": len(SCENARIOS),
+        "scenarios": len({_scenario(line) for line in ran} & SCENARIOS.keys()),
         "points": runs["crashes"],
         "points_converged": sum(line.get("converged", True) for line in of["crashes"]),
         "invariant_violations": sum(line.get("broken", 0) for line in ran),
@@ -77,8 +90,16 @@ def summary(
         "mutants_killed": sum(line["killed"] is not None for line in of["mutants"]),
         "mutation_tool_killed_ratio": mutation_tool[0],
         "mutation_tool_unknown": mutation_tool[1],
+        "missed": sum(bool(line.get("missed")) for line in lines),
+        "slowest_seconds": max((line.get("lag", 0.0) for line in ran), default=0.0),
+        "cpu_minutes": round(sum(line.get("took", 0.0) for line in lines) / 60, 1),
+        **provenance,
         "complete": len(lines) == total,
     }
+
+
+def _scenario(line: Line) -> str | None:
+    return json.loads(line["item"]).get("scenario") if line["item"].startswith("{") else None
 
 
 def report(lines: list[Line], numbers: Line) -> str:
@@ -90,7 +111,7 @@ def report(lines: list[Line], numbers: Line) -> str:
         "|---|---|---|---|---|",
     ]
     for name, title in TITLES.items():
-        mine = [line for line in lines if line["class"] == name]
+        mine = [line for line in lines if line["class"] == name and not line.get("missed")]
         real, fake = (sum(line["runs"] for line in mine if line["on"] == on) for on in ("real", "fake"))
         lost = sum(not line.get("converged", True) for line in mine)
         broken = sum(line.get("broken", 0) for line in mine)
@@ -106,11 +127,13 @@ def report(lines: list[Line], numbers: Line) -> str:
             + "; ".join(line["problems"])
             for line in failed[:200]
         ]
+    tried = [line for line in lines if line["class"] == "mutants"]
     survived = [line["item"] for line in lines if line["class"] == "mutants" and line["killed"] is None]
     rows += ["", f"## Mutants: {numbers['mutants_killed']} of {numbers['mutants']} killed", ""]
     rows += [
         f"* survived: {name}. {EXPECTED_TO_SURVIVE.get(name, 'Not explained yet.')}" for name in survived
     ]
+    rows += [f"* {line['item']}: {line['killed']}" for line in tried if line["killed"] is not None]
     rows += [
         "",
         "Sample sizes: ",

@@ -10,7 +10,7 @@ import functools
 import logging
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from unittest import mock
@@ -25,8 +25,9 @@ from tests.campaign import clock
 from tests.campaign.acts import act, hidden
 from tests.campaign.api import LATE_SECONDS, Api, Call, Observer, Process, Wire
 from tests.campaign.backing import Backings, in_memory
-from tests.campaign.cluster import DELAY_SECONDS, MIN_READY_SECONDS, Surroundings
+from tests.campaign.cluster import MIN_READY_SECONDS, Surroundings
 from tests.campaign.end_state import State, state_of
+from tests.campaign.gateway import DELAY_SECONDS
 from tests.campaign.invariants import BROKEN_SECONDS, Watcher
 from tests.campaign.judged import Noting
 from tests.campaign.plan import Plan
@@ -41,7 +42,13 @@ RESTART_SECONDS = 1.0
 QUIET_SECONDS = 20.0
 """How long nothing changes at the end of a run without faults: longer than any wait of the operator's own."""
 STAY_SECONDS = 60.0
+NOTICED_SECONDS = 10.0
+"""How long a rest lasts until it is taken for one, and longer."""
 WINDOW_SECONDS = 3.0
+HOME_SECONDS = 60.0
+"""What a rollout takes that nothing disturbs, from the spec to the commit."""
+BREAKS = ("route", "deployment", "service", "pods", "status")
+"""What is done while nobody looks, and leaves requests without an answer."""
 FLAGS = (
     f"--propagation-delay-seconds={DELAY_SECONDS:g}",
     f"--min-ready-seconds={MIN_READY_SECONDS:.0f}",
@@ -60,7 +67,7 @@ class Reference:
     end: State
     calls: tuple[Call, ...]
     waits: tuple[float, ...]
-    settle_seconds: float
+    rested_at: float
     writes: int
     times: tuple[float, ...]
     events: dict[str, int]
@@ -78,6 +85,8 @@ class Outcome:
     writes: int
     seconds: float
     """Virtual ones."""
+    lag_seconds: float = 0.0
+    """From the last fault, or where that is later from the end of the run without faults, to the end."""
 
     @property
     def converged(self) -> bool:
@@ -101,9 +110,8 @@ class Rig:
         window = WINDOW_SECONDS + max((fault.seconds for fault in watches), default=0.0)
         if any(fault.action == "kill-late" for fault in plan.faults):
             window += LATE_SECONDS
-        self.watcher = Watcher(
-            self.api, self.world, window_seconds=window, dark=scenario.dark or bool(plan.acts)
-        )
+        dark = scenario.dark or any(what in BREAKS for what, _ in plan.acts)
+        self.watcher = Watcher(self.api, self.world, window_seconds=window, dark=dark)
         if not scenario.routes_served:
             SwitchWatcher(self.api, self.world, self.watcher.broken, self.watcher.ready)
         self.user = User(self.api, self.world, self.watcher, usual)
@@ -233,7 +241,7 @@ def reference(name: str, seed: int = 0, backings: Backings = in_memory) -> Refer
                 await asyncio.sleep(1)
                 if loop.time() > scripted + 300:
                     raise Waited(f"{name} does not come to rest")
-            end, settle = state_of(rig.api), max(0.0, rig.changed_at - scripted)
+            end = state_of(rig.api)
             counted = [(c, t) for c, t in zip(rig.api.calls, times, strict=True) if c.is_counted]
             if rig.watcher.violations:
                 raise AssertionError(f"{name} without faults: {rig.watcher.violations}")
@@ -241,7 +249,7 @@ def reference(name: str, seed: int = 0, backings: Backings = in_memory) -> Refer
                 end,
                 tuple(c for c, _ in counted),
                 tuple(rig.user.waits),
-                settle,
+                rig.changed_at,
                 rig.watcher.writes,
                 tuple(t for _, t in counted),
                 Counter(change.resource.kind.plural for change in rig.api.store.history),
@@ -280,10 +288,11 @@ async def _run(plan: Plan, known: Reference, backings: Backings) -> Outcome:
         except Waited as waited:
             problems.append(f"L1: {waited}")
         else:
-            problems += await _ends(rig, known)
+            problems += await _ends(rig, known, lambda: max(rig.api.last_fault, known.rested_at))
         finally:
             acting.cancel()
-    return _outcome(rig, problems, 2 * known.writes + 40 * (len(plan.faults) + len(plan.acts) + 1))
+    since = max(rig.api.last_fault, known.rested_at)
+    return _outcome(rig, problems, since, 2 * known.writes + 40 * (len(plan.faults) + len(plan.acts) + 1))
 
 
 async def _act_unobserved(rig: Rig) -> None:
@@ -292,10 +301,9 @@ async def _act_unobserved(rig: Rig) -> None:
         await asyncio.sleep(max(0.0, at - asyncio.get_running_loop().time()))
         rig.kill()
         await asyncio.sleep(0.2)
-        hidden(rig.user, what)
+        rig.api.reached += hidden(rig.user, what)
         rig.user.world.wake()
         rig.api.last_fault = asyncio.get_running_loop().time()
-        rig.api.reached += 1
 
 
 async def _free(plan: Plan, known: Reference, backings: Backings) -> Outcome:
@@ -308,22 +316,20 @@ async def _free(plan: Plan, known: Reference, backings: Backings) -> Outcome:
             await scenario.script(rig.user)
             for name, value in plan.acts:
                 await act(rig.user, name, value, rig.kill)
-                rig.api.reached += 1
             rig.api.last_fault = asyncio.get_running_loop().time()
-            await _home(rig, known)
+            await _home(rig)
         except Waited as waited:
             problems.append(f"L1: {waited}")
         else:
-            if not problems:
-                problems += await _ends(rig, known, history=False)
-    return _outcome(rig, problems, 4000)
+            problems += await _ends(rig, known, lambda: rig.api.last_fault + HOME_SECONDS, history=False)
+    return _outcome(rig, problems, rig.api.last_fault + HOME_SECONDS, 4000)
 
 
-async def _home(rig: Rig, known: Reference) -> None:
+async def _home(rig: Rig) -> None:
     """Ask for the first spec, and promote it if somebody else is stable by now."""
     user, world = rig.user, rig.world
     world.broken.clear()
-    world.autoscaler_is_alive = world.gateway_is_alive = True
+    world.autoscaler_is_alive = world.gateway.is_alive = True
     world.traffic.answers = world.traffic.scrapes = True
     world.demand = 2
     for kind in ("Promote", "Abort", "Retry"):
@@ -350,20 +356,21 @@ async def _home(rig: Rig, known: Reference) -> None:
             user.label("Retry", rejected[-1]["id"])
         return False
 
-    await user.until(is_home, "the first spec is committed again")
+    await user.until(is_home, "the first spec is committed again", HOME_SECONDS)
 
 
-def _outcome(rig: Rig, problems: list[str], budget: int) -> Outcome:
+def _outcome(rig: Rig, problems: list[str], since: float, budget: int) -> Outcome:
     if rig.watcher.writes > budget:
         rig.watcher.broken("S13", f"{rig.watcher.writes} writes, where {budget} are plenty")
     problems += rig.watcher.violations
     seconds = asyncio.get_running_loop().time()
-    return Outcome(rig.plan, tuple(problems), rig.api.reached, rig.watcher.writes, seconds)
+    lag = max(0.0, rig.changed_at - since)
+    return Outcome(rig.plan, tuple(problems), rig.api.reached, rig.watcher.writes, seconds, lag)
 
 
-async def _ends(rig: Rig, known: Reference, *, history: bool = True) -> list[str]:
+async def _ends(rig: Rig, known: Reference, since: Callable[[], float], *, history: bool = True) -> list[str]:
+    """Wait for the end, for as long as it may take after `since`, and then for whether it stays."""
     loop = asyncio.get_running_loop()
-    scripted = loop.time()
     checked = -1.0
     differences: list[str] = ["never at rest"]
     while True:
@@ -373,9 +380,11 @@ async def _ends(rig: Rig, known: Reference, *, history: bool = True) -> list[str
             differences = state_of(rig.api, history).differences(known.end)
             if not differences:
                 break
-        if loop.time() > max(scripted, rig.api.last_fault) + known.settle_seconds + PATIENCE_SECONDS:
+        if loop.time() > since() + PATIENCE_SECONDS + NOTICED_SECONDS:
             return [f"L2: {'; '.join(differences[:4])}"]
         await asyncio.sleep(1)
+    if rig.changed_at > since() + PATIENCE_SECONDS:
+        return [f"L2: at rest {rig.changed_at - since():.0f} s after the last fault"]
     rested, writes = loop.time(), rig.watcher.writes
     await asyncio.sleep(STAY_SECONDS)
     if rig.watcher.writes > writes:
@@ -384,6 +393,8 @@ async def _ends(rig: Rig, known: Reference, *, history: bool = True) -> list[str
             return [f"L3: {'; '.join(differences[:4])}"]
         if rig.watcher.last_write > rested + 2:
             rig.watcher.broken("S13", f"{rig.watcher.writes - writes} writes although all is done")
+    if rig.watcher.asked_at > rested + 2:
+        rig.watcher.broken("S13", "writes are asked for although all is done")
     return []
 
 

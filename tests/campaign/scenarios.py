@@ -305,11 +305,11 @@ async def slow_after_lost_time(user: User) -> None:
 async def gateway_gone(user: User) -> None:
     """The gateway's controller is away while the step's weight is written."""
     await settled(user)
-    user.world.gateway_is_alive = False
+    user.world.gateway.is_alive = False
     user.apply(manifest("b"))
     await user.verdict("b", "RouteNotAcknowledged")
     await user.rest(70)
-    user.world.gateway_is_alive = True
+    user.world.gateway.is_alive = True
     user.world.wake()
     await user.at_step("b")
 
@@ -347,7 +347,7 @@ async def deployment_deleted(user: User) -> None:
     """Somebody deletes the Deployment of the stable revision."""
     await canary(user)
     user.delete(kinds.DEPLOYMENT, user.name_of("a"))
-    await user.until(lambda: len(_pods(user, "a")) == 2, "the pods are back")
+    await user.until(lambda: len(user.pods("a")) == 2, "the pods are back")
     await user.at_step("b")
 
 
@@ -357,8 +357,8 @@ async def deployment_deleted_alone(user: User) -> None:
     await canary(user)
     user.world.autoscaler_is_alive = False
     user.delete(kinds.DEPLOYMENT, user.name_of("a"))
-    await user.until(lambda: not _pods(user, "a"), "the pods are gone")
-    await user.until(lambda: len(_pods(user, "a")) == 2, "the pods are back")
+    await user.until(lambda: not user.pods("a"), "the pods are gone")
+    await user.until(lambda: len(user.pods("a")) == 2, "the pods are back")
     user.world.autoscaler_is_alive = True
     user.world.wake()
     await user.at_step("b")
@@ -466,7 +466,7 @@ async def external_replicas(user: User) -> None:
     user.apply(external("b"))
     await user.at_step("b")
     user.apply(external("b", replicas=4))
-    await user.until(lambda: len(_pods(user, "a")) == 4, "four replicas")
+    await user.until(lambda: len(user.pods("a")) == 4, "four replicas")
     await promoted(user)
 
 
@@ -485,7 +485,7 @@ async def _sharing_at_step(user: User) -> None:
     await user.committed("a")
     user.apply(sharing("b"))
     await user.at_step("b")
-    await user.until(lambda: (len(_pods(user, "a")), len(_pods(user, "b"))) == (2, 2), "two replicas each")
+    await user.until(lambda: (len(user.pods("a")), len(user.pods("b"))) == (2, 2), "two replicas each")
 
 
 @scenario("budget-promote")
@@ -505,7 +505,7 @@ async def budget_abort(user: User) -> None:
     await user.rest(20)
     user.command("Abort")
     await user.rejected("b")
-    await user.until(lambda: len(_pods(user, "a")) == 4, "four replicas")
+    await user.until(lambda: len(user.pods("a")) == 4, "four replicas")
 
 
 def _weights(user: User) -> dict[str, int]:
@@ -516,11 +516,6 @@ def _weights(user: User) -> dict[str, int]:
     return {
         names[e["name"]]: e["weight"] for e in route["spec"]["rules"][0]["backendRefs"] if e["name"] in names
     }
-
-
-def _pods(user: User, image: str) -> list[object]:
-    selector = {"serving-operator.dev/revision": user.revision(image)}
-    return list(user.world.ready_pods(selector, NAMESPACE))
 
 
 def _children(user: User) -> list[object]:

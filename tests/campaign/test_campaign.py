@@ -72,6 +72,7 @@ def test_interleavings_are_drawn_and_counted() -> None:
 
     ran = model.chunk(1, 5, play)
     assert (ran.runs, len(played), ran.failed) == (5, 5, [])
+    assert len({plan.text() for plan in played}) == 5
 
 
 def test_a_run_reproduces_from_its_plan() -> None:
@@ -111,6 +112,7 @@ def test_a_run_reproduces_from_its_plan() -> None:
         ("former-step-counted", "restart-while-judging", "J4"),
         ("only-the-latest-window-is-read", "restart-while-judging", "J5"),
         ("turned-bad-not-heard", "turns-bad", "J6"),
+        ("turned-bad-not-heard", "turns-bad-while-promoting", "J6"),
         ("minimum-of-requests-ignored", "automatic-three-steps", "J7"),
     ],
 )
@@ -122,12 +124,36 @@ def test_wrong_operators_are_seen(name: str, scenario: str, said: str) -> None:
     assert any(problem.startswith(said) for problem in problems), problems
 
 
+@pytest.mark.thorough
+def test_a_past_that_comes_back_would_be_seen() -> None:
+    """An operator that believes old events takes the past for the present when its watches go back in time."""
+    known_reference("abort")
+    plans = [
+        Plan("abort", faults=(fault, classes.REWOUND)) for fault in classes.crashed("abort", "httproutes")
+    ]
+    assert [run(plan).problems for plan in plans] == [()] * len(plans)
+    with mutants.applied("old-events-believed"):
+        assert any(problem.startswith("S3") for plan in plans for problem in run(plan).problems)
+
+
+def test_what_did_not_happen_counts_for_nothing() -> None:
+    """A fault of a request that never comes, and something undone of which there is nothing, are told as missed."""
+    never = Plan("create", faults=(Fault("500", "create", "httproutes", nth=99),))
+    nothing = Plan("create", acts=(("label", 9.0),))
+    for plan in (never, nothing):
+        outcome = run(plan)
+        assert (outcome.problems, outcome.reached, plan.happenings) == ((), 0, 1)
+    mixed = Plan("create", faults=tuple(Fault("reorder", "watch", kind) for kind in ("pods", "services")))
+    assert mixed.happenings == 1
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
         ("automatic-abort", "WorseThanStable"),
         ("turns-bad", "WorseThanStable"),
         ("turns-bad-unseen", "WorseThanStable"),
+        ("turns-bad-while-promoting", "WorseThanStable"),
         ("too-few-requests", "Inconclusive"),
     ],
 )
@@ -155,7 +181,7 @@ def test_a_failure_shrinks_to_what_matters() -> None:
 def test_the_summary_has_every_key_that_is_documented() -> None:
     """The file of numbers holds the documented keys and no others, and the docs name each."""
     lines = [
-        {"class": "crashes", "item": "x", "on": "real", "runs": 1},
+        {"class": "crashes", "item": "x", "on": "real", "runs": 1, "lag": 7.5},
         {
             "class": "crashes",
             "item": "y",
@@ -167,16 +193,21 @@ def test_the_summary_has_every_key_that_is_documented() -> None:
             "problems": ["L2"],
             "plan": "y",
         },
+        {"class": "crashes", "item": "z", "on": "fake", "runs": 1, "missed": True},
         {"class": "mutants", "item": "no-owner", "on": "fake", "killed": None},
+        {"class": "mutants", "item": "blind", "on": "fake", "killed": "x: S1"},
     ]
-    numbers = summary(lines, 3, 100, (None, "it has not run"))
+    told = {"code": "c", "commit": "d", "kubernetes": None}
+    numbers = summary(lines, 5, 100, (None, "it has not run"), told)
     assert set(numbers) == set(KEYS)
+    assert (numbers["missed"], numbers["slowest_seconds"], numbers["complete"]) == (1, 7.5, True)
     assert (numbers["points"], numbers["points_converged"], numbers["invariant_violations"]) == (2, 1, 2)
     assert (numbers["requests_reference"], numbers["runs_real_api"]) == (100, 1)
     assert numbers["mutation_tool_killed_ratio"] is None
     assert numbers["mutation_tool_unknown"] == "it has not run"
-    assert summary(lines, 3, 100, (0.9, None))["mutation_tool_killed_ratio"] == 0.9
+    assert summary(lines, 5, 100, (0.9, None), told)["mutation_tool_killed_ratio"] == 0.9
     assert "survived: no-owner" in report(lines, numbers)
+    assert "* blind: x: S1" in report(lines, numbers)
     documented = Path("docs/testing.md").read_text()
     assert [key for key in KEYS if f"`{key}`" not in documented] == []
 

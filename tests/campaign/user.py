@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from serving_api.names import ABORT_LABEL, PROMOTE_LABEL, RETRY_LABEL
+from serving_api.names import ABORT_LABEL, PROMOTE_LABEL, RETRY_LABEL, REVISION_LABEL
 from serving_api.revision import revision_of
 from serving_api.service import InferenceService
 from serving_io import kinds
@@ -121,6 +121,10 @@ class User:
         """Name of the objects of a revision."""
         return f"{NAME}-{self.revision(image)}"
 
+    def pods(self, image: str) -> list[Json]:
+        """The pods of a revision that answer."""
+        return self.world.ready_pods({REVISION_LABEL: self.revision(image)}, NAMESPACE)
+
     # What they do
 
     def apply(self, stated: Json) -> None:
@@ -186,12 +190,13 @@ class User:
 
     # What they wait for
 
-    async def until(self, what: Callable[[], Any], name: str) -> None:
-        """Wait until something is so; raises `Waited` when it is overdue."""
+    async def until(self, what: Callable[[], Any], name: str, usual: float | None = None) -> None:
+        """Wait until something is so, which takes `usual` seconds where nothing is wrong; raises `Waited` when it is overdue."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         index = len(self.waits)
-        usual = self._usual[index] if self._usual and index < len(self._usual) else 300.0
+        if usual is None:
+            usual = self._usual[index] if self._usual and index < len(self._usual) else 300.0
         while not what():
             if loop.time() > max(began, self.api.last_fault) + usual + PATIENCE_SECONDS:
                 raise Waited(f"{name}: {self.status.get('canary') or self.status.get('stable')}")

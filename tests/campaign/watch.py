@@ -22,6 +22,8 @@ from tests.fakes.kube.store import Change
 
 LATENCY_SECONDS = 0.02
 RECONNECT_SECONDS = 1.0
+PAST_SECONDS = 5.0
+"""How long a watch that went back in time tells the past, before it tells what has happened since."""
 
 
 class Informer:
@@ -39,7 +41,9 @@ class Informer:
         seed: int,
     ) -> None:
         self._api = api
-        rewind = next((f.seconds for f in faults if f.action == "rewind" and process.number >= f.nth), 0.0)
+        rewind = next((f for f in faults if f.action == "rewind" and process.number >= f.nth), None)
+        if rewind is not None and process.number == rewind.nth:
+            api.reached += 1
         self._streams = [
             _Stream(
                 entry,
@@ -47,7 +51,7 @@ class Informer:
                 api=api,
                 process=process,
                 faults=[f for f in faults if f.resource in ("", entry.kind.plural) and f.action != "rewind"],
-                rewind_seconds=rewind if process.number > 1 else 0.0,
+                rewind_seconds=rewind.seconds if rewind is not None else 0.0,
                 chance=random.Random(f"{seed} {entry.kind.plural}"),
             )
             for entry in watched
@@ -96,9 +100,11 @@ class _Stream:
     def start(self) -> None:
         loop = asyncio.get_running_loop()
         if self._rewind_seconds:
-            # A list from a stale replica, and then all that happened since.
+            # A list from a stale replica, which catches up after a while with all that happened since.
             version = self._api.version_at(loop.time() - self._rewind_seconds)
             self._list(version)
+            self._ready_at = loop.time() + PAST_SECONDS
+            self._api.last_fault = max(self._api.last_fault, self._ready_at)
             for change in [c for c in self._api.store.history if c.version > version]:
                 self._changed(change)
         else:

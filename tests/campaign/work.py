@@ -9,11 +9,13 @@ import math
 import multiprocessing
 import random
 import signal
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from localcluster.versions import KUBERNETES
 from tests.campaign import classes, model, mutants
 from tests.campaign.backing import Backings, in_memory
 from tests.campaign.plan import Plan
@@ -77,7 +79,12 @@ def _items(name: str) -> Iterator[str]:
 
 def carried_out(item: Item, server: Address | None = None) -> dict[str, Any]:
     """Run one item; the answer is its line in the notes."""
-    noted: dict[str, Any] = {"class": item.name, "item": item.text, "on": item.on}
+    began = time.process_time()
+    noted = {"class": item.name, "item": item.text, "on": item.on} | _came_of(item, server)
+    return noted | {"took": round(time.process_time() - began, 1)}
+
+
+def _came_of(item: Item, server: Address | None) -> dict[str, Any]:
     backings: Backings = in_memory
     if item.on == REAL:
         assert server is not None
@@ -85,18 +92,18 @@ def carried_out(item: Item, server: Address | None = None) -> dict[str, Any]:
     play = functools.partial(run, backings=backings)
     with quiet():
         if item.name == "mutants":
-            return noted | {"killed": mutant_killed(item.text)}
+            return {"killed": mutant_killed(item.text)}
         if item.name == "model":
             ran = model.chunk(int(item.text), classes.MODEL_CHUNK, play)
-            return noted | {"runs": ran.runs} | _failed(item, ran.failed[0] if ran.failed else None)
+            lag = {"lag": round(ran.lag_seconds, 1)}
+            return {"runs": ran.runs} | lag | _failed(item, ran.failed[0] if ran.failed else None)
         outcome = play(Plan.parse(item.text))
+        noted: dict[str, Any] = {"runs": 1, "lag": round(outcome.lag_seconds, 1)}
+        if item.name != "sequences":
+            noted["missed"] = outcome.reached < outcome.plan.happenings
         if outcome.problems:
-            return (
-                noted
-                | {"runs": 1, "reached": outcome.reached}
-                | _failed(item, shrunk(outcome, play), outcome)
-            )
-        return noted | {"runs": 1, "reached": outcome.reached}
+            noted |= _failed(item, shrunk(outcome, play), outcome)
+        return noted
 
 
 def _failed(item: Item, smallest: Outcome | None, whole: Outcome | None = None) -> dict[str, Any]:
@@ -164,8 +171,10 @@ def mutant_killed(name: str) -> str | None:
 
 
 def digest() -> str:
-    """What the notes hold for: the operator, the fake and the campaign as they are."""
-    found = hashlib.sha256()
+    """What the notes hold for: the operator, its CRDs, the fake and the campaign as they are, and which API server."""
+    found = hashlib.sha256(KUBERNETES.encode())
+    for path in sorted((ROOT / "crds").glob("*.yaml")):
+        found.update(path.read_bytes())
     for folder in ("serving_api", "serving_io", "serving_operator", "tests/campaign", "tests/fakes"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             if not path.name.startswith("test_") and path.name not in ("__main__.py", "report.py"):
