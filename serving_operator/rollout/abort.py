@@ -59,7 +59,9 @@ def carry_out(observed: Observed, state: State, why: Abort) -> Move:
         return Move(begun, why.reason, why.message, writes=(write,))
     if kept > 0:
         return _returning(observed, begun, why, kept)
-    may_get_requests = canary.revision in observed.weights or not observed.routed
+    # A route that is gone is made again: until a Gateway has seen that, its proxies may go on as they were told.
+    was_told = observed.route is None and bool(canary.weight)
+    may_get_requests = canary.revision in observed.weights or not observed.routed or was_told
     if may_get_requests and not acknowledge.settled(observed, draining=True):
         answer = acknowledge.drained(observed)
         moments = (acknowledge.settled_at(observed, draining=True),) if answer.given else ()

@@ -44,7 +44,8 @@ def raised(observed: Observed) -> Answer:
 def drained(observed: Observed) -> Answer:
     """Whether every parent that ever carried our route out carries out its present generation.
 
-    A parent that never accepted the route never sent a request, so nothing has to be taken from it.
+    A parent that never accepted the route never sent a request, so nothing has to be taken from it. One that says nothing
+    may do what a route said that was there before: somebody may have deleted it.
     """
     return _answer(observed, draining=True)
 
@@ -109,7 +110,9 @@ def _answer(observed: Observed, *, draining: bool) -> Answer:
     for parent in (route.get("spec") or {}).get("parentRefs") or ():
         said = entries.get(reference(parent, namespace), [])
         if draining and not any(_accepts(entry, kinds) for entry in said):
-            continue
+            if said or not _may_know_a_former_route(observed, parent):
+                continue
+            return _refusal(parent, namespace, said)
         generation = int(route["metadata"].get("generation", 1))
         if any(_accepts(entry, kinds) and _speaks_of(entry, generation, kinds) for entry in said):
             continue
@@ -123,6 +126,16 @@ def _answer(observed: Observed, *, draining: bool) -> Answer:
         message = "A Gateway accepts the route but never says which generation; it is given time instead."
         return Answer(observed.now >= seen + delay, "Unconfirmed", message, confirmed=False)
     return Answer(True, "Acknowledged", "Every Gateway carries out the route as it is now.")
+
+
+def _may_know_a_former_route(observed: Observed, parent: Manifest) -> bool:
+    """Whether a Gateway has a controller, and the service has had a route that was carried out: that of its first commit."""
+    filled = _GATEWAY | {"namespace": observed.world.key.namespace} | parent
+    if not (observed.world.service.get("status") or {}).get("stable") or filled["kind"] != "Gateway":
+        return False
+    gateway = observed.world.gateways.get((filled["namespace"], filled["name"])) or {}
+    said = (gateway.get("status") or {}).get("conditions") or ()
+    return any((one["type"], one["status"]) == ("Accepted", "True") for one in said)
 
 
 def _followed(observed: Observed, *, draining: bool) -> Answer:

@@ -30,6 +30,9 @@ class Gateway:
         self.views: dict[Key, dict[str, int]] = {}
         """What the proxies do: percent by backend Service, for each route, or for each stable Service without them."""
         self._api, self._chance, self._due = api, chance, due
+        if api.routes_served:
+            for name in ("local", "other"):
+                api.put("controller", kinds.GATEWAY, _gateway(name))
         self._routes: dict[Key, tuple[str, int, float, float, float]] = {}
         self._switches: dict[Key, tuple[str, str, float]] = {}
 
@@ -39,11 +42,11 @@ class Gateway:
             self._nodes(at)
             return
         routes = self._api.records(kinds.HTTP_ROUTE)
+        if not self.is_alive:
+            return
         for key in [key for key in self.views if key not in routes]:
             del self.views[key]  # a proxy without a route sends nothing anywhere
             self._routes.pop(key, None)
-        if not self.is_alive:
-            return
         for key, record in list(routes.items()):
             route = record.manifest
             metadata = route["metadata"]
@@ -103,6 +106,20 @@ class Gateway:
         status = {"parents": new + old}
         if (route.get("status") or {}) != status:
             self._api.put("controller", kinds.HTTP_ROUTE, {**route, "status": status})
+
+
+def _gateway(name: str) -> Json:
+    condition = {"type": "Accepted", "status": "True", "reason": "Accepted", "message": ""}
+    return {
+        "apiVersion": kinds.GATEWAY.api_version,
+        "kind": "Gateway",
+        "metadata": {"name": name, "namespace": "gateway", "uid": f"gateway-{name}"},
+        "spec": {
+            "gatewayClassName": "example",
+            "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}],
+        },
+        "status": {"conditions": [condition | {"lastTransitionTime": clock.second()}]},
+    }
 
 
 def backends(route: Json) -> dict[str, int]:

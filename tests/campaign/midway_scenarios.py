@@ -85,6 +85,20 @@ async def gateway_refuses(user: User) -> None:
     await user.at_step("b")
 
 
+@scenario("route-deleted-in-an-abort", dark=True)
+async def route_deleted_in_an_abort(user: User) -> None:
+    """The route is deleted while a canary is aborted and no Gateway controller runs: the proxies go on as they were told."""
+    await canary(user)
+    user.world.gateway.is_alive = False
+    user.command("Abort")
+    await user.rest(1)
+    user.delete(kinds.HTTP_ROUTE, NAME)
+    await user.rest(60)
+    user.world.gateway.is_alive = True
+    user.world.wake()
+    await user.rejected("b")
+
+
 @scenario("gateway-says-no-generation")
 async def gateway_says_no_generation(user: User) -> None:
     """A Gateway that never says which generation of the route it speaks of is given time instead."""

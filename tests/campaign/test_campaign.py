@@ -25,6 +25,7 @@ SHORT = (
     "no-gateway-api",
     "budget-promote",
     "budget-abort",
+    "route-deleted-in-an-abort",
     "automatic-three-steps",
     "turns-bad-unseen",
 )

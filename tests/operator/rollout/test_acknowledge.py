@@ -88,6 +88,30 @@ def test_what_is_acknowledged(row: Row) -> None:
     assert answer.reason == row.reason
 
 
+@pytest.mark.parametrize(
+    ("why", "gateway", "said", "committed", "drained"),
+    [
+        ("it may still send as the deleted route said", "True", [], True, False),
+        ("it speaks of the new route, and refuses it", "True", [entry(OURS, accepted="False")], True, True),
+        ("there is no such Gateway", None, [], True, True),
+        ("nothing makes the Gateway work", "Unknown", [], True, True),
+        ("no route was ever carried out", "True", [], False, True),
+    ],
+)
+def test_a_silent_gateway_may_know_a_former_route(
+    why: str, gateway: str | None, said: list[dict[str, Any]], committed: bool, drained: bool
+) -> None:
+    """Whoever deletes the route while the Gateway's controller is away leaves the proxies as they were."""
+    observed = observed_with([OURS], said)
+    world = observed.world
+    if gateway is not None:
+        status = {"conditions": [{"type": "Accepted", "status": gateway}]}
+        world = replace(world, gateways={("gateway", "local"): {"status": status}})
+    if not committed:
+        world = replace(world, service={**world.service, "status": {}})
+    assert acknowledge.drained(replace(observed, world=world)).given is drained, why
+
+
 def test_a_parent_that_stamps_no_generation_counts_after_the_delay() -> None:
     """It cannot be asked which generation it speaks of, so it is given time, and the reason says so."""
     said = [entry(OURS, at=None)]
