@@ -113,7 +113,7 @@ def _gateway(name: str) -> Json:
     return {
         "apiVersion": kinds.GATEWAY.api_version,
         "kind": "Gateway",
-        "metadata": {"name": name, "namespace": "gateway", "uid": f"gateway-{name}"},
+        "metadata": {"name": name, "namespace": "team", "uid": f"gateway-{name}"},
         "spec": {
             "gatewayClassName": "example",
             "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}],

@@ -8,7 +8,7 @@ from serving_io import kinds
 from tests.campaign.scenarios import canary, promoted, scenario, settled
 from tests.campaign.user import NAME, NAMESPACE, User, manifest
 
-PARENTS = [{"name": "local", "namespace": "gateway"}, {"name": "other", "namespace": "gateway"}]
+PARENTS = [{"name": "local", "namespace": "team"}, {"name": "other", "namespace": "team"}]
 
 
 def routed(image: str, **route: Any) -> dict[str, Any]:

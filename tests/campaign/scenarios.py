@@ -522,7 +522,7 @@ def _children(user: User) -> list[object]:
     return [
         key
         for resource, key, _ in user.api.store.everything()
-        if key[0] == NAMESPACE and resource.kind.name not in ("Secret", "Event")
+        if key[0] == NAMESPACE and resource.kind.name not in ("Secret", "Event", "Gateway")
     ]
 
 

@@ -48,7 +48,7 @@ def manifest(image: str = "a", **spec: Any) -> Json:
             "capacityDeadlineSeconds": 120,
             "soakSeconds": 3,
         },
-        "route": {"parentRefs": [{"name": "local", "namespace": "gateway"}], "hostnames": ["digits.test"]},
+        "route": {"parentRefs": [{"name": "local", "namespace": "team"}], "hostnames": ["digits.test"]},
     }
     return {"metadata": {"name": NAME, "namespace": NAMESPACE}, "spec": made | spec}
 
