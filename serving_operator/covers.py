@@ -27,7 +27,7 @@ _MERGE_KEYS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "volumeMounts": (("mountPath",),),
     "volumes": (("name",),),
 }
-_WHOLE = frozenset({str, dict, list})
+_WHOLE = frozenset({dict, list})
 _QUANTITIES = frozenset({"limits", "requests", "sizeLimit"})
 _PRECONDITIONS = frozenset({"uid", "resourceVersion"})
 
@@ -115,8 +115,10 @@ def _as_stored(live: Manifest, wanted: Manifest) -> Any:
 
 
 def _same(live: Any, wanted: Any, name: str) -> bool:
-    # All children are compared in every look at a service, and most of their parts are equal: hence the loop, and whole
-    # parts at once. (True equals 1, which no field can be both of.)
+    # All children are compared in every look at a service, and most of their parts are equal: hence the loop, texts at
+    # once, and whole parts likewise. (True equals 1, which no field can be both of.)
+    if type(wanted) in _WHOLE and live == wanted:
+        return True
     if isinstance(wanted, dict):
         if not isinstance(live, dict):
             # The server stores an empty object as nothing.
@@ -124,8 +126,8 @@ def _same(live: Any, wanted: Any, name: str) -> bool:
         inner = name if name in _QUANTITIES else None
         for key, value in wanted.items():
             found = live.get(key)
-            at_once = type(value) in _WHOLE and found == value
-            if not at_once and not _same(found, value, inner or key):
+            same_text = type(value) is str and found == value
+            if not same_text and not _same(found, value, inner or key):
                 return False
         return True
     if isinstance(wanted, (list, tuple)):
@@ -138,19 +140,13 @@ def _same(live: Any, wanted: Any, name: str) -> bool:
 
 
 def _same_list(live: Any, wanted: Any, name: str) -> bool:
-    if _same_items(live, wanted):
+    if len(live) == len(wanted) and all(_same(a, b, "") for a, b in zip(live, wanted, strict=True)):
         return True
     for keys in _MERGE_KEYS.get(name, ()):
         if wanted and all(isinstance(item, dict) and keys[0] in item for item in wanted):
             by_key = {_identity(item, keys): item for item in live if isinstance(item, dict)}
             return all(_same(by_key.get(_identity(item, keys)), item, "") for item in wanted)
     return False
-
-
-def _same_items(live: Any, wanted: Any) -> bool:
-    return len(live) == len(wanted) and all(
-        a == b or _same(a, b, "") for a, b in zip(live, wanted, strict=True)
-    )
 
 
 def _identity(item: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[str, ...]:

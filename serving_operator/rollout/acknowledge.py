@@ -110,9 +110,9 @@ def _answer(observed: Observed, *, draining: bool) -> Answer:
     for parent in (route.get("spec") or {}).get("parentRefs") or ():
         said = entries.get(reference(parent, namespace), [])
         if draining and not any(_accepts(entry, kinds) for entry in said):
-            if said or not _may_know_a_former_route(observed, parent):
-                continue
-            return _refusal(parent, namespace, said)
+            if not said and _may_know_a_former_route(observed, parent):
+                return _refusal(parent, namespace, said)
+            continue
         generation = int(route["metadata"].get("generation", 1))
         if any(_accepts(entry, kinds) and _speaks_of(entry, generation, kinds) for entry in said):
             continue
@@ -130,12 +130,10 @@ def _answer(observed: Observed, *, draining: bool) -> Answer:
 
 def _may_know_a_former_route(observed: Observed, parent: Manifest) -> bool:
     """Whether a Gateway has a controller, and the service has had a route that was carried out: that of its first commit."""
-    filled = _GATEWAY | {"namespace": observed.world.key.namespace} | parent
-    if not (observed.world.service.get("status") or {}).get("stable") or filled["kind"] != "Gateway":
-        return False
-    gateway = observed.world.gateways.get((filled["namespace"], filled["name"])) or {}
-    said = (gateway.get("status") or {}).get("conditions") or ()
-    return any((one["type"], one["status"]) == ("Accepted", "True") for one in said)
+    _, kind, namespace, name, *_ = reference(parent, observed.world.key.namespace)
+    gateway = observed.world.gateways.get((namespace, name)) if kind == "Gateway" else None
+    is_committed = bool((observed.world.service.get("status") or {}).get("stable"))
+    return gateway is not None and is_committed and _accepts(gateway.get("status") or {}, ("Accepted",))
 
 
 def _followed(observed: Observed, *, draining: bool) -> Answer:

@@ -29,6 +29,7 @@ CHILDREN: dict[str, Kind] = {
     "budget": kinds.POD_DISRUPTION_BUDGET,
     "record": kinds.CONTROLLER_REVISION,
 }
+_TOUCHED = CHILDREN | {"scale": kinds.DEPLOYMENT, "pods": kinds.POD}
 _NOT_EDITED = {"predictor.container.image", "route.parentRefs", "route.hostnames"}
 Restart = Callable[[], None]
 
@@ -127,9 +128,7 @@ def hidden(user: User, what: str) -> bool:
     """Do something and undo it at once, so that only who watches without a gap sees it. Whether there was anything to do."""
     if not user.service or (what == "label" and "canary" not in user.status):
         return False
-    if what in CHILDREN and not _names(user, CHILDREN[what]):
-        return False
-    if what in ("scale", "pods") and not _names(user, kinds.DEPLOYMENT if what == "scale" else kinds.POD):
+    if what in _TOUCHED and not _names(user, _TOUCHED[what]):
         return False
     if what == "spec":
         before = copy.deepcopy(user.service["spec"])

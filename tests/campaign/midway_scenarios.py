@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from serving_io import kinds
-from tests.campaign.scenarios import canary, promoted, scenario, settled
+from tests.campaign.scenarios import canary, promoted, scenario, unacknowledged
 from tests.campaign.user import NAME, NAMESPACE, User, manifest
 
 PARENTS = [{"name": "local", "namespace": "team"}, {"name": "other", "namespace": "team"}]
@@ -75,14 +76,7 @@ async def two_gateways(user: User) -> None:
 @scenario("gateway-refuses")
 async def gateway_refuses(user: User) -> None:
     """The Gateway refuses the route when the step's weight is written, for longer than the deadline, and takes it later."""
-    await settled(user)
-    user.world.gateway.accepts = False
-    user.apply(manifest("b"))
-    await user.verdict("b", "RouteNotAcknowledged")
-    await user.rest(70)
-    user.world.gateway.accepts = True
-    user.world.wake()
-    await user.at_step("b")
+    await unacknowledged(user, partial(setattr, user.world.gateway, "accepts"))
 
 
 @scenario("route-deleted-in-an-abort", dark=True)

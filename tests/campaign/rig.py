@@ -279,6 +279,10 @@ def run(plan: Plan, backings: Backings = in_memory) -> Outcome:
 
 async def _run(plan: Plan, known: Reference, backings: Backings) -> Outcome:
     rig = Rig(plan, SCENARIOS[plan.scenario], list(known.waits), backings)
+
+    def since() -> float:
+        return max(rig.api.last_fault, known.rested_at)
+
     problems: list[str] = []
     async with rig.running():
         acting = asyncio.create_task(_act_unobserved(rig))
@@ -288,11 +292,10 @@ async def _run(plan: Plan, known: Reference, backings: Backings) -> Outcome:
         except Waited as waited:
             problems.append(f"L1: {waited}")
         else:
-            problems += await _ends(rig, known, lambda: max(rig.api.last_fault, known.rested_at))
+            problems += await _ends(rig, known, since)
         finally:
             acting.cancel()
-    since = max(rig.api.last_fault, known.rested_at)
-    return _outcome(rig, problems, since, 2 * known.writes + 40 * (len(plan.faults) + len(plan.acts) + 1))
+    return _outcome(rig, problems, since(), 2 * known.writes + 40 * (len(plan.faults) + len(plan.acts) + 1))
 
 
 async def _act_unobserved(rig: Rig) -> None:
@@ -310,6 +313,10 @@ async def _free(plan: Plan, known: Reference, backings: Backings) -> Outcome:
     """A sequence of acts; then everybody is well, and the first spec asked for again: the end is that of `create`."""
     scenario = Scenario(plan.scenario, SCENARIOS["create"].script, dark=True)
     rig = Rig(plan, scenario, list(known.waits), backings)
+
+    def since() -> float:
+        return rig.api.last_fault + HOME_SECONDS
+
     problems: list[str] = []
     async with rig.running():
         try:
@@ -321,8 +328,8 @@ async def _free(plan: Plan, known: Reference, backings: Backings) -> Outcome:
         except Waited as waited:
             problems.append(f"L1: {waited}")
         else:
-            problems += await _ends(rig, known, lambda: rig.api.last_fault + HOME_SECONDS, history=False)
-    return _outcome(rig, problems, rig.api.last_fault + HOME_SECONDS, 4000)
+            problems += await _ends(rig, known, since, history=False)
+    return _outcome(rig, problems, since(), 4000)
 
 
 async def _home(rig: Rig) -> None:

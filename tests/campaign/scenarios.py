@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from serving_io import kinds
@@ -301,17 +302,22 @@ async def slow_after_lost_time(user: User) -> None:
     await user.at_step("b")
 
 
-@scenario("gateway-gone")
-async def gateway_gone(user: User) -> None:
-    """The gateway's controller is away while the step's weight is written."""
+async def unacknowledged(user: User, set_well: Callable[[bool], None]) -> None:
+    """The step's weight is written while the gateway is not well, for longer than the deadline; later it is."""
     await settled(user)
-    user.world.gateway.is_alive = False
+    set_well(False)
     user.apply(manifest("b"))
     await user.verdict("b", "RouteNotAcknowledged")
     await user.rest(70)
-    user.world.gateway.is_alive = True
+    set_well(True)
     user.world.wake()
     await user.at_step("b")
+
+
+@scenario("gateway-gone")
+async def gateway_gone(user: User) -> None:
+    """The gateway's controller is away while the step's weight is written."""
+    await unacknowledged(user, partial(setattr, user.world.gateway, "is_alive"))
 
 
 @scenario("route-edited", dark=True)
