@@ -80,13 +80,12 @@ def _raised_at(target: Target, workload: Workload) -> float | None:
     """When the replicas that are not ready yet were asked for, as status tells it, or by their Deployment's creation. None: unknown."""
     status = statuses.previous(target)
     last = status.get("lastDecision")
-    if last is None:
-        # One that had served before anybody scaled it has lost a pod, or all: its age is no start.
-        made_together = workload.created >= seconds_of(target.autoscaler.created) - START_PRIOR_SECONDS
-        return workload.created if workload.ready == 0 and made_together else None
-    if status.get("desiredReplicas") != workload.wanted or last.get("previousReplicas", 0) >= workload.wanted:
-        return None
-    return seconds_of(last["time"])
+    if last is not None and status.get("desiredReplicas") == workload.wanted > last.get("previousReplicas", 0):
+        return seconds_of(last["time"])
+    # One that had served before, scaled by whomever, has lost a pod, or all: its age is no start.
+    made_together = workload.created >= seconds_of(target.autoscaler.created) - START_PRIOR_SECONDS
+    first_start = workload.ready == 0 and made_together and not status.get("learned")
+    return workload.created if first_start else None
 
 
 def project(

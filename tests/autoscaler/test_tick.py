@@ -176,11 +176,16 @@ def test_who_comes_to_a_deployment_that_has_served_does_not_take_its_age_for_a_s
     assert service.status["learned"].get("startTimeSeconds", 20) == 20, "of a replica more, if any"
 
 
-def test_a_new_deployments_first_start_is_measured_from_its_creation() -> None:
-    """It was made together with its InferenceAutoscaler, and its pods take 20 seconds."""
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_new_deployments_first_start_is_measured_from_its_creation(restarted: bool) -> None:
+    """It was made together with its InferenceAutoscaler, and its pods take 20 seconds, whoever forgets meanwhile."""
     service = Revision("digits", replicas=2, ready=0, pending=[EPOCH + 20] * 2)
     world = World(service, rate=lambda _: 5.0)
-    world.run(60)
+    world.run(10)
+    if restarted:
+        assert "lastDecision" in service.status
+        world.state = LoopState()
+    world.run(50)
     assert service.status["learned"]["startTimeSeconds"] == 20
 
 
