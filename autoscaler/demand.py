@@ -79,8 +79,9 @@ def first_seen(target: Target, state: LoopState, now: float) -> TargetState:
 def _raised_at(target: Target, workload: Workload) -> float | None:
     """When the replicas that are not ready yet were asked for, as status tells it, or by their Deployment's creation. None: unknown."""
     status = statuses.previous(target)
-    last = status.get("lastDecision")
-    if last is not None and status.get("desiredReplicas") == workload.wanted > last.get("previousReplicas", 0):
+    last = status.get("lastDecision") or {}
+    asked = status.get("desiredReplicas") == workload.wanted
+    if asked and last.get("previousReplicas", workload.wanted) < workload.wanted:
         return seconds_of(last["time"])
     # One that had served before, scaled by whomever, has lost a pod, or all: its age is no start.
     made_together = workload.created >= seconds_of(target.autoscaler.created) - START_PRIOR_SECONDS

@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import cycle, islice
 from pathlib import Path
 
 from localcluster.interruption import first_only
@@ -28,7 +29,7 @@ from tests.ladder import ALIASES, CLUSTERS, PATIENCE_SECONDS, ROOT, STEPS, Resul
 FLAKE = ROOT / "out" / "flake"
 RUNGS = ALIASES["live"]
 LANES = ("system", "disruptive")
-"""The rung that each lane begins with: as in the ladder, where the second runs beside the first. More starve each other."""
+"""The rung that each lane begins with, in turn: as in the ladder, where the second runs beside the first."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,11 @@ INOTIFY_INSTANCES = 256
 class Flake:
     """All lanes, and what they share: which runs are left, what was seen, whether to stop."""
 
-    def __init__(self, commit: str, runs: list[Run], wanted: int, rungs: Sequence[str]) -> None:
+    def __init__(
+        self, commit: str, runs: list[Run], wanted: int, rungs: Sequence[str], lanes: int = len(LANES)
+    ) -> None:
         self.runs = runs
+        self._lanes = lanes
         self._commit, self._wanted, self._rungs = commit, wanted, rungs
         done = Counter(run.rung for run in runs)
         self._left = {rung: list(range(done[rung] + 1, wanted + 1)) for rung in rungs}
@@ -95,7 +99,7 @@ class Flake:
         """Run what is left, in lanes. Raises KeyboardInterrupt once every lane has tidied up."""
         lanes = [
             threading.Thread(target=self._lane, args=(number, sorted(self._left, key=rung.__ne__)))
-            for number, rung in enumerate(LANES, 1)
+            for number, rung in enumerate(islice(cycle(LANES), self._lanes), 1)
         ]
         with first_only(self._stop):
             for lane in lanes:
@@ -193,6 +197,12 @@ def main() -> int:
     parser.add_argument(
         "--only", action="append", choices=RUNGS, help=f"a rung; without it {', '.join(RUNGS)}"
     )
+    parser.add_argument(
+        "--lanes",
+        type=int,
+        default=len(LANES),
+        help="how many run side by side (default: %(default)s; more starve each other on two slow cores)",
+    )
     options = parser.parse_args()
     rungs = tuple(options.only or RUNGS)
     if (allowed := int(INOTIFY.read_text())) < INOTIFY_INSTANCES:
@@ -202,7 +212,7 @@ def main() -> int:
         )
     FLAKE.mkdir(parents=True, exist_ok=True)
     commit = state_of_tree()
-    flake = Flake(commit, known(FLAKE / "runs.jsonl", commit, rungs), options.runs, rungs)
+    flake = Flake(commit, known(FLAKE / "runs.jsonl", commit, rungs), options.runs, rungs, options.lanes)
     if flake.runs:
         print(f"{len(flake.runs)} runs of {commit} are known already")
     flake.run()
