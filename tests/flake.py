@@ -2,12 +2,14 @@
 
 They run in lanes, side by side, each with local clusters of its own: most of these tests wait most of the time. A lane
 that has no turn of its own rung left takes turns of the other.
-Runs of the same commit add up: an interrupted command goes on where it stopped.
+Runs of the same code add up, whatever else was committed in between: an interrupted command goes on where it stopped, and
+those of another clone count once their lines are in `tests/flake_runs.jsonl`.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import signal
@@ -27,6 +29,14 @@ from tests import clusters
 from tests.ladder import ALIASES, CLUSTERS, PATIENCE_SECONDS, ROOT, STEPS, Result, counts, python
 
 FLAKE = ROOT / "out" / "flake"
+KEPT = ROOT / "tests" / "flake_runs.jsonl"
+"""Runs of other clones."""
+CODE = (
+    "pyproject.toml", "requirements", "serving_operator", "serving_api", "serving_io", "servingctl", "autoscaler",
+    "model_downloader", "manifests", "crds", "localcluster", "loadtests/*.py", "loadtests/demo", "loadtests/scale/audit.py",
+    "tests/*.py", "tests/api", "tests/fakes", "tests/localcluster", "tests/model_downloader", "tests/system", ":!tests/flake.py",
+)  # fmt: skip
+"""What these tests run, as patterns of git."""
 RUNGS = ALIASES["live"]
 LANES = ("system", "disruptive")
 """The rung that each lane begins with, in turn: as in the ladder, where the second runs beside the first."""
@@ -36,35 +46,40 @@ LANES = ("system", "disruptive")
 class Run:
     """One run of a rung."""
 
-    commit: str
+    code: str
     rung: str
     seconds: float
     passed: int
     failed: list[str]
 
 
-def state_of_tree() -> str:
-    """The commit, and whether anything differs from it."""
-    described = subprocess.run(
-        ["git", "describe", "--always", "--abbrev=40", "--dirty"], cwd=ROOT, capture_output=True, text=True
+def code_here() -> str | None:
+    """A hash of all that the tests run; None while it differs from what is committed."""
+    git = ["git", "-c", "core.quotepath=off"]
+    changed = subprocess.run(
+        [*git, "status", "--porcelain", "--", *CODE], cwd=ROOT, capture_output=True, check=True
     )
-    return described.stdout.strip()
+    if changed.stdout:
+        return None
+    files = subprocess.run(
+        [*git, "ls-files", "--stage", "--", *CODE], cwd=ROOT, capture_output=True, check=True
+    )
+    return hashlib.sha256(files.stdout).hexdigest()[:12]
 
 
-def known(runs: Path, commit: str, rungs: Sequence[str]) -> list[Run]:
-    """The runs of this commit so far; a tree that differs from its commit has none."""
-    if not runs.exists() or commit.endswith("-dirty"):
-        return []
-    found = [Run(**json.loads(line)) for line in runs.read_text().splitlines()]
-    return [run for run in found if run.commit == commit and run.rung in rungs]
+def known(files: Sequence[Path], code: str | None, rungs: Sequence[str]) -> list[Run]:
+    """The runs of this code so far; what differs from its commit has none."""
+    lines = [line for path in files if path.exists() for line in path.read_text().splitlines()]
+    found = [Run(**json.loads(line)) for line in dict.fromkeys(lines)]
+    return [run for run in found if run.code == code and run.rung in rungs]
 
 
-def summary(commit: str, runs: Sequence[Run]) -> dict[str, object]:
+def summary(code: str | None, runs: Sequence[Run]) -> dict[str, object]:
     """What `out/flake/summary.json` holds: per rung how many runs there were and were clean, and what failed how often."""
     rungs = sorted({run.rung for run in runs})
     by_rung = {rung: [run for run in runs if run.rung == rung] for rung in rungs}
     return {
-        "commit": commit,
+        "code": code,
         "runs": {rung: len(of_it) for rung, of_it in by_rung.items()},
         "runs_clean": {rung: sum(not run.failed for run in of_it) for rung, of_it in by_rung.items()},
         "tests_passed": sum(run.passed for run in runs),
@@ -84,11 +99,11 @@ class Flake:
     """All lanes, and what they share: which runs are left, what was seen, whether to stop."""
 
     def __init__(
-        self, commit: str, runs: list[Run], wanted: int, rungs: Sequence[str], lanes: int = len(LANES)
+        self, code: str | None, runs: list[Run], wanted: int, rungs: Sequence[str], lanes: int = len(LANES)
     ) -> None:
         self.runs = runs
         self._lanes = lanes
-        self._commit, self._wanted, self._rungs = commit, wanted, rungs
+        self._code, self._wanted, self._rungs = code, wanted, rungs
         done = Counter(run.rung for run in runs)
         self._left = {rung: list(range(done[rung] + 1, wanted + 1)) for rung in rungs}
         self._lock, self._starting = threading.Lock(), threading.Lock()
@@ -159,7 +174,7 @@ class Flake:
         result = Result(rung, time.monotonic() - began)
         counts(report, result)
         failed = result.failed or (["pytest itself"] if status else [])
-        run = Run(self._commit, rung, round(result.seconds, 1), result.passed, failed)
+        run = Run(self._code or "changed", rung, round(result.seconds, 1), result.passed, failed)
         with self._lock:
             self.runs.append(run)
             with (FLAKE / "runs.jsonl").open("a") as lines:
@@ -211,12 +226,12 @@ def main() -> int:
             f"sysctl -w fs.inotify.max_user_instances={INOTIFY_INSTANCES}"
         )
     FLAKE.mkdir(parents=True, exist_ok=True)
-    commit = state_of_tree()
-    flake = Flake(commit, known(FLAKE / "runs.jsonl", commit, rungs), options.runs, rungs, options.lanes)
+    code = code_here()
+    flake = Flake(code, known((KEPT, FLAKE / "runs.jsonl"), code, rungs), options.runs, rungs, options.lanes)
     if flake.runs:
-        print(f"{len(flake.runs)} runs of {commit} are known already")
+        print(f"{len(flake.runs)} runs of this code ({code}) are known already")
     flake.run()
-    whole = summary(commit, flake.runs)
+    whole = summary(code, flake.runs)
     (FLAKE / "summary.json").write_text(json.dumps(whole, indent=2) + "\n")
     print(json.dumps(whole, indent=2))
     enough = all(sum(run.rung == rung for run in flake.runs) >= options.runs for rung in rungs)

@@ -1,6 +1,6 @@
 """Autoscalers of peers as pure policies, to run beside ours on the same signals.
 
-A constructor takes (knob, hold_seconds, min_replicas, max_replicas, service_seconds). The knob:
+A constructor takes (knob, hold_seconds, min_replicas, max_replicas, service_seconds); WVA holds in both directions. The knob:
 
 | peers | knob |
 |---|---|
@@ -59,9 +59,9 @@ PEERS: Final[dict[str, Constructor]] = {
     "keda-latency": lambda knob, hold, low, high, _: KedaLatency(knob, hold, low, high),
     "kpa": lambda knob, hold, low, high, _: Kpa(knob, hold, low, high),
     "ray-serve": lambda knob, hold, low, high, _: RayServe(knob, hold, low, high),
-    "wva-v1": lambda knob, hold, low, high, _: WvaSaturation(knob, hold, low, high),
+    "wva-v1": lambda knob, hold, low, high, _: WvaSaturation(knob, hold, low, high, up_hold_seconds=hold),
     "wva-v2": lambda knob, hold, low, high, _: WvaTokens(
-        knob, hold, low, high, down_boundary=knob * 0.70 / 0.85
+        knob, hold, low, high, up_hold_seconds=hold, down_boundary=knob * 0.70 / 0.85
     ),
     "aibrix-kpa": lambda knob, hold, low, high, _: AibrixKpa(knob, hold, low, high),
     "aibrix-apa": lambda knob, hold, low, high, _: AibrixApa(knob, hold, low, high),

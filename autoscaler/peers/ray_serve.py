@@ -1,4 +1,7 @@
-"""Ray Serve's default policy on ongoing requests, with its delay counters (ray serve autoscaling_policy.py)."""
+"""Ray Serve's default policy on ongoing requests, with its delays (ray serve autoscaling_policy.py).
+
+Ray counts looks of 0.1 s in a row; here the same delays are time, so that they hold however often somebody looks.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ from autoscaler.peers.signals import Replicas, Signals
 
 @dataclass(frozen=True)
 class RayServeState:
-    """Looks in a row that asked for more (positive) or for fewer (negative)."""
+    """Since when each look asked for more (`direction` 1) or for fewer (-1); 0 after one that did not."""
 
-    counter: int = 0
+    direction: int = 0
+    since: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,6 @@ class RayServe:
     upscaling_factor: float = 1.0
     downscaling_factor: float = 1.0
     period_seconds: float = 0.1
-    """The control loop; the delays are counted in looks of this length."""
 
     def initial(self) -> RayServeState:
         """No look yet."""
@@ -48,14 +51,12 @@ class RayServe:
         asked = self._bounded(self._factored(replicas.ready * error_ratio, replicas.ready))
         if asked == replicas.wanted:
             return replicas.wanted, RayServeState()
-        if asked > replicas.wanted:
-            counter = max(state.counter, 0) + 1
-            delayed = counter > int(self.upscale_delay_seconds / self.period_seconds)
-        else:
-            counter = min(state.counter, 0) - 1
-            delayed = -counter > int(self.hold_seconds / self.period_seconds)
-            asked = asked if replicas.wanted == 1 else max(1, asked)
-        return (asked, RayServeState()) if delayed else (replicas.wanted, RayServeState(counter))
+        direction = 1 if asked > replicas.wanted else -1
+        since = state.since if state.direction == direction else now
+        delay_seconds = self.upscale_delay_seconds if direction > 0 else self.hold_seconds
+        if now - since < delay_seconds:
+            return replicas.wanted, RayServeState(direction, since)
+        return asked if direction > 0 or replicas.wanted == 1 else max(1, asked), RayServeState()
 
     def _factored(self, desired: float, running: int) -> int:
         """Part of the way, rounded up; one fewer where rounding up would never let a replica go."""

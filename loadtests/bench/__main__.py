@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import multiprocessing
 import sys
 import time
@@ -20,7 +21,7 @@ from loadtests.bench.models import MODELS, read_models
 from loadtests.bench.plots import cost_over_bound, pareto
 from loadtests.bench.report import markdown
 from loadtests.bench.rows import RUNS, append, file_of, known, with_bounds, write
-from loadtests.bench.run import SIMULATED_PEERS, Job, Row, Setting, configuration, run_job
+from loadtests.bench.run import OURS, SIMULATED_PEERS, Job, Pair, Row, Setting, configuration, run_job
 from loadtests.bench.score import summary
 from loadtests.bench.settings import refined, settings
 from loadtests.bench.timeline import timeline
@@ -30,22 +31,27 @@ from localcluster.paths import this_python
 BATCH = 15
 """Services in one simulated world: so many share the cost of a tick, and a lost batch is not much."""
 
+LARGEST_WORK = 15.0
+"""Of a cell, unless all are run: one of 100 takes as long as ten others."""
+
 
 def jobs(
-    wanted: Sequence[Setting],
-    of: Sequence[tuple[Simulated, int]],
-    rows: Sequence[Row],
-    days: int,
-    configured: str,
+    wanted: Sequence[Setting], of: Sequence[Pair], rows: Sequence[Row], days: int, configured: str
 ) -> Iterator[Job]:
-    """What is left to run, in batches."""
+    """What is left to run: ours and whatever needs a Prometheus in batches, of the rest all settings of a cell and seed."""
     done = {(row.policy, row.knob, row.cell, row.seed) for row in rows}
+
+    def left(setting: Setting, pair: Pair) -> bool:
+        return (setting.policy, setting.knob, pair[0].name, pair[1]) not in done
+
     for setting in wanted:
-        left = [
-            (cell, seed) for cell, seed in of if (setting.policy, setting.knob, cell.name, seed) not in done
-        ]
-        for start in range(0, len(left), BATCH):
-            yield setting, left[start : start + BATCH], days, configured
+        pairs = [pair for pair in of if left(setting, pair) and (setting.policy == OURS or not pair[0].alone)]
+        for start in range(0, len(pairs), BATCH):
+            yield Job([setting], pairs[start : start + BATCH], days, configured)
+    for pair in of:
+        settings_left = [one for one in wanted if one.policy != OURS and pair[0].alone and left(one, pair)]
+        if settings_left:
+            yield Job(settings_left, [pair], days, configured)
 
 
 def run_all(left: Sequence[Job], rows: list[Row], path: Path, processes: int) -> None:
@@ -77,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     of = pairs(cells, options.seeds or matrix.seeds, options.first_seed)
     days = matrix.history_days if options.history_days is None else options.history_days
     cells_of, usual_out = _cells_of(options)
-    configured = f"{configuration(cells_of)}-{days}d"
+    configured = f"{configuration(cells_of, options.traces)}-{days}d"
     out: Path = options.out or usual_out
     out.mkdir(parents=True, exist_ok=True)
     shard: tuple[int, int] | None = options.shard
@@ -133,8 +139,9 @@ def _cells_of(options: argparse.Namespace) -> tuple[Path, Path]:
 
 
 def _matrix(options: argparse.Namespace, parser: argparse.ArgumentParser) -> Matrix[Simulated]:
+    largest_work = options.largest_work or (math.inf if options.full else LARGEST_WORK)
     if options.models:
-        return read_models(largest_work=options.largest_work)
+        return read_models(largest_work=largest_work)
     cells_of, _ = _cells_of(options)
     recorded: Sequence[tuple[str, str]] = ()
     if options.traces is not None:
@@ -145,7 +152,7 @@ def _matrix(options: argparse.Namespace, parser: argparse.ArgumentParser) -> Mat
             parser.error(str(error))
         for reason in left_out:
             print(f"left out: {reason}")
-    return read_matrix(cells_of, options.largest_work, recorded)
+    return read_matrix(cells_of, largest_work, recorded)
 
 
 def _arguments() -> argparse.ArgumentParser:
@@ -167,7 +174,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, help="for each cell (default: the matrix')")
     parser.add_argument("--first-seed", type=int, default=0, help="of each cell (default: %(default)s)")
     parser.add_argument("--history-days", type=int, help="before the scored day (default: the matrix')")
-    parser.add_argument("--largest-work", type=float, default=15.0, help="leave out cells of more mean work (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--largest-work", type=float, help="leave out cells of more mean work (default: 15; with --full none)")  # fmt: skip
     parser.add_argument("--peer", action="append", choices=SIMULATED_PEERS, help="a peer; all without it")
     parser.add_argument(
         "--target", action="append", type=float, help="of each peer's targets; all without it"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import product
 from math import gcd
 from pathlib import Path
@@ -13,10 +13,11 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from autoscaler.capacity import Demand, Floats, Ints, smallest_replicas
+from loadtests.bounds.cost import Floats
+from loadtests.bounds.curve import ALLOWED, Curve, measured
 from loadtests.bounds.oracle import Schedule, Smallest, known_rate
 from loadtests.simulator.gateway import Gateway
-from loadtests.simulator.requests import Routing
+from loadtests.simulator.requests import Count, Requests, Routing
 from loadtests.simulator.service import Load, Service
 from loadtests.simulator.starts import fixed_start
 from loadtests.traces.load import load
@@ -30,6 +31,8 @@ STEP_SECONDS = 15.0
 """Of the oracle's schedule: as often as anybody else decides."""
 MOST_RECORDED = 8
 """Recorded traces beside the embedded ones."""
+TRIED_REQUESTS = 100_000
+"""By so many it is found what replicas carry at a constant rate."""
 ROUTINGS = {
     "least-request": Routing.LEAST_REQUEST,
     "round-robin": Routing.ROUND_ROBIN,
@@ -55,16 +58,21 @@ class Simulated(Protocol):
         """That batch."""
         ...
 
+    @property
+    def alone(self) -> bool:
+        """Whether its pods work on one request after another, so that peers can be run without a Prometheus."""
+        ...
+
     def load(self, seed: int, days: int) -> Load:
         """Its load for so many days from the trace's first."""
         ...
 
-    def schedule(self, load: Load) -> Schedule:
-        """What its known-rate oracle does."""
+    def schedule(self, load: Load, allowed: float = ALLOWED) -> Schedule:
+        """What its known-rate oracle does that allows this late fraction wherever the rate is constant."""
         ...
 
     def service(self, name: str, seed: int, load: Load, schedule: Schedule) -> Service:
-        """The service, with as many replicas as its oracle begins with."""
+        """The service, with as many replicas as the schedule begins with."""
         ...
 
 
@@ -92,6 +100,11 @@ class Cell:
         return 1
 
     @property
+    def alone(self) -> bool:
+        """One after another."""
+        return True
+
+    @property
     def name(self) -> str:
         """Its place in the matrix, readable."""
         return (
@@ -104,17 +117,6 @@ class Cell:
         """Slower answers are late."""
         return self.objective * self.work_seconds
 
-    def smallest(self, rates: Floats) -> Ints:
-        """Fewest replicas that hold the objective at constant rates: the queueing model with everything known."""
-        count = len(rates)
-        demand = Demand(
-            np.full(count, self.work_seconds),
-            np.full(count, self.variation**2),
-            np.full(count, self.objective_seconds),
-            np.full(count, 1 - PERCENT / 100),
-        )
-        return np.maximum(smallest_replicas(rates, demand), 1)
-
     def load(self, seed: int, days: int) -> Load:
         """Its load for so many days from the trace's first."""
         rate = self.mean_work / self.work_seconds
@@ -124,12 +126,13 @@ class Cell:
             rates, step_seconds = rates_of(self.trace, seed, rate, days)
         return Load(rates, step_seconds, self.work_seconds, self.variation**2)
 
-    def schedule(self, load: Load) -> Schedule:
-        """What its known-rate oracle does."""
-        return known_rate_schedule(load, self.start_seconds, self.smallest)
+    def schedule(self, load: Load, allowed: float = ALLOWED) -> Schedule:
+        """What its known-rate oracle does that allows this late fraction wherever the rate is constant."""
+        curve = curve_of(self.work_seconds, self.objective, self.variation, self.routing, allowed)
+        return known_rate_schedule(load, self.start_seconds, curve.smallest)
 
     def service(self, name: str, seed: int, load: Load, schedule: Schedule) -> Service:
-        """The service, with as many replicas as its oracle begins with."""
+        """The service, with as many replicas as the schedule begins with."""
         largest, slots = room_for(schedule)
         return Service(
             name,
@@ -143,6 +146,23 @@ class Cell:
             percent=PERCENT,
             seed=seed,
         )
+
+
+@cache
+def curve_of(work_seconds: float, objective: float, variation: float, routing: str, allowed: float) -> Curve:
+    """What replicas carry behind a gateway, found by trying; `objective` in mean times of work."""
+    load = Load(np.zeros(1), 1.0, work_seconds, variation**2)
+
+    def late(replicas: int, rate: float) -> float:
+        random = np.random.default_rng(1)
+        times = np.cumsum(random.exponential(1 / rate, TRIED_REQUESTS))
+        tried = Requests(replicas, objective * work_seconds, routing=ROUTINGS[routing])
+        for pod in range(replicas):
+            tried.start(pod, 0.0)
+        tried.advance(times, load.sizes(random, len(times))[0], float(times[-1] + tried.timeout_seconds))
+        return float(tried.counts[Count.LATE] / len(times))
+
+    return measured(late, 1 / work_seconds, allowed)
 
 
 @dataclass(frozen=True)
@@ -185,9 +205,9 @@ def read_matrix(
 def known_rate_schedule(load: Load, start_seconds: float, smallest: Smallest) -> Schedule:
     """The schedule of who knows the rates and the time to start."""
     per_step = STEP_SECONDS / load.step_seconds
-    edges = (np.arange(int(len(load.rates) / per_step)) * per_step).astype(int)
-    until = np.append(edges[1:], len(load.rates))
-    highest = np.array([load.rates[a:b].max() for a, b in zip(edges, until, strict=True)])
+    edges = np.arange(int(len(load.rates) / per_step) + 1) * per_step
+    begins, ends = np.floor(edges[:-1]).astype(int), np.ceil(edges[1:]).astype(int)
+    highest = np.array([load.rates[a:b].max() for a, b in zip(begins, ends, strict=True)])
     return known_rate(highest, STEP_SECONDS, start_seconds, smallest)
 
 

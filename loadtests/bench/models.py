@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from loadtests.bench.cells import PERCENT, Matrix, known_rate_schedule, rates_of, room_for
-from loadtests.bounds.curve import Curve, measured
+from loadtests.bounds.curve import ALLOWED, Curve, measured
 from loadtests.bounds.oracle import Schedule
 from loadtests.simulator.batched import BatchedRequests
 from loadtests.simulator.engine import NO_TOKENS, Engine, Tokens, efficient_batch, service_seconds
@@ -106,7 +106,7 @@ def gateway_of(kind: str, gateway: str) -> Gateway:
 
 
 @cache
-def curve_of(kind: str, gateway: str) -> Curve:
+def curve_of(kind: str, gateway: str, allowed: float = ALLOWED) -> Curve:
     """What replicas of a model carry behind a gateway."""
     model = KINDS[kind]
     load = model.load(np.zeros(1), 1.0)
@@ -124,7 +124,7 @@ def curve_of(kind: str, gateway: str) -> Curve:
         tried.advance(times, sizes, float(times[-1] + model.timeout_seconds))
         return float(tried.counts[Count.LATE] / count)
 
-    return measured(late, 1 / model.work_seconds)
+    return measured(late, 1 / model.work_seconds, allowed)
 
 
 @cache
@@ -150,6 +150,11 @@ class ModelCell:
                 raise KeyError(f"{name}: known are {', '.join(known)}")
 
     @property
+    def alone(self) -> bool:
+        """Some work on many at a time, and some gateways try again."""
+        return False
+
+    @property
     def name(self) -> str:
         """Its place among all, readable."""
         return f"{self.model}/{self.trace}/a={self.mean_work:g}/start={self.starts}/{self.gateway}"
@@ -168,13 +173,13 @@ class ModelCell:
         """Its load for so many days from the trace's first."""
         return KINDS[self.model].load(*rates_of(self.trace, seed, self.mean_work / self.work_seconds, days))
 
-    def schedule(self, load: Load) -> Schedule:
-        """What its known-rate oracle does."""
-        smallest = curve_of(self.model, self.gateway).smallest
+    def schedule(self, load: Load, allowed: float = ALLOWED) -> Schedule:
+        """What its known-rate oracle does that allows this late fraction wherever the rate is constant."""
+        smallest = curve_of(self.model, self.gateway, allowed).smallest
         return known_rate_schedule(load, lead_seconds(self.starts), smallest)
 
     def service(self, name: str, seed: int, load: Load, schedule: Schedule) -> Service:
-        """The service, with as many replicas as its oracle begins with."""
+        """The service, with as many replicas as the schedule begins with."""
         model = KINDS[self.model]
         largest, slots = room_for(schedule)
         return Service(

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from autoscaler.replay.report.plot import Axis, Plot, Point, Series, Threshold
 from loadtests.bench.run import NO_KNOB, ORACLE, OURS, Row
-from loadtests.bench.score import HELD_MEAN, Standing, by_cell, feasible, standings
+from loadtests.bench.score import HELD_MEAN, Standing, by_cell, oracle, standings
 from loadtests.pictures import stacked
 
 MOST_PEERS = 7
@@ -47,7 +47,7 @@ def pareto(rows: Sequence[Row]) -> str:
 def cost_over_bound(rows: Sequence[Row]) -> str:
     """Cost over the known-rate oracle's for every feasible cell, each policy from its best cell to its worst."""
     grouped = by_cell(rows)
-    possible, reference = feasible(grouped), grouped.get((ORACLE, NO_KNOB), {})
+    reference = oracle(grouped)
     ranked = standings(rows)
     chosen = {(OURS, NO_KNOB): OURS}
     for peer in _best_peers(ranked):
@@ -57,7 +57,7 @@ def cost_over_bound(rows: Sequence[Row]) -> str:
     for at, (key, label) in enumerate(list(chosen.items())[:4]):
         ratios = sorted(
             fmean(row.cost for row in grouped[key][cell]) / fmean(row.cost for row in reference[cell])
-            for cell in possible & set(grouped.get(key, {}))
+            for cell in set(reference) & set(grouped.get(key, {}))
         )
         series.append(Series(label, [(float(rank), ratio) for rank, ratio in enumerate(ratios, 1)], at))
     count = max((len(one.points) for one in series), default=1)

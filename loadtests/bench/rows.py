@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
-from loadtests.bench.run import NO_KNOB, ORACLE, Row
-from loadtests.bench.score import by_cell, feasible
+from loadtests.bench.run import Row
+from loadtests.bench.score import by_cell, oracle
 
 RUNS = "runs.csv"
 COLUMNS = tuple(field.name for field in fields(Row))
@@ -70,14 +70,7 @@ def append(path: Path, rows: Iterable[Row]) -> None:
 
 def with_bounds(rows: Sequence[Row]) -> list[Row]:
     """Every row with the known-rate oracle's cost of its cell and seed; without one where the cell is infeasible."""
-    grouped = by_cell(rows)
-    possible = feasible(grouped)
-    costs = {
-        (cell, row.seed): row.cost
-        for cell, of_cell in grouped.get((ORACLE, NO_KNOB), {}).items()
-        if cell in possible
-        for row in of_cell
-    }
+    costs = {(row.cell, row.seed): row.cost for runs in oracle(by_cell(rows)).values() for row in runs}
     return [replace(row, bound=costs.get((row.cell, row.seed))) for row in rows]
 
 

@@ -7,27 +7,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from zlib import crc32
 
 from autoscaler.peers import PEERS
 from loadtests.bench.cells import MATRIX, STEP_SECONDS, Simulated
 from loadtests.bounds.oracle import Schedule
+from loadtests.simulator.alone import Alone
 from loadtests.simulator.govern import Governor, Peer, Scheduled
 from loadtests.simulator.requests import Count
+from loadtests.simulator.service import Load, Service, drawn
 from loadtests.simulator.world import World
 
-HOUR = 3600.0
-OURS, ORACLE = "ours", "oracle"
+HOUR, DAY = 3600.0, 86400.0
+REMEMBERED_SECONDS = HOUR
+"""More than any peer remembers."""
+OURS, ORACLE, STATIC = "ours", "oracle", "static"
 NO_KNOB = "none"
 SIMULATED_PEERS = tuple(name for name in PEERS if name not in ("keda-latency", "dynamo-load", "faro"))
 """All but those that read quantiles of latency, of which the simulated gateway tells none."""
 IN_FLIGHT = ("hpa-concurrency", "kpa", "ray-serve", "aibrix-kpa", "aibrix-apa")
 """Whose targets are requests in flight for each replica: here for each that a replica's most efficient batch holds."""
+CODE = ("autoscaler", "loadtests/bench", "loadtests/bounds", "loadtests/simulator", "loadtests/traces")
+"""What rows depend on."""
 REPOSITORY = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A policy with its knobs; ours and the oracle have none."""
+    """A policy with its knobs; ours has none, and the oracle's target is the late fraction that it allows at constant rates."""
 
     policy: str
     target: float = 0.0
@@ -37,17 +44,22 @@ class Setting:
     @property
     def knob(self) -> str:
         """The whole setting, readable."""
-        if self.policy in (OURS, ORACLE):
+        if self.policy == OURS:
             return NO_KNOB
+        if self.policy == ORACLE:
+            return f"allowed={self.target:g}"
         return f"target={self.target:g},hold={self.hold_seconds:g},min={self.min_replicas}"
 
-    def governor(self, cell: Simulated, schedule: Schedule, max_replicas: int) -> Governor | None:
+    def governor(self, cell: Simulated, load: Load, schedule: Schedule, max_replicas: int) -> Governor | None:
         """Who governs a service of the cell; nobody but the production autoscaler for ours."""
         if self.policy == OURS:
             return None
         if self.policy == ORACLE:
-            return Scheduled(schedule.asked, STEP_SECONDS)
-        target = self.target * (cell.concurrency if self.policy in IN_FLIGHT else 1)
+            return Scheduled(cell.schedule(load, self.target).asked, STEP_SECONDS)
+        if self.policy == STATIC:
+            target = float(max(1, round(self.target * schedule.needed.max())))
+        else:
+            target = self.target * (cell.concurrency if self.policy in IN_FLIGHT else 1)
         policy = PEERS[self.policy](
             target, self.hold_seconds, self.min_replicas, max_replicas, cell.work_seconds
         )
@@ -77,77 +89,128 @@ class Row:
     scalings: int
 
 
-def run(
-    setting: Setting, pairs: Sequence[tuple[Simulated, int]], history_days: int, configuration: str
-) -> list[Row]:
-    """Run one setting on cells with seeds, side by side in one simulated world."""
-    services, governors = [], {}
-    for number, (cell, seed) in enumerate(pairs):
-        load = cell.load(seed, history_days + 1)
-        schedule = cell.schedule(load)
-        service = cell.service(f"s{number}", seed, load, schedule)
-        services.append(service)
-        if (governor := setting.governor(cell, schedule, service.max_replicas)) is not None:
-            governors[number] = governor
-    world = World(services, governors)
-    world.run(history_days * 24 * HOUR, 15.0)
-    hours = [_seen(world)]
-    before = dict(world.decisions)
-    for _ in range(24):
-        world.run(HOUR, 15.0)
-        hours.append(_seen(world))
-    rows = []
-    for number, (cell, seed) in enumerate(pairs):
-        counts = [hour[number] for hour in hours]
-        offered = [b[0] - a[0] for a, b in pairwise(counts)]
-        late = [b[1] - a[1] for a, b in pairwise(counts)]
-        late[-1] += world.services[number].requests.undecided
-        of_hour = [bad / max(all_, 1) for bad, all_ in zip(late, offered, strict=True)]
-        rows.append(
-            Row(
-                cell=cell.name,
-                seed=seed,
-                policy=setting.policy,
-                knob=setting.knob,
-                late=sum(late) / max(sum(offered), 1),
-                cost=counts[-1][2] - counts[0][2],
-                work=sum(offered) * cell.work_seconds,
-                bound=None,
-                worst_hour=max(of_hour),
-                hours_above=sum(share > 0.01 for share in of_hour) / len(of_hour),
-                scalings=world.decisions[f"s{number}"] - before.get(f"s{number}", 0),
-                configuration=configuration,
+Pair = tuple[Simulated, int]
+"""A cell, and its seed."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Some of the runs, which share what they can."""
+
+    settings: Sequence[Setting]
+    pairs: Sequence[Pair]
+    history_days: int
+    configuration: str
+
+    def run(self) -> list[Row]:
+        """All settings on all pairs: ours, and what needs a Prometheus, side by side."""
+        if all(cell.alone for cell, _ in self.pairs) and all(one.policy != OURS for one in self.settings):
+            return [row for cell, seed in self.pairs for row in self._alone(cell, seed)]
+        return [row for setting in self.settings for row in self._together(setting)]
+
+    def _together(self, setting: Setting) -> list[Row]:
+        """Side by side in one simulated world, with its Prometheus."""
+        services, governors = [], {}
+        for number, (cell, seed) in enumerate(self.pairs):
+            load = cell.load(seed, self.history_days + 1)
+            schedule = cell.schedule(load)
+            service = cell.service(f"s{number}", seed_of(cell, seed), load, schedule)
+            services.append(service)
+            if (governor := setting.governor(cell, load, schedule, service.max_replicas)) is not None:
+                governors[number] = governor
+        world = World(services, governors)
+        world.run(self.history_days * DAY, 15.0)
+        before = dict(world.decisions)
+        hours = [[_seen(service, world.now) for service in services]]
+        for _ in range(24):
+            world.run(HOUR, 15.0)
+            hours.append([_seen(service, world.now) for service in services])
+        return [
+            self._row(
+                setting,
+                pair,
+                [hour[number] for hour in hours],
+                services[number].requests.undecided,
+                world.decisions[f"s{number}"] - before.get(f"s{number}", 0),
             )
+            for number, pair in enumerate(self.pairs)
+        ]
+
+    def _alone(self, cell: Simulated, seed: int) -> list[Row]:
+        """One after another on the same requests. Of the history only its end: they remember nothing longer."""
+        load = cell.load(seed, self.history_days + 1)
+        schedule = cell.schedule(load)
+        begin = self.history_days * DAY
+        since = max(begin - REMEMBERED_SECONDS, 0.0)
+        arrivals = drawn(load, seed_of(cell, seed), since, begin + DAY)
+        rows = []
+        for setting in self.settings:
+            service = cell.service("s", seed_of(cell, seed), load, schedule)
+            governor = setting.governor(cell, load, schedule, service.max_replicas)
+            assert governor is not None
+            service.expect(arrivals)
+            alone = Alone(service, governor, now=since)
+            alone.run(begin - since)
+            before, hours = alone.scalings, [_seen(service, alone.now)]
+            for _ in range(24):
+                alone.run(HOUR)
+                hours.append(_seen(service, alone.now))
+            rows.append(self._row(setting, (cell, seed), hours, 0, alone.scalings - before))
+        return rows
+
+    def _row(
+        self,
+        setting: Setting,
+        pair: Pair,
+        hours: Sequence[tuple[int, int, float]],
+        undecided: int,
+        scalings: int,
+    ) -> Row:
+        cell, seed = pair
+        offered = [b[0] - a[0] for a, b in pairwise(hours)]
+        late = [b[1] - a[1] for a, b in pairwise(hours)]
+        late[-1] += undecided
+        of_hour = [bad / max(all_, 1) for bad, all_ in zip(late, offered, strict=True)]
+        return Row(
+            cell=cell.name,
+            seed=seed,
+            policy=setting.policy,
+            knob=setting.knob,
+            late=sum(late) / max(sum(offered), 1),
+            cost=hours[-1][2] - hours[0][2],
+            work=sum(offered) * cell.work_seconds,
+            bound=None,
+            worst_hour=max(of_hour),
+            hours_above=sum(share > 0.01 for share in of_hour) / len(of_hour),
+            scalings=scalings,
+            configuration=self.configuration,
         )
-    return rows
 
 
-Job = tuple[Setting, Sequence[tuple[Simulated, int]], int, str]
-"""The arguments of `run`, to be sent to another process."""
+def seed_of(cell: Simulated, seed: int) -> int:
+    """Of its arrivals and the phase of its scrapes: others in every cell, for all policies the same."""
+    return crc32(f"{cell.name} {seed}".encode())
 
 
 def run_job(job: Job) -> list[Row]:
-    """Run one job."""
-    return run(*job)
+    """Run one job, in whichever process."""
+    return job.run()
 
 
-def configuration(matrix: Path = MATRIX) -> str:
-    """A hash of the policy, the simulator and the cells' file: rows of another one are not compared."""
+def configuration(matrix: Path = MATRIX, traces: Path | None = None) -> str:
+    """A hash of policy, simulator, bounds, the cells' file and recorded traces: rows of another one are not compared."""
     digest = hashlib.sha256()
-    for folder in ("autoscaler", "loadtests/simulator", "loadtests/bench", "loadtests/traces"):
+    for folder in CODE:
         for path in sorted((REPOSITORY / folder).rglob("*.py")):
             digest.update(path.read_bytes())
-    digest.update(matrix.read_bytes())
+    recorded = sorted(path for path in traces.rglob("*") if path.is_file()) if traces else []
+    for path in (matrix, *recorded):
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
 
-def _seen(world: World) -> list[tuple[int, int, float]]:
-    """Of each service: offered, late and replica-seconds so far."""
-    found = []
-    for number, service in enumerate(world.services):
-        world.bring_up_to_date(number)
-        counts = service.requests.counts
-        found.append(
-            (int(counts[Count.OFFERED]), int(counts[Count.LATE]), service.pods.cost_seconds(world.now))
-        )
-    return found
+def _seen(service: Service, now: float) -> tuple[int, int, float]:
+    """Offered, late and replica-seconds so far."""
+    service.advance(now)
+    counts = service.requests.counts
+    return int(counts[Count.OFFERED]), int(counts[Count.LATE]), service.pods.cost_seconds(now)

@@ -21,7 +21,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class Standing:
-    """One setting on all feasible cells that it ran on."""
+    """One setting on all feasible cells."""
 
     policy: str
     knob: str
@@ -31,6 +31,8 @@ class Standing:
     """Geometric mean over cells of the seeds' mean."""
     late: float
     worst_hour: float
+    hours_above: float
+    """Share of the hours with more than 1% late."""
     cost_over_oracle: float
 
     @property
@@ -50,13 +52,20 @@ def by_cell(rows: Iterable[Row]) -> dict[Key, dict[str, list[Row]]]:
     return found
 
 
-def feasible(rows: Mapping[Key, Mapping[str, Sequence[Row]]]) -> set[str]:
-    """Cells on which the oracle is hardly ever late."""
-    return {
-        cell
-        for cell, of_seeds in rows.get((ORACLE, NO_KNOB), {}).items()
-        if fmean(row.late for row in of_seeds) <= FEASIBLE
-    }
+def oracle(rows: Mapping[Key, Mapping[str, Sequence[Row]]]) -> dict[str, Sequence[Row]]:
+    """Of each feasible cell the runs of the known-rate oracle's cheapest schedule that is hardly ever late."""
+    found: dict[str, Sequence[Row]] = {}
+    for (policy, _), of_setting in rows.items():
+        for cell, of_seeds in of_setting.items() if policy == ORACLE else ():
+            fits = fmean(row.late for row in of_seeds) <= FEASIBLE
+            if fits and (cell not in found or _cost(of_seeds) < _cost(found[cell])):
+                found[cell] = of_seeds
+    return found
+
+
+def _cost(of_seeds: Sequence[Row]) -> float:
+    """Over the work, mean of the seeds."""
+    return fmean(row.cost / row.work for row in of_seeds)
 
 
 def holds(of_seeds: Sequence[Row]) -> bool:
@@ -65,30 +74,38 @@ def holds(of_seeds: Sequence[Row]) -> bool:
 
 
 def standings(rows: Iterable[Row]) -> list[Standing]:
-    """Every setting on the feasible cells, the cheapest first."""
+    """Every setting that ran on all feasible cells with all seeds, the cheapest first; the oracle's schedules as one."""
     grouped = by_cell(rows)
-    cells = feasible(grouped)
-    reference = grouped.get((ORACLE, NO_KNOB), {})
+    reference = oracle(grouped)
+    if not reference:
+        return []
+    judged_by_key: dict[Key, Mapping[str, Sequence[Row]]] = {(ORACLE, NO_KNOB): reference}
+    judged_by_key |= {key: of_setting for key, of_setting in grouped.items() if key[0] != ORACLE}
     found = []
-    for (policy, knob), of_setting in grouped.items():
-        judged = {cell: of_setting[cell] for cell in sorted(cells & set(of_setting))}
-        if not judged:
+    for (policy, knob), of_setting in judged_by_key.items():
+        if any(_seeds(of_setting.get(cell, ())) != _seeds(runs) for cell, runs in reference.items()):
             continue
-        costs = {cell: fmean(row.cost / row.work for row in of_seeds) for cell, of_seeds in judged.items()}
-        over = [cost / fmean(row.cost / row.work for row in reference[cell]) for cell, cost in costs.items()]
+        judged = [of_setting[cell] for cell in reference]
+        costs = [_cost(of_seeds) for of_seeds in judged]
+        over = [cost / _cost(runs) for cost, runs in zip(costs, reference.values(), strict=True)]
         found.append(
             Standing(
                 policy,
                 knob,
                 len(judged),
-                sum(holds(of_seeds) for of_seeds in judged.values()),
-                geometric_mean(costs.values()),
-                fmean(row.late for of_seeds in judged.values() for row in of_seeds),
-                max(row.worst_hour for of_seeds in judged.values() for row in of_seeds),
+                sum(holds(of_seeds) for of_seeds in judged),
+                geometric_mean(costs),
+                fmean(row.late for of_seeds in judged for row in of_seeds),
+                max(row.worst_hour for of_seeds in judged for row in of_seeds),
+                fmean(row.hours_above for of_seeds in judged for row in of_seeds),
                 geometric_mean(over),
             )
         )
     return sorted(found, key=lambda standing: standing.cost_over_work)
+
+
+def _seeds(runs: Iterable[Row]) -> set[int]:
+    return {row.seed for row in runs}
 
 
 def summary(rows: Sequence[Row]) -> dict[str, object]:
@@ -102,9 +119,13 @@ def summary(rows: Sequence[Row]) -> dict[str, object]:
     return {
         "configuration": rows[0].configuration if rows else "",
         "cells": len({row.cell for row in rows}),
-        "cells_feasible": len(feasible(grouped)),
+        "cells_feasible": len(oracle(grouped)),
         "seeds": len({row.seed for row in rows}),
         "runs": len(rows),
+        "settings": len(ranked),
+        "settings_incomplete": len({key for key in grouped if key[0] != ORACLE})
+        + bool(oracle(grouped))
+        - len(ranked),
         "ours_cells_held": ours.held if ours else None,
         "ours_cost_over_work": ours.cost_over_work if ours else None,
         "ours_cost_over_oracle": ours.cost_over_oracle if ours else None,
@@ -120,16 +141,11 @@ def summary(rows: Sequence[Row]) -> dict[str, object]:
 
 def _gap_closed(rows: Mapping[Key, Mapping[str, Sequence[Row]]], peer: Standing) -> float | None:
     """(peer - ours) / (peer - oracle) in geometric means of cost over work, on the cells that the peer holds."""
-    of_peer = rows[peer.policy, peer.knob]
-    cells = [cell for cell in feasible(rows) & set(of_peer) if holds(of_peer[cell])]
-
-    def cost(policy: str) -> float | None:
-        of_policy = rows.get((policy, NO_KNOB), {})
-        known = [fmean(row.cost / row.work for row in of_policy[cell]) for cell in cells if cell in of_policy]
-        return geometric_mean(known) if len(known) == len(cells) else None
-
-    ours, oracle = cost(OURS), cost(ORACLE)
-    if not cells or ours is None or oracle is None:
+    reference, of_peer, of_ours = oracle(rows), rows[peer.policy, peer.knob], rows.get((OURS, NO_KNOB), {})
+    cells = [cell for cell in reference if holds(of_peer[cell])]
+    if not cells or not all(cell in of_ours for cell in cells):
         return None
-    theirs = geometric_mean(fmean(row.cost / row.work for row in of_peer[cell]) for cell in cells)
-    return (theirs - ours) / (theirs - oracle) if theirs != oracle else None
+    theirs, ours, least = (
+        geometric_mean(_cost(of[cell]) for cell in cells) for of in (of_peer, of_ours, reference)
+    )
+    return (theirs - ours) / (theirs - least) if theirs != least else None

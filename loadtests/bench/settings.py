@@ -1,28 +1,31 @@
-"""The settings that are compared: ours and the oracle, which have none, and each peer's knobs on a grid. Pure."""
+"""The settings that are compared: ours, which has none, what the oracle allows, and each peer's knobs on a grid. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from loadtests.bench.run import IN_FLIGHT, ORACLE, OURS, Row, Setting
 from loadtests.bench.score import standings
 
 HOLDS_SECONDS = (60.0, 300.0)
 TARGETS = {
-    "static": (1, 2, 3, 4, 6, 8, 12, 16, 24, 32),
+    "static": (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0),
     "keda-queue": (0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 3, 4, 5),
     **dict.fromkeys(IN_FLIGHT, (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.5, 2.0)),
 }
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.8, 0.9)
 """Targets of all other peers."""
+ALLOWED = (0.002, 0.004, 0.006, 0.008, 0.012, 0.018, 0.027, 0.04)
+"""Late fractions at constant rates that the oracle's schedules allow; what counts is its cheapest that is hardly ever late."""
 
 STEP = 0.025
-"""Of targets on the full grid, and around a peer's best."""
+"""Of targets on the full grid."""
 LOWEST, HIGHEST = 0.05, 1.0
 FULL_HOLDS_SECONDS = (60.0, 120.0, 180.0, 300.0)
 FULL_MINIMUMS = (1, 2)
 FULL_TARGETS = {
-    "static": tuple(range(1, 33)),
+    "static": tuple(round(0.05 * step, 2) for step in range(6, 51)),
     "keda-queue": (*TARGETS["keda-queue"], 0.05, 0.15, 0.25, 0.4, 1.5, 7.5, 10.0),
     **dict.fromkeys(IN_FLIGHT, (1.25, 1.5, 1.75, 2.0)),
 }
@@ -31,7 +34,7 @@ FULL_TARGETS = {
 
 def settings(peers: Iterable[str], only: Sequence[float] | None = None, full: bool = False) -> list[Setting]:
     """Every setting that is run; of each peer's targets `only` these, where they are given."""
-    found = [Setting(ORACLE), Setting(OURS)]
+    found = [*(Setting(ORACLE, allowed) for allowed in ALLOWED), Setting(OURS)]
     for peer in peers:
         targets = _full_grid(peer) if full else TARGETS.get(peer, SHARES)
         holds = FULL_HOLDS_SECONDS if full else HOLDS_SECONDS
@@ -46,22 +49,33 @@ def settings(peers: Iterable[str], only: Sequence[float] | None = None, full: bo
 
 
 def refined(rows: Iterable[Row], tried: Sequence[Setting]) -> list[Setting]:
-    """Settings beside each peer's cheapest that holds nine tenths of the feasible cells; those that were not tried yet."""
-    best: dict[str, Setting] = {}
+    """Settings between the neighbours of each peer's cheapest that holds nine tenths of the feasible cells, and of its cheapest
+    that holds all; those that were not tried yet."""
     by_name = {(one.policy, one.knob): one for one in tried if one.policy not in (OURS, ORACLE)}
+    best: dict[tuple[str, bool], Setting] = {}
     for standing in standings(rows):
         setting = by_name.get((standing.policy, standing.knob))
-        if setting is not None and standing.holds_most:
-            best.setdefault(standing.policy, setting)
+        for enough, whole in ((standing.holds_most, False), (standing.holds_all, True)):
+            if setting is not None and enough:
+                best.setdefault((setting.policy, whole), setting)
     found = []
-    for setting in best.values():
-        step = 1.0 if setting.policy == "static" else STEP
-        for distance in (-2, -1, 1, 2):
-            target = round(setting.target + distance * step, 3)
-            beside = Setting(setting.policy, target, setting.hold_seconds, setting.min_replicas)
-            if target > 0 and (beside.policy, beside.knob) not in by_name:
+    for setting in dict.fromkeys(best.values()):
+        for target in _between(setting, tried):
+            beside = replace(setting, target=target)
+            if (beside.policy, beside.knob) not in by_name:
                 found.append(beside)
     return found
+
+
+def _between(setting: Setting, tried: Sequence[Setting]) -> Iterator[float]:
+    """Quarters of the way to the next targets below and above with the same hold and minimum."""
+    grid = {one.target for one in tried if replace(one, target=setting.target) == setting}
+    below = max((target for target in grid if target < setting.target), default=None)
+    above = min((target for target in grid if target > setting.target), default=None)
+    for neighbour in (below, above):
+        if neighbour is not None:
+            for quarter in (0.25, 0.5, 0.75):
+                yield round(setting.target + quarter * (neighbour - setting.target), 4)
 
 
 def _full_grid(peer: str) -> tuple[float, ...]:

@@ -85,8 +85,9 @@ class Scraped:
         return float(np.nansum(found))
 
     def in_flight(self, window_seconds: float) -> float:
-        """Mean of the gateway's gauge at the scrapes."""
-        found = averages(self.gateway.values[ACTIVE][self.replicas], self._of_gateway(window_seconds), 1)
+        """Mean of the gateway's gauge at the scrapes, as far back as one: a shorter window is empty most of the time."""
+        window = self._of_gateway(max(window_seconds, self.scrape_seconds))
+        found = averages(self.gateway.values[ACTIVE][self.replicas], window, 1)
         return float(np.nansum(found))
 
     def queued(self, window_seconds: float) -> float:

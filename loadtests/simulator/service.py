@@ -22,6 +22,8 @@ from loadtests.simulator.scrapes import (
 )
 from loadtests.simulator.starts import Starts
 
+NO_SIZES: Sizes = (np.zeros(0), np.zeros(0), np.zeros(0))
+
 
 @dataclass(frozen=True)
 class Load:
@@ -50,6 +52,50 @@ class Load:
     def rate(self, now: float) -> float:
         """Requests per second at a time; after the last step that of the last."""
         return float(self.rates[min(int(now / self.step_seconds), len(self.rates) - 1)])
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """Requests that were drawn beforehand, to be offered to several services one after the other."""
+
+    times: Floats
+    sizes: Sizes
+    until: float
+    """No request after this one's time was drawn."""
+
+
+class Stream:
+    """Draws what arrives, chunk by chunk: Poisson within each step of the load."""
+
+    def __init__(self, load: Load, random: np.random.Generator) -> None:
+        self._load, self._random, self._until = load, random, 0.0
+
+    def following(self) -> Arrivals:
+        """The next chunk."""
+        begin, random, load = self._until, self._random, self._load
+        self._until = end = begin + load.chunk_seconds
+        edges = np.arange(begin, end, load.step_seconds)
+        counts = [random.poisson(load.rate(edge) * min(load.step_seconds, end - edge)) for edge in edges]
+        times = np.concatenate(
+            [
+                np.sort(random.uniform(edge, min(edge + load.step_seconds, end), count))
+                for edge, count in zip(edges, counts, strict=True)
+            ]
+        )
+        return Arrivals(times, load.sizes(random, len(times)), end)
+
+
+def drawn(load: Load, seed: int, begin: float, end: float) -> Arrivals:
+    """What arrives from `begin` to `end` at a service with this seed."""
+    stream, found = Stream(load, _randoms(seed)[0]), Arrivals(np.zeros(0), NO_SIZES, 0.0)
+    while found.until < end:
+        more = stream.following()
+        if more.until > begin:
+            found = Arrivals(
+                np.concatenate([found.times, more.times]), _joined(found.sizes, more.sizes), more.until
+            )
+    place = int(np.searchsorted(found.times, begin))
+    return Arrivals(found.times[place:], _split(found.sizes, place)[1], found.until)
 
 
 def received(
@@ -88,14 +134,13 @@ class Service:
 
     def __post_init__(self) -> None:
         self.requests = received(self.slots, self.objective_seconds, self.gateway, self.engine, self.seed)
-        seeds = np.random.SeedSequence(self.seed).spawn(2)
-        self._arrivals, starts = (np.random.default_rng(seed) for seed in seeds)
+        arriving, starts = _randoms(self.seed)
+        self._stream = Stream(self.load, arriving)
         self.pods = Pods(self.requests, self.starts, starts)
         self.pods.scale(self.initial_replicas, 0.0)
         self.pods.ready_at[self.pods.ready_at < np.inf] = 0.0
         self.pods.become_ready(0.0)
-        self._times, self._drawn_until = np.zeros(0), 0.0
-        self._sizes: Sizes = (np.zeros(0), np.zeros(0), np.zeros(0))
+        self._drawn = Arrivals(np.zeros(0), NO_SIZES, 0.0)
 
     def advance(self, until: float) -> None:
         """Let all happen up to a time."""
@@ -127,31 +172,28 @@ class Service:
         return pod_labels(self.profile, self.requests, pod, self.objective_seconds)
 
     def _offer(self, until: float) -> None:
-        while self._drawn_until < until:
-            self._draw()
-        place = int(np.searchsorted(self._times, until))
-        now, later = _split(self._sizes, place)
+        while self._drawn.until < until:
+            more = self._stream.following()
+            times = np.concatenate([self._drawn.times, more.times])
+            self._drawn = Arrivals(times, _joined(self._drawn.sizes, more.sizes), more.until)
+        times, sizes = self._drawn.times, self._drawn.sizes
+        place = int(np.searchsorted(times, until))
+        now, later = _split(sizes, place)
         if isinstance(self.requests, Requests):
-            self.requests.advance(self._times[:place], now[0], until)
+            self.requests.advance(times[:place], now[0], until)
         else:
-            self.requests.advance(self._times[:place], now, until)
-        self._times, self._sizes = self._times[place:], later
+            self.requests.advance(times[:place], now, until)
+        self._drawn = Arrivals(times[place:], later, self._drawn.until)
 
-    def _draw(self) -> None:
-        """The arrivals of the next stretch: Poisson within each step."""
-        begin, random, load = self._drawn_until, self._arrivals, self.load
-        end = begin + load.chunk_seconds
-        edges = np.arange(begin, end, load.step_seconds)
-        counts = [random.poisson(load.rate(edge) * min(load.step_seconds, end - edge)) for edge in edges]
-        times = np.concatenate(
-            [
-                np.sort(random.uniform(edge, min(edge + load.step_seconds, end), count))
-                for edge, count in zip(edges, counts, strict=True)
-            ]
-        )
-        self._times = np.concatenate([self._times, times])
-        self._sizes = _joined(self._sizes, load.sizes(random, len(times)))
-        self._drawn_until = end
+    def expect(self, arrivals: Arrivals) -> None:
+        """Let these arrive in place of what would be drawn; they have to last to the end."""
+        self._drawn = arrivals
+
+
+def _randoms(seed: int) -> tuple[np.random.Generator, np.random.Generator]:
+    """Of the arrivals and of the starts."""
+    arriving, starting = np.random.SeedSequence(seed).spawn(2)
+    return np.random.default_rng(arriving), np.random.default_rng(starting)
 
 
 def _split(sizes: Sizes, place: int) -> tuple[Sizes, Sizes]:

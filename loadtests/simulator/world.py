@@ -18,7 +18,7 @@ from autoscaler.state import LoopState
 from autoscaler.targets import ApiObjects, timestamp_of
 from autoscaler.tick import Result, ask, tick
 from autoscaler.writes import Scale, WriteStatus
-from loadtests.simulator.govern import Governor, Scraped
+from loadtests.simulator.govern import Governor, Scheduled, Scraped
 from loadtests.simulator.prometheus import Prometheus
 from loadtests.simulator.scrapes import NAMESPACE, SeriesLabels, Values
 from loadtests.simulator.service import Service
@@ -56,8 +56,9 @@ class World:
         self._due: list[list[int]] = [[] for _ in range(int(self.scrape_seconds))]
         """Which services are scraped at each second of the interval."""
         for number, service in enumerate(self.services):
-            phase = np.random.default_rng(service.seed).integers(0, len(self._due))
-            self._due[phase].append(number)
+            if isinstance(self.governors.get(number), Scheduled):
+                continue  # it looks at nothing
+            self._due[scrape_phase(service, self.scrape_seconds)].append(number)
         self._periods: dict[float, list[int]] = defaultdict(list)
         for number, governor in self.governors.items():
             self._periods[governor.period_seconds].append(number)
@@ -175,6 +176,11 @@ class World:
         if len(stopped := np.flatnonzero(pods.draining)):
             self.prometheus.end(kind, stopped + first)
         self.decisions[service.name] += 1
+
+
+def scrape_phase(service: Service, scrape_seconds: float) -> int:
+    """The second of the interval at which a service is scraped: by chance, for its seed always the same."""
+    return int(np.random.default_rng(service.seed).integers(0, int(scrape_seconds)))
 
 
 def _placed(

@@ -1,4 +1,4 @@
-"""Ray Serve: counters of looks in a row."""
+"""Ray Serve: what is asked for throughout a delay."""
 
 import pytest
 
@@ -6,31 +6,39 @@ from autoscaler.peers.ray_serve import RayServe, RayServeState
 from autoscaler.peers.signals import Replicas
 from tests.autoscaler.peers.fixed import Fixed
 
-POLICY = RayServe(2.0, hold_seconds=6.0, max_replicas=20, upscale_delay_seconds=3.0, period_seconds=1.0)
+NOW = 1000.0
+POLICY = RayServe(2.0, hold_seconds=6.0, max_replicas=20, upscale_delay_seconds=3.0)
+
+
+NONE = RayServeState()
+
+
+def since(direction: int, seconds: float) -> RayServeState:
+    """The same was asked for during so many seconds before `NOW`."""
+    return RayServeState(direction, NOW - seconds)
 
 
 @pytest.mark.parametrize(
-    ("ongoing", "replicas", "counter", "desired", "after", "why"),
+    ("ongoing", "replicas", "state", "desired", "after", "why"),
     [
-        (9.0, Replicas(4, 4, 0), 0, 4, 1, "asked for five once"),
-        (9.0, Replicas(4, 4, 0), 2, 4, 3, "three times in a row are not yet more than 3 s"),
-        (9.0, Replicas(4, 4, 0), 3, 5, 0, "four are: ceil(9 / 2)"),
-        (9.0, Replicas(4, 4, 0), -5, 4, 1, "one opposite look ends a row"),
-        (5.0, Replicas(4, 4, 0), 3, 4, -1, "in either direction"),
-        (8.0, Replicas(4, 4, 0), 3, 4, 0, "and one look at the target too"),
-        (5.0, Replicas(4, 4, 0), -6, 3, 0, "down after its own delay"),
-        (9.0, Replicas(5, 4, 1), 3, 5, 0, "compared with what is wanted, not with what runs"),
-        (0.0, Replicas(4, 4, 0), -6, 1, 0, "down to the minimum"),
-        (90.0, Replicas(4, 4, 0), 3, 20, 0, "up to the maximum"),
-        (5.0, Replicas(3, 0, 3), 3, 3, 3, "nobody runs: what is wanted, at once"),
+        (9.0, Replicas(4, 4, 0), NONE, 4, since(1, 0), "asked for five once"),
+        (9.0, Replicas(4, 4, 0), since(1, 2.9), 4, since(1, 2.9), "not yet for 3 s"),
+        (9.0, Replicas(4, 4, 0), since(1, 3), 5, NONE, "for 3 s: ceil(9 / 2)"),
+        (9.0, Replicas(4, 4, 0), since(-1, 5), 4, since(1, 0), "one opposite look begins anew"),
+        (5.0, Replicas(4, 4, 0), since(1, 3), 4, since(-1, 0), "in either direction"),
+        (8.0, Replicas(4, 4, 0), since(1, 3), 4, NONE, "and one look at the target too"),
+        (5.0, Replicas(4, 4, 0), since(-1, 6), 3, NONE, "down after its own delay"),
+        (9.0, Replicas(5, 4, 1), since(1, 3), 5, NONE, "compared with what is wanted, not with what runs"),
+        (0.0, Replicas(4, 4, 0), since(-1, 6), 1, NONE, "down to the minimum"),
+        (90.0, Replicas(4, 4, 0), since(1, 3), 20, NONE, "up to the maximum"),
+        (5.0, Replicas(3, 0, 3), since(1, 3), 3, since(1, 3), "nobody runs: what is wanted, at once"),
     ],
 )
 def test_decision(
-    ongoing: float, replicas: Replicas, counter: int, desired: int, after: int, why: str
+    ongoing: float, replicas: Replicas, state: RayServeState, desired: int, after: RayServeState, why: str
 ) -> None:
-    """Looks each second, up after 3 s, down after 6 s."""
-    found = POLICY.decide(Fixed(flying=ongoing), replicas, RayServeState(counter), 0.0)
-    assert found == (desired, RayServeState(after)), why
+    """Up after 3 s, down after 6 s."""
+    assert POLICY.decide(Fixed(flying=ongoing), replicas, state, NOW) == (desired, after), why
 
 
 @pytest.mark.parametrize(
@@ -44,9 +52,9 @@ def test_decision(
 )
 def test_none(wanted: int, ready: int, ongoing: float, desired: int, why: str) -> None:
     """With a minimum of none, at the end of a delay."""
-    policy = RayServe(2.0, hold_seconds=6.0, min_replicas=0, period_seconds=1.0)
+    policy = RayServe(2.0, hold_seconds=6.0, min_replicas=0)
     replicas = Replicas(wanted, ready, 0)
-    assert policy.decide(Fixed(flying=ongoing), replicas, RayServeState(-6), 0.0)[0] == desired, why
+    assert policy.decide(Fixed(flying=ongoing), replicas, since(-1, 6), NOW)[0] == desired, why
 
 
 @pytest.mark.parametrize(
@@ -63,11 +71,15 @@ def test_factors(ongoing: float, up: float, down: float, desired: int, why: str)
     assert policy.decide(Fixed(flying=ongoing), Replicas(4, 4, 0), RayServeState(), 0.0)[0] == desired, why
 
 
-def test_published_delays() -> None:
-    """Looks each 100 ms: 300 in a row before more, 6000 before fewer."""
-    for ongoing, looks in ((9.0, 300), (1.0, 6000)):
-        policy, state = RayServe(), RayServeState()
-        for _ in range(looks):
-            desired, state = policy.decide(Fixed(flying=ongoing), Replicas(4, 4, 0), state, 0.0)
-            assert desired == 4
-        assert policy.decide(Fixed(flying=ongoing), Replicas(4, 4, 0), state, 0.0)[0] != 4
+@pytest.mark.parametrize("looks_seconds", [0.1, 5.0, 15.0])
+def test_published_delays(looks_seconds: float) -> None:
+    """30 s before more and 600 s before fewer, however often it looks."""
+    for ongoing, delay_seconds in ((9.0, 30.0), (1.0, 600.0)):
+        policy, state, looks = RayServe(), RayServeState(), 0
+        desired = 4
+        while desired == 4:
+            desired, state = policy.decide(
+                Fixed(flying=ongoing), Replicas(4, 4, 0), state, looks * looks_seconds
+            )
+            looks += 1
+        assert (looks - 1) * looks_seconds == pytest.approx(delay_seconds)

@@ -13,6 +13,7 @@ from loadtests.bench.run import Setting
 from loadtests.bench.settings import settings
 from loadtests.bench.timeline import timeline
 from loadtests.traces.table import TraceError
+from tests.loadtests.bench.test_score import row
 
 HOUR = 3600
 
@@ -74,15 +75,17 @@ def test_a_shard_is_one_of_its_number(text: str) -> None:
         _shard(text)
 
 
-def test_batches_are_what_is_left() -> None:
-    """Fifteen services at a time, setting by setting."""
-    cells = read_matrix(largest_work=0.5).cells[:20]
-    left = list(jobs([Setting("ours"), Setting("oracle")], [(cell, 0) for cell in cells], [], 0, "c"))
-    assert [(job[0].policy, len(job[1])) for job in left] == [
-        ("ours", 15),
-        ("ours", 5),
-        ("oracle", 15),
-        ("oracle", 5),
+def test_jobs_are_what_is_left() -> None:
+    """Ours fifteen services at a time; all that is left of the others for each service."""
+    of = [(cell, 0) for cell in read_matrix(largest_work=0.5).cells[:20]]
+    wanted = [Setting("ours"), Setting("oracle", 0.006), Setting("kpa", 0.5, 60.0)]
+    done = [row("kpa", of[0][0].name, 0.0, 1.0, knob=wanted[2].knob)]
+    left = list(jobs(wanted, of, done, 0, "c"))
+    assert [(job.settings, len(job.pairs)) for job in left] == [
+        (wanted[:1], 15),
+        (wanted[:1], 5),
+        (wanted[1:2], 1),
+        *[(wanted[1:], 1)] * 19,
     ]
     assert _shard("2/2") == (2, 2)
 
@@ -93,7 +96,7 @@ def test_the_headlines_cells_are_36_of_the_matrix() -> None:
     assert len(cells) == 36
     assert set(cells) <= set(read_matrix().cells)
     assert {seed for _, seed in pairs(cells, 2, 40)} == {40, 41}
-    assert [one.policy for one in settings([])] == ["oracle", "ours"]
+    assert {one.policy for one in settings([])} == {"oracle", "ours"}
 
 
 def test_a_day_is_drawn() -> None:

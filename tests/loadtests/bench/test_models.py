@@ -10,7 +10,7 @@ import pytest
 
 from loadtests.bench.cells import STEP_SECONDS, pairs
 from loadtests.bench.models import KINDS, MODELS, ModelCell, gateway_of, lead_seconds, read_models
-from loadtests.bench.run import ORACLE, Setting, configuration, run
+from loadtests.bench.run import ORACLE, Job, Setting, configuration
 from loadtests.bounds.oracle import Schedule
 from loadtests.simulator.batched import BatchedRequests
 from loadtests.simulator.engine import Engine
@@ -84,9 +84,9 @@ def test_an_oracle_asks_as_early_as_nearly_all_pods_need() -> None:
 def test_targets_in_flight_are_of_the_batch() -> None:
     """Seventy percent of what a replica's most efficient batch holds; other targets are as they are."""
     cell = ModelCell("encoder", "diurnal", 0.5, "fixed", "least-request")
-    schedule = Schedule(np.ones(1, int), np.ones(1, int), np.ones(1, int))
+    schedule, load = Schedule(np.ones(1, int), np.ones(1, int), np.ones(1, int)), cell.load(1, 1)
     for policy, target in (("hpa-concurrency", 0.7 * 16), ("hpa-utilization", 0.7)):
-        governor = Setting(policy, 0.7, 60.0).governor(cell, schedule, 9)
+        governor = Setting(policy, 0.7, 60.0).governor(cell, load, schedule, 9)
         assert isinstance(governor, Peer)
         assert governor.policy.target == pytest.approx(target)  # type: ignore[attr-defined]
 
@@ -98,12 +98,13 @@ class Patient:
     name: str = "patient"
     work_seconds: float = 2.0
     concurrency: int = 2
+    alone: bool = False
 
     def load(self, seed: int, days: int) -> Load:
         """A request in three minutes."""
         return Load(np.full(1440 * days, 1 / 180), 60.0, 1.0, 0.0)
 
-    def schedule(self, load: Load) -> Schedule:
+    def schedule(self, load: Load, allowed: float = 0.006) -> Schedule:
         """One replica, always."""
         asked = np.ones(int(86400 / STEP_SECONDS), dtype=int)
         return Schedule(asked, asked, asked)
@@ -119,7 +120,7 @@ class Patient:
 
 def test_what_is_not_answered_by_the_end_is_late() -> None:
     """All before that are on time: late is only what came since the last batch began."""
-    (found,) = run(Setting(ORACLE), pairs([Patient()], 1), 0, "c")
+    (found,) = Job([Setting(ORACLE)], pairs([Patient()], 1), 0, "c").run()
     unanswered = found.late * found.work / 2.0
     assert found.cost == pytest.approx(86400)
     assert found.work == pytest.approx(2.0 * 480, rel=0.2)

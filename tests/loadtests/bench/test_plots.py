@@ -15,12 +15,14 @@ ROWS = [
     row("kpa", "bursts/a=5/x", 0.030, 14.0, knob="target=0.9"),
     row("oracle", "bursts/a=0.5/x", 0.002, 12.0),
     row("ours", "bursts/a=0.5/x", 0.005, 15.0),
+    row("kpa", "bursts/a=0.5/x", 0.009, 18.0, knob="target=0.5"),
+    row("kpa", "bursts/a=0.5/x", 0.030, 14.0, knob="target=0.9"),
 ]
 
 
 def standing(cost: float, late: float) -> Standing:
     """A setting of one policy."""
-    return Standing("kpa", f"{cost}", 1, 1, cost, late, late, cost)
+    return Standing("kpa", f"{cost}", 1, 1, cost, late, late, late, cost)
 
 
 def test_a_front_is_of_those_that_none_beats() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 import pytest
 
@@ -13,9 +12,9 @@ from tests.loadtests.bench.test_score import row
 
 
 def test_each_peer_has_ten_points_and_two_holds() -> None:
-    """With one replica at least; without ours and the oracle's, which have no knob, and the static one's holds."""
+    """With one replica at least; without ours, which has no knob, what the oracle allows, and the static one's holds."""
     found = Counter(one.policy for one in settings(SIMULATED_PEERS))
-    assert found.pop("ours") == found.pop("oracle") == 1
+    assert (found.pop("ours"), found.pop("oracle")) == (1, 8)
     assert found.pop("static") == 10
     assert set(found.values()) == {20}
 
@@ -34,20 +33,29 @@ def test_the_full_grid_has_every_step() -> None:
 @pytest.mark.parametrize(
     ("late", "expected", "why"),
     [
-        (0.005, {0.55, 0.575, 0.625, 0.65}, "on both sides of the cheapest that holds"),
+        (0.005, {0.525, 0.55, 0.575, 0.65, 0.7, 0.75}, "on both sides of the cheapest that holds"),
         (0.05, set(), "none holds, so there is none to refine"),
     ],
 )
 def test_a_peers_best_is_refined(late: float, expected: set[float], why: str) -> None:
-    """In steps of 2.5 points with its own hold; what was tried is not tried again."""
-    tried = [Setting("kpa", 0.6, 60.0), Setting("kpa", 0.5, 60.0), Setting("kpa", 0.65, 300.0)]
+    """Up to the neighbours of its own hold; what was tried is not tried again."""
+    tried = [Setting("kpa", target, 60.0) for target in (0.4, 0.5, 0.6, 0.8)]
+    tried.append(Setting("kpa", 0.65, 300.0))
     rows = [
-        row("oracle", "easy", 0.002, 12.0),
-        row("kpa", "easy", late, 15.0, knob=tried[0].knob),
+        row("oracle", "easy", 0.002, 12.0, knob="allowed=0.006"),
+        row("kpa", "easy", late, 15.0, knob=tried[2].knob),
         row("kpa", "easy", late, 18.0, knob=tried[1].knob),
     ]
     found = refined(rows, tried)
     assert {one.target for one in found} == expected, why
     assert {one.hold_seconds for one in found} <= {60.0}
-    known = [*tried, replace(tried[0], target=0.55)]
-    assert {one.target for one in refined(rows, known)} == expected - {0.55}
+
+
+def test_the_cheapest_that_holds_all_is_refined_as_well() -> None:
+    """Beside the cheapest that holds nine tenths, where that is another."""
+    tried = [Setting("kpa", target, 60.0) for target in (0.4, 0.6, 0.8)]
+    cells = [f"c{number}" for number in range(10)]
+    rows = [row("oracle", cell, 0.002, 12.0, knob="allowed=0.006") for cell in cells]
+    rows += [row("kpa", cell, 0.02 if cell == "c0" else 0.0, 13.0, knob=tried[2].knob) for cell in cells]
+    rows += [row("kpa", cell, 0.0, 18.0, knob=tried[0].knob) for cell in cells]
+    assert {one.target for one in refined(rows, tried)} == {0.45, 0.5, 0.55, 0.65, 0.7, 0.75}

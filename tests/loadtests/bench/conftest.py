@@ -1,0 +1,11 @@
+"""Curves by few requests: without Numba each takes as long as a thousand with it."""
+
+import pytest
+
+from loadtests.bench import cells
+
+
+@pytest.fixture(autouse=True)
+def few_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What replicas carry is found by so many."""
+    monkeypatch.setattr(cells, "TRIED_REQUESTS", 300)
