@@ -6,7 +6,6 @@ KEEP ?=
 BY ?=
 OVERLAY ?=
 N ?= 20
-LANES ?= 2
 RUNS ?=
 BENCH ?=
 MUTATION ?=
@@ -56,8 +55,8 @@ contract: $(VENV)/installed ## the same questions to the fake and to the real AP
 system: $(VENV)/installed ## on the local cluster
 	@$(BIN)/python -m tests.ladder --only live
 
-flake: $(VENV)/installed ## the system tests until they have run N times on this code (N=20, LANES=2 of them side by side)
-	@$(BIN)/python -m tests.flake --runs $(N) --lanes $(LANES)
+flake: $(VENV)/installed ## the system tests until they have run N times on this code (N=20)
+	@$(BIN)/python -m tests.flake --runs $(N)
 
 $(VENV)/downloader/installed: $(VENV)/installed requirements/model-downloader-test.lock
 	@$(PYTHON) -m venv $(VENV)/downloader

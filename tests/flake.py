@@ -20,7 +20,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from itertools import cycle, islice
 from pathlib import Path
 
 from localcluster.interruption import first_only
@@ -39,7 +38,7 @@ CODE = (
 """What these tests run, as patterns of git."""
 RUNGS = ALIASES["live"]
 LANES = ("system", "disruptive")
-"""The rung that each lane begins with, in turn: as in the ladder, where the second runs beside the first."""
+"""The rung that each lane begins with: as in the ladder, where the second runs beside the first. More starve each other."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +97,8 @@ INOTIFY_INSTANCES = 256
 class Flake:
     """All lanes, and what they share: which runs are left, what was seen, whether to stop."""
 
-    def __init__(
-        self, code: str | None, runs: list[Run], wanted: int, rungs: Sequence[str], lanes: int = len(LANES)
-    ) -> None:
+    def __init__(self, code: str | None, runs: list[Run], wanted: int, rungs: Sequence[str]) -> None:
         self.runs = runs
-        self._lanes = lanes
         self._code, self._wanted, self._rungs = code, wanted, rungs
         done = Counter(run.rung for run in runs)
         self._left = {rung: list(range(done[rung] + 1, wanted + 1)) for rung in rungs}
@@ -114,7 +110,7 @@ class Flake:
         """Run what is left, in lanes. Raises KeyboardInterrupt once every lane has tidied up."""
         lanes = [
             threading.Thread(target=self._lane, args=(number, sorted(self._left, key=rung.__ne__)))
-            for number, rung in enumerate(islice(cycle(LANES), self._lanes), 1)
+            for number, rung in enumerate(LANES, 1)
         ]
         with first_only(self._stop):
             for lane in lanes:
@@ -212,12 +208,6 @@ def main() -> int:
     parser.add_argument(
         "--only", action="append", choices=RUNGS, help=f"a rung; without it {', '.join(RUNGS)}"
     )
-    parser.add_argument(
-        "--lanes",
-        type=int,
-        default=len(LANES),
-        help="how many run side by side (default: %(default)s; more starve each other on two slow cores)",
-    )
     options = parser.parse_args()
     rungs = tuple(options.only or RUNGS)
     if (allowed := int(INOTIFY.read_text())) < INOTIFY_INSTANCES:
@@ -227,7 +217,7 @@ def main() -> int:
         )
     FLAKE.mkdir(parents=True, exist_ok=True)
     code = code_here()
-    flake = Flake(code, known((KEPT, FLAKE / "runs.jsonl"), code, rungs), options.runs, rungs, options.lanes)
+    flake = Flake(code, known((KEPT, FLAKE / "runs.jsonl"), code, rungs), options.runs, rungs)
     if flake.runs:
         print(f"{len(flake.runs)} runs of this code ({code}) are known already")
     flake.run()
