@@ -24,8 +24,8 @@ from tests.campaign.replay import replay
 from tests.campaign.report import report, summary
 from tests.campaign.rig import known_reference, quiet
 from tests.campaign.scenarios import SCENARIOS
-from tests.flake import state_of_tree
 from tests.mutation.summary import killed_ratio
+from tests.mutation.tree import state_of_tree
 
 OUT = work.ROOT / "out" / "campaign"
 TELL_SECONDS = 10.0

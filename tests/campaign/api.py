@@ -11,7 +11,7 @@ import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from serving_io import kinds
@@ -19,7 +19,8 @@ from serving_io.errors import Unavailable, error_from_status
 from serving_io.kinds import Kind
 from serving_io.transport import APPLY, JSON, REQUEST_TIMEOUT_SECONDS, canonical, unguarded, unobserved
 from tests.campaign.backing import Backings, in_memory
-from tests.campaign.plan import KILLS, Fault
+from tests.campaign.clock import Process
+from tests.campaign.plan import FREEZES, KILLS, Fault
 from tests.fakes.kube import requests as semantics
 from tests.fakes.kube.requests import Refused, Target
 from tests.fakes.kube.resources import Resource
@@ -51,16 +52,6 @@ class Call:
     def is_counted(self) -> bool:
         """Whether faults are tried on it: the Lease of the operator itself has tests of its own."""
         return not (self.resource == "leases" and self.name in ("", "serving-operator"))
-
-
-@dataclass
-class Process:
-    """One life of the operator."""
-
-    number: int
-    is_dead: bool = False
-    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
-    died: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Api:
@@ -166,7 +157,9 @@ class Api:
         return await self._faulty(process, call, carry_out, fault)
 
     async def _answered(self, process: Process, call: Call, carry_out: Callable[[], Json]) -> Json:
-        answer, refused = self._carried_out(process, call, carry_out)
+        return await self._heard(process, *self._carried_out(process, call, carry_out))
+
+    async def _heard(self, process: Process, answer: Json, refused: Refused | None) -> Json:
         await asyncio.sleep(LATENCY_SECONDS)
         await self._living(process)
         if refused is not None:
@@ -190,6 +183,15 @@ class Api:
         self.last_fault = loop.time()
         self.reached += 1
         what = f"{call.verb} {call.resource} {call.name}"
+        if action in FREEZES:
+            self.last_fault = loop.time() + fault.seconds
+            if action == "freeze-before":
+                process.freeze(fault.seconds)
+                await asyncio.sleep(0)
+                return await self._answered(process, call, carry_out)
+            answer, refused = self._carried_out(process, call, carry_out)
+            process.freeze(fault.seconds)
+            return await self._heard(process, answer, refused)
         if action in ("kill-after", "ack-lost"):
             self._carried_out(process, call, carry_out)
         if action in KILLS:

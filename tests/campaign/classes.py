@@ -7,16 +7,19 @@ from collections import Counter
 from collections.abc import Iterator
 
 from tests.campaign.acts import mutations
-from tests.campaign.plan import KILLS, LOST, REPLIES, REQUEST_FAULTS, Fault, Plan
+from tests.campaign.plan import FREEZES, KILLS, LOST, REPLIES, REQUEST_FAULTS, Fault, Plan
 from tests.campaign.rig import Reference, known_reference
 from tests.campaign.scenarios import SCENARIOS
 
 PAIRS = 560
+DEPOSED = 560
 STALE = 1200
 UNOBSERVED = 360
 SEQUENCES = 1000
 MODEL_RUNS = 5000
 MODEL_CHUNK = 50
+FROZEN_SECONDS = 25.0
+"""A Lease of fifteen, and time for the successor to set to work."""
 HIDDEN = ("spec", "label", "route", "deployment", "service", "pods", "record", "scale")
 """What is done and undone while the operator is away."""
 WATCHED = (
@@ -62,6 +65,15 @@ def late(name: str) -> Iterator[Plan]:
     """A write of a dead process arrives when its successor has long been at work."""
     for point in points(known_reference(name), writes_only=True):
         yield Plan(name, faults=(acted(point, "kill-late"),))
+
+
+def deposed(name: str) -> Iterator[Plan]:
+    """A, sampled: the leader is frozen at a write, the first among them, for so long that another one leads when it thaws."""
+    chance = random.Random(f"deposed {name}")
+    first, *others = points(known_reference(name), writes_only=True)
+    for index in range(-(-DEPOSED // len(SCENARIOS))):
+        point = chance.choice(others) if index else first
+        yield Plan(name, faults=(acted(point, FREEZES[index % len(FREEZES)], FROZEN_SECONDS),))
 
 
 def pairs(name: str) -> Iterator[Plan]:

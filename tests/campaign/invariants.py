@@ -62,6 +62,7 @@ NAMES = {
     "D2": "nothing is removed before the longest request that it got has ended",
     "K1": "pods that are kept warm stay until their time is over or another revision is asked for",
     "X1": "no exception that nobody foresaw",
+    "X2": "who has lost the Lease asks for no write any more, and ends",
 } | judged.NAMES
 SECRET = "s3cr3t-t0ken"
 LEFT_BEHIND_SECONDS = 30.0
@@ -142,6 +143,11 @@ class Watcher:
         now = _now()
         if call.is_write:
             self.asked_at = now
+            if sender < max(self._api.at_work, default=0):
+                self.broken(
+                    "X2",
+                    f"process {sender} asks to {call.verb} {call.resource} {call.name} without the Lease",
+                )
         self._calls.append(now)
         while self._calls[0] < now - HOT_SECONDS:
             self._calls.popleft()

@@ -224,8 +224,6 @@ EXPECTED_TO_SURVIVE: dict[str, str] = {
     "status-always-written": "A plan states no status that is there already, and to apply one twice changes nothing.",
     "dirty-key-forgotten": "A pass that has sent anything is followed by another one a second later, one that has failed "
     "by a retry, and any other has nothing to wait for between its look at the cache and its end.",
-    "lease-not-checked": "In the world of a run one process lives at a time; tests/serving_io holds the Lease.",
-    "two-leaders": "Likewise: a successor that does not wait for the Lease finds nobody else.",
     "parent-not-checked": "The garbage collector of the world removes children of a service that is gone.",
 }
 """Mutants that change nothing that anybody could notice, and why."""

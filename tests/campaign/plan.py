@@ -11,6 +11,8 @@ LOST = ("timeout", "reset", "ack-lost")
 """No reply in time; the connection breaks before the request is carried out, and after it."""
 KILLS = ("kill-before", "kill-after", "kill-late")
 """The process dies before the request leaves, after it was carried out, or with a write still on its way."""
+FREEZES = ("freeze-after", "freeze-before")
+"""The process stands still for `seconds`, as by SIGSTOP, before it hears the answer or before its request leaves."""
 REQUEST_FAULTS = ("409", "429", "500", "timeout", "reset", "ack-lost")
 """What class B does to each request."""
 WATCH_FAULTS = ("delay", "stall", "drop", "duplicate", "reorder", "410", "rewind")
@@ -28,7 +30,7 @@ class Fault:
     name: str = ""
     nth: int = 1
     seconds: float = 0.0
-    """How long a watch lags, stalls or is away; how many seconds back it rewinds."""
+    """How long a watch lags, stalls or is away, or a process is frozen; how many seconds back a watch rewinds."""
 
     def wire(self) -> dict[str, Any]:
         """As JSON."""

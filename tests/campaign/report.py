@@ -15,6 +15,7 @@ Line = dict[str, Any]
 TITLES = {
     "crashes": "A: the process dies before and after each write",
     "late": "A: a write of a dead process arrives late",
+    "deposed": "A: the leader stands still, loses its Lease, and goes on",
     "pairs": "A: two faults in one run",
     "faulted": f"B: each request meets each of {', '.join(REQUEST_FAULTS)}",
     "stale": "C: watches that lag, stall, lose, repeat, mix, expire, rewind",
@@ -34,6 +35,7 @@ KEYS = {
     "model_runs": "runs of class F",
     "unobserved_runs": "runs of class D",
     "late_writes": "runs in which a write of a dead process arrived after its successor led",
+    "deposed_leaders": "runs in which a leader stood still until its successor led, and went on",
     "requests_reference": "requests of all scenarios without faults, the operator's own Lease aside",
     "not_converged": "runs of any class that did not converge",
     "runs": "runs of all classes, mutants aside",
@@ -82,6 +84,7 @@ def summary(
         "model_runs": runs["model"],
         "unobserved_runs": runs["unobserved"],
         "late_writes": runs["late"],
+        "deposed_leaders": runs["deposed"],
         "requests_reference": requests,
         "not_converged": sum(not line.get("converged", True) for line in ran),
         "runs": sum(runs.values()),
@@ -137,6 +140,6 @@ def report(lines: list[Line], numbers: Line) -> str:
     rows += [
         "",
         "Sample sizes: ",
-        f"pairs {classes.PAIRS}, stale {classes.STALE}, model {classes.MODEL_RUNS}.",
+        f"pairs {classes.PAIRS}, deposed {classes.DEPOSED}, stale {classes.STALE}, model {classes.MODEL_RUNS}.",
     ]
     return "\n".join(rows) + "\n"

@@ -23,8 +23,9 @@ from serving_operator.config import Config, parse
 from serving_operator.reconciler import Reconciler
 from tests.campaign import clock
 from tests.campaign.acts import act, hidden
-from tests.campaign.api import LATE_SECONDS, Api, Call, Observer, Process, Wire
+from tests.campaign.api import LATE_SECONDS, Api, Call, Observer, Wire
 from tests.campaign.backing import Backings, in_memory
+from tests.campaign.clock import Process
 from tests.campaign.cluster import MIN_READY_SECONDS, Surroundings
 from tests.campaign.end_state import State, state_of
 from tests.campaign.gateway import DELAY_SECONDS
@@ -57,7 +58,8 @@ FLAGS = (
     "--prometheus-url=http://prometheus.test:9090",
     "--workers=2",
 )
-_PROCESS: contextvars.ContextVar[Process | None] = contextvars.ContextVar("process", default=None)
+DEPOSED_SECONDS = 30.0
+"""How long a process that was frozen may take until it has noticed that it does not lead any more."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ class Rig:
         self._away_seconds = RESTART_SECONDS
         self._watches = watches
         self._process: Process | None = None
+        self._deposed: list[asyncio.Task[None]] = []
         # What a watch never tells is found by the next resync: it has to come within the patience of a run.
         resync = 45.0 if watches else 600.0
         self._config = dataclasses.replace(_config(), resync_seconds=resync)
@@ -143,7 +146,9 @@ class Rig:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for task in self._deposed:
+                task.cancel()
+            await asyncio.gather(*tasks, *self._deposed, return_exceptions=True)
             if self._process is not None:
                 await _kill(self._process)
             logging.getLogger("serving_operator").removeHandler(handler)
@@ -166,11 +171,15 @@ class Rig:
             number += 1
             self._process = process = Process(number)
             context = contextvars.copy_context()
-            context.run(_PROCESS.set, process)
+            context.run(clock.OWNER.set, process)
             task = asyncio.create_task(self._live(process), context=context)
-            died = asyncio.create_task(process.died.wait())
-            await asyncio.wait({task, died}, return_when=asyncio.FIRST_COMPLETED)
-            died.cancel()
+            ends = [task, *(asyncio.create_task(one.wait()) for one in (process.died, process.frozen))]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for waiting in ends[1:]:
+                waiting.cancel()
+            if process.frozen.is_set():
+                self._deposed.append(asyncio.create_task(self._lives_on(process, task)))
+                continue
             # These the command tells and ends with, to be started anew; nothing else may come out of it.
             told = (ConfigurationError, ApiError, OSError)
             if task.done() and not task.cancelled() and not isinstance(task.exception(), (*told, type(None))):
@@ -178,6 +187,14 @@ class Rig:
             await _kill(process)
             away, self._away_seconds = self._away_seconds, RESTART_SECONDS
             await asyncio.sleep(away)
+
+    async def _lives_on(self, process: Process, task: asyncio.Task[int]) -> None:
+        """A frozen process thaws while its successor leads: it has to notice."""
+        thawed = self.api.last_fault
+        await asyncio.wait({task}, timeout=thawed + DEPOSED_SECONDS - asyncio.get_running_loop().time())
+        if not task.done():
+            self.watcher.broken("X2", f"process {process.number} leads on although it has lost the Lease")
+        await _kill(process)
 
     async def _live(self, process: Process) -> int:
         api, plan, watches = self.api, self.plan, self._watches
@@ -430,7 +447,7 @@ async def _no_endpoint(*_: Any, **__: Any) -> AsyncIterator[int]:
 def _factory(loop: asyncio.AbstractEventLoop, coro: Any, **named: Any) -> asyncio.Task[Any]:
     task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, **named)
     context = named.get("context")
-    process = context.get(_PROCESS) if context is not None else _PROCESS.get()
+    process = context.get(clock.OWNER) if context is not None else clock.OWNER.get()
     if process is not None:
         process.tasks.add(task)
         task.add_done_callback(process.tasks.discard)
@@ -440,6 +457,7 @@ def _factory(loop: asyncio.AbstractEventLoop, coro: Any, **named: Any) -> asynci
 async def _kill(process: Process) -> None:
     """End all that runs of a process; nothing of it reaches the store any more."""
     process.is_dead = True
+    process.thaw()
     for _ in range(100):
         left = [task for task in process.tasks if not task.done()]
         if not left:

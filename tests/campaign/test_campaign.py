@@ -45,7 +45,7 @@ def test_crashes_at_sampled_writes_change_nothing(name: str) -> None:
         assert run(plan).problems == (), plan.text()
 
 
-@pytest.mark.parametrize("drawn", ["late", "pairs", "faulted", "stale", "unobserved"])
+@pytest.mark.parametrize("drawn", ["late", "deposed", "pairs", "faulted", "stale", "unobserved"])
 def test_sampled_faults_of_each_class_change_nothing(drawn: str) -> None:
     """One plan of each class, as the campaign runs thousands."""
     plan = random.Random(2).choice(list(getattr(classes, drawn)("label-promote")))
@@ -135,6 +135,15 @@ def test_a_past_that_comes_back_would_be_seen() -> None:
     assert [run(plan).problems for plan in plans] == [()] * len(plans)
     with mutants.applied("old-events-believed"):
         assert any(problem.startswith("S3") for plan in plans for problem in run(plan).problems)
+
+
+@pytest.mark.parametrize("name", ["lease-not-checked", "two-leaders"])
+def test_a_leader_that_does_not_notice_would_be_seen(name: str) -> None:
+    """It stood still for longer than its Lease, and writes on beside its successor."""
+    plan = next(classes.deposed("label-promote"))
+    assert run(plan).problems == ()
+    with mutants.applied(name):
+        assert any(problem.startswith("X2") for problem in run(plan).problems)
 
 
 def test_what_did_not_happen_counts_for_nothing() -> None:

@@ -8,6 +8,7 @@ list after 410 that does not say what has vanished meanwhile.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -96,6 +97,8 @@ class _Stream:
         self._ready_at = 0.0  # no event overtakes an earlier one of its kind
         self._stalled_until = 0.0
         self._is_away = False
+        self._context = contextvars.copy_context()
+        """Of its process: whoever writes, that is who is told."""
 
     def start(self) -> None:
         loop = asyncio.get_running_loop()
@@ -170,7 +173,7 @@ class _Stream:
         loop = asyncio.get_running_loop()
         at = max(loop.time() + LATENCY_SECONDS, self._ready_at, self._stalled_until)
         self._ready_at = at
-        loop.call_at(at, self._hand_over, manifest, gone)
+        loop.call_at(at, self._hand_over, manifest, gone, context=self._context)
 
     def _hand_over(self, manifest: Json, gone: bool) -> None:
         if not self._process.is_dead:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 import math
 import multiprocessing
@@ -25,7 +26,9 @@ from tests.campaign.rig import Outcome, known_reference, quiet, run
 from tests.campaign.scenarios import SCENARIOS
 from tests.campaign.shrink import shrunk
 
-CLASSES = ("crashes", "late", "pairs", "faulted", "stale", "unobserved", "sequences", "model", "mutants")
+CLASSES = (
+    "crashes", "late", "deposed", "pairs", "faulted", "stale", "unobserved", "sequences", "model", "mutants",
+)  # fmt: skip
 JOBS = 2
 AHEAD = 8
 ROOT = Path(__file__).parents[2]
@@ -144,6 +147,7 @@ def short_set() -> list[Plan]:
             [p for p in classes.faulted(name) if p.faults[0].action in ("500", "reset")], 2
         )
         plans += chance.sample(list(classes.stale(name)), 2)
+    plans += itertools.islice(classes.deposed("label-promote"), 2)
     for what in ("deployment", "service", "spec"):
         plans.append(Plan("label-promote", acts=((what, 20.0),)))
     plans += [Plan("create", acts=(("status", 14.0),)), Plan("template-change", acts=(("status", 26.0),))]

@@ -18,12 +18,11 @@ from typing import Any
 
 from localcluster.interruption import first_only
 from localcluster.paths import this_python
-from tests.flake import state_of_tree
 from tests.mutation import equivalent
 from tests.mutation.outcomes import SURVIVED, Change, Mutant, changes, mutants
 from tests.mutation.parts import ENOUGH_RATIO, OUT, PARTS
 from tests.mutation.summary import report, summary
-from tests.mutation.tree import prepare
+from tests.mutation.tree import prepare, state_of_tree
 
 TELL_SECONDS = 10.0
 

@@ -22,6 +22,12 @@ PATIENCE_FACTOR = 4.0
 wait but works without end is stopped earlier, by `limit`."""
 
 
+def state_of_tree() -> str:
+    """The commit, and whether anything differs from it."""
+    command = ["git", "describe", "--always", "--abbrev=40", "--dirty"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+
+
 def settings(part: Part) -> str:
     """The section of pyproject.toml that mutmut reads."""
     lines = {
