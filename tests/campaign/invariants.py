@@ -567,7 +567,9 @@ class Watcher:
             # Without an autoscaler a rollback to kept pods goes by the last answer, as an abort does.
             self._enough(service, canary["revision"], weight, "the canary")
         if weight < 100 and self._unready_seconds(stable["revision"]) < BROKEN_SECONDS:
-            self._enough(service, stable["revision"], 100 - weight, "stable")
+            # Without a budget it keeps what carries all, so that an abort is instant.
+            kept = 100 - weight if _shares(service) else 100
+            self._enough(service, stable["revision"], kept, "stable")
 
     def _enough(self, service: Json, revision: str, percent: int, who: str) -> None:
         spec = service["spec"]

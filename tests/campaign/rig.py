@@ -136,6 +136,12 @@ class Rig:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Let the operator and the world live while the block lasts."""
+        with self._replaced():
+            async with self._lived():
+                yield
+
+    @contextlib.asynccontextmanager
+    async def _lived(self) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
         loop.set_task_factory(_factory)
         handler = _Unforeseen(self.watcher)
@@ -197,19 +203,32 @@ class Rig:
         await _kill(process)
 
     async def _live(self, process: Process) -> int:
-        api, plan, watches = self.api, self.plan, self._watches
+        config = dataclasses.replace(self._config, identity=f"operator-{process.number}")
+        return await program.Operator(config).run()
+
+    @contextlib.contextmanager
+    def _replaced(self) -> Iterator[None]:
+        """What of the program stands for something in this run, of whichever process."""
+        api = self.api
+
+        def owner() -> Process:
+            process = clock.OWNER.get()
+            assert process is not None
+            return process
 
         class Connection:
             """Stands in for `Cluster.connect`."""
 
             @staticmethod
             async def connect(*, field_manager: str, instance: str, on_request: Any) -> Cluster:
-                wire = Wire(api, process, on_request=on_request)
+                wire = Wire(api, owner(), on_request=on_request)
                 return Cluster(wire, field_manager=field_manager, instance=instance)  # type: ignore[arg-type]
 
-        informer = functools.partial(Informer, api=api, process=process, faults=watches, seed=plan.seed)
-        config = dataclasses.replace(self._config, identity=f"operator-{process.number}")
-        operator = program.Operator(config)
+        def informer(*arguments: Any, **named: Any) -> Informer:
+            return Informer(
+                *arguments, api=api, process=owner(), faults=self._watches, seed=self.plan.seed, **named
+            )
+
         with mock.patch.multiple(
             program,
             Cluster=Connection,
@@ -221,7 +240,7 @@ class Rig:
             ),
             endpoint=_no_endpoint,
         ):
-            return await operator.run()
+            yield
 
     def _restart(self, away_seconds: float = RESTART_SECONDS, **settings: Any) -> None:
         """Kill the process; the next one comes after a while, and may have other settings."""
