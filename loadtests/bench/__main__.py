@@ -21,7 +21,17 @@ from loadtests.bench.models import MODELS, read_models
 from loadtests.bench.plots import cost_over_bound, pareto
 from loadtests.bench.report import markdown
 from loadtests.bench.rows import RUNS, append, file_of, known, with_bounds, write
-from loadtests.bench.run import OURS, SIMULATED_PEERS, Job, Pair, Row, Setting, configuration, run_job
+from loadtests.bench.run import (
+    CLAIRVOYANT,
+    OURS,
+    SIMULATED_PEERS,
+    Job,
+    Pair,
+    Row,
+    Setting,
+    configuration,
+    run_job,
+)
 from loadtests.bench.score import summary
 from loadtests.bench.settings import refined, settings
 from loadtests.bench.timeline import timeline
@@ -45,6 +55,8 @@ def jobs(
         return (setting.policy, setting.knob, pair[0].name, pair[1]) not in done
 
     for setting in wanted:
+        if setting.policy == CLAIRVOYANT:
+            continue  # it has to know the arrivals
         pairs = [pair for pair in of if left(setting, pair) and (setting.policy == OURS or not pair[0].alone)]
         for start in range(0, len(pairs), BATCH):
             yield Job([setting], pairs[start : start + BATCH], days, configured)

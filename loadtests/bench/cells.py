@@ -13,9 +13,9 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
-from loadtests.bounds.cost import Floats
+from loadtests.bounds.cost import Floats, Ints
 from loadtests.bounds.curve import ALLOWED, Curve, measured
-from loadtests.bounds.oracle import Schedule, Smallest, known_rate
+from loadtests.bounds.oracle import Schedule, Smallest, clairvoyant, known_rate
 from loadtests.simulator.gateway import Gateway
 from loadtests.simulator.requests import Count, Requests, Routing
 from loadtests.simulator.service import Load, Service
@@ -69,6 +69,10 @@ class Simulated(Protocol):
 
     def schedule(self, load: Load, allowed: float = ALLOWED) -> Schedule:
         """What its known-rate oracle does that allows this late fraction wherever the rate is constant."""
+        ...
+
+    def hindsight(self, counts: Ints, window_steps: int, headroom: float) -> Schedule:
+        """What somebody does who knows the requests that do come: `counts` in each step."""
         ...
 
     def service(self, name: str, seed: int, load: Load, schedule: Schedule) -> Service:
@@ -128,8 +132,15 @@ class Cell:
 
     def schedule(self, load: Load, allowed: float = ALLOWED) -> Schedule:
         """What its known-rate oracle does that allows this late fraction wherever the rate is constant."""
-        curve = curve_of(self.work_seconds, self.objective, self.variation, self.routing, allowed)
-        return known_rate_schedule(load, self.start_seconds, curve.smallest)
+        return known_rate_schedule(load, self.start_seconds, self._curve(allowed).smallest)
+
+    def hindsight(self, counts: Ints, window_steps: int, headroom: float) -> Schedule:
+        """What somebody does who knows the requests that do come: `counts` in each step."""
+        smallest = self._curve(ALLOWED).smallest
+        return clairvoyant(counts, window_steps, headroom, STEP_SECONDS, self.start_seconds, smallest)
+
+    def _curve(self, allowed: float) -> Curve:
+        return curve_of(self.work_seconds, self.objective, self.variation, self.routing, allowed)
 
     def service(self, name: str, seed: int, load: Load, schedule: Schedule) -> Service:
         """The service, with as many replicas as the schedule begins with."""

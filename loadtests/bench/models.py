@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from loadtests.bench.cells import PERCENT, Matrix, known_rate_schedule, rates_of, room_for
+from loadtests.bench.cells import PERCENT, STEP_SECONDS, Matrix, known_rate_schedule, rates_of, room_for
+from loadtests.bounds.cost import Ints
 from loadtests.bounds.curve import ALLOWED, Curve, measured
-from loadtests.bounds.oracle import Schedule
+from loadtests.bounds.oracle import Schedule, clairvoyant
 from loadtests.simulator.batched import BatchedRequests
 from loadtests.simulator.engine import NO_TOKENS, Engine, Tokens, efficient_batch, service_seconds
 from loadtests.simulator.gateway import Gateway
@@ -177,6 +178,11 @@ class ModelCell:
         """What its known-rate oracle does that allows this late fraction wherever the rate is constant."""
         smallest = curve_of(self.model, self.gateway, allowed).smallest
         return known_rate_schedule(load, lead_seconds(self.starts), smallest)
+
+    def hindsight(self, counts: Ints, window_steps: int, headroom: float) -> Schedule:
+        """What somebody does who knows the requests that do come: `counts` in each step."""
+        smallest = curve_of(self.model, self.gateway).smallest
+        return clairvoyant(counts, window_steps, headroom, STEP_SECONDS, lead_seconds(self.starts), smallest)
 
     def service(self, name: str, seed: int, load: Load, schedule: Schedule) -> Service:
         """The service, with as many replicas as the schedule begins with."""

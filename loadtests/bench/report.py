@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 from loadtests.bench.run import NO_KNOB, OURS, Row
-from loadtests.bench.score import FEASIBLE, HELD_MEAN, HELD_SEED, by_cell, holds, oracle, standings
+from loadtests.bench.score import (
+    FEASIBLE,
+    HELD_MEAN,
+    HELD_SEED,
+    NOT_COUNTED,
+    Grouped,
+    by_cell,
+    clairvoyant,
+    cost_ratio,
+    holds,
+    oracle,
+    retuned,
+    standings,
+)
+
+SMOOTH = ("diurnal", "ramps")
+"""Traces without steps and bursts."""
 
 
 def markdown(rows: Sequence[Row], summary: Mapping[str, object]) -> str:
@@ -30,6 +46,7 @@ def markdown(rows: Sequence[Row], summary: Mapping[str, object]) -> str:
         for one in standings(rows)
     ]
     grouped = by_cell(rows)
+    lines += _by_size(rows, grouped)
     ours, reference = grouped.get((OURS, NO_KNOB), {}), oracle(grouped)
     lines += [
         "",
@@ -51,3 +68,45 @@ def markdown(rows: Sequence[Row], summary: Mapping[str, object]) -> str:
             f"| {'' if beside is None else f'{beside:.3f}'} | {fmean(row.scalings for row in own):.0f} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _by_size(rows: Sequence[Row], grouped: Grouped) -> list[str]:
+    """Ours beside who knows more and beside the cheapest peer that holds, by the replicas that are busy on average."""
+    reference, before = oracle(grouped), clairvoyant(grouped)
+    of_ours, of_keda = grouped.get((OURS, NO_KNOB), {}), retuned(grouped)
+    best = next(
+        (one for one in standings(rows) if one.holds_most and one.policy not in (OURS, *NOT_COUNTED)), None
+    )
+    of_best = {} if best is None else grouped[best.policy, best.knob]
+    name = "none does" if best is None else f"{best.policy} {best.knob}"
+    lines = [
+        "",
+        "## Ours by size",
+        "",
+        "Cost over that of the known-rate oracle, the clairvoyant (also on smooth days with starts of 60 s alone), KEDA's threshold as the day in",
+        f"hindsight asks for it, and the cheapest setting of a peer that holds most ({name}).",
+        "",
+        "| busy replicas | cells held | over the oracle | over the clairvoyant | the same, smooth | over KEDA | over the cheapest peer |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for size, cells in _sizes(reference).items():
+        mine = [of_ours[cell] for cell in cells if cell in of_ours]
+        smooth = [cell for cell in cells if cell.split("/")[0] in SMOOTH and "/start=60/" in cell]
+        ratios = [
+            cost_ratio(of_ours, reference, cells),
+            cost_ratio(of_ours, before, cells),
+            cost_ratio(of_ours, before, smooth),
+            cost_ratio(of_ours, of_keda, cells),
+            cost_ratio(of_ours, of_best, cells),
+        ]
+        told = " | ".join("" if ratio is None else f"{ratio:.3f}" for ratio in ratios)
+        lines.append(f"| {size} | {sum(map(holds, mine))} of {len(cells)} | {told} |")
+    return lines
+
+
+def _sizes(cells: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for cell in cells:
+        size = next((part[2:] for part in cell.split("/") if part.startswith("a=")), "")
+        found.setdefault(size, []).append(cell)
+    return dict(sorted(found.items(), key=lambda pair: float(pair[0] or 0)))

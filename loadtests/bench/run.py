@@ -9,19 +9,21 @@ from itertools import pairwise
 from pathlib import Path
 from zlib import crc32
 
+import numpy as np
+
 from autoscaler.peers import PEERS
 from loadtests.bench.cells import MATRIX, STEP_SECONDS, Simulated
 from loadtests.bounds.oracle import Schedule
 from loadtests.simulator.alone import Alone
 from loadtests.simulator.govern import Governor, Peer, Scheduled
 from loadtests.simulator.requests import Count
-from loadtests.simulator.service import Load, Service, drawn
+from loadtests.simulator.service import Arrivals, Load, Service, drawn
 from loadtests.simulator.world import World
 
 HOUR, DAY = 3600.0, 86400.0
 REMEMBERED_SECONDS = HOUR
 """More than any peer remembers."""
-OURS, ORACLE, STATIC = "ours", "oracle", "static"
+OURS, ORACLE, CLAIRVOYANT, STATIC = "ours", "oracle", "clairvoyant", "static"
 NO_KNOB = "none"
 SIMULATED_PEERS = tuple(name for name in PEERS if name not in ("keda-latency", "dynamo-load", "faro"))
 """All but those that read quantiles of latency, of which the simulated gateway tells none."""
@@ -34,7 +36,8 @@ REPOSITORY = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Setting:
-    """A policy with its knobs; ours has none, and the oracle's target is the late fraction that it allows at constant rates."""
+    """A policy with its knobs. Ours has none; the oracle's target is the late fraction that it allows at constant rates, the
+    clairvoyant's its headroom, and its hold the window over which it averages the requests that do come."""
 
     policy: str
     target: float = 0.0
@@ -48,14 +51,28 @@ class Setting:
             return NO_KNOB
         if self.policy == ORACLE:
             return f"allowed={self.target:g}"
+        if self.policy == CLAIRVOYANT:
+            return f"headroom={self.target:g},window={self.hold_seconds:g}"
         return f"target={self.target:g},hold={self.hold_seconds:g},min={self.min_replicas}"
 
-    def governor(self, cell: Simulated, load: Load, schedule: Schedule, max_replicas: int) -> Governor | None:
-        """Who governs a service of the cell; nobody but the production autoscaler for ours."""
+    def governor(
+        self,
+        cell: Simulated,
+        load: Load,
+        schedule: Schedule,
+        max_replicas: int,
+        arrivals: Arrivals | None = None,
+    ) -> Governor | None:
+        """Who governs a service of the cell; nobody but the production autoscaler for ours. The clairvoyant needs the arrivals."""
         if self.policy == OURS:
             return None
         if self.policy == ORACLE:
             return Scheduled(cell.schedule(load, self.target).asked, STEP_SECONDS)
+        if self.policy == CLAIRVOYANT:
+            assert arrivals is not None
+            counts = np.bincount((arrivals.times // STEP_SECONDS).astype(int))
+            found = cell.hindsight(counts, round(self.hold_seconds / STEP_SECONDS), self.target)
+            return Scheduled(found.asked, STEP_SECONDS)
         if self.policy == STATIC:
             target = float(max(1, round(self.target * schedule.needed.max())))
         else:
@@ -146,7 +163,7 @@ class Job:
         rows = []
         for setting in self.settings:
             service = cell.service("s", seed_of(cell, seed), load, schedule)
-            governor = setting.governor(cell, load, schedule, service.max_replicas)
+            governor = setting.governor(cell, load, schedule, service.max_replicas, arrivals)
             assert governor is not None
             service.expect(arrivals)
             alone = Alone(service, governor, now=since)

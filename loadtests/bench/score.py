@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 
-from loadtests.bench.run import NO_KNOB, ORACLE, OURS, Row
+from loadtests.bench.run import CLAIRVOYANT, NO_KNOB, ORACLE, OURS, Row
 
 HELD_MEAN, HELD_SEED = 0.010, 0.013
 """A cell is held where the mean of the seeds' late fractions is at most the first, and none above the second."""
 FEASIBLE = 0.008
 """A cell is feasible where the known-rate oracle's mean late fraction is at most this."""
 MOST_CELLS = 0.9
+NOT_COUNTED = (ORACLE, CLAIRVOYANT)
+"""Whose settings are one: the best of each cell."""
+
+KEDA = ("keda-rate", "keda-queue")
 
 Key = tuple[str, str]
 """Policy and knob."""
+Grouped = Mapping[Key, Mapping[str, Sequence[Row]]]
+"""The seeds' rows of each setting and cell."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +58,38 @@ def by_cell(rows: Iterable[Row]) -> dict[Key, dict[str, list[Row]]]:
     return found
 
 
-def oracle(rows: Mapping[Key, Mapping[str, Sequence[Row]]]) -> dict[str, Sequence[Row]]:
+def oracle(rows: Grouped) -> dict[str, Sequence[Row]]:
     """Of each feasible cell the runs of the known-rate oracle's cheapest schedule that is hardly ever late."""
+    return _cheapest(rows, (ORACLE,), lambda runs: fmean(row.late for row in runs) <= FEASIBLE)
+
+
+def clairvoyant(rows: Grouped) -> dict[str, Sequence[Row]]:
+    """Of each cell that it holds the runs of the clairvoyant's cheapest schedule."""
+    return _cheapest(rows, (CLAIRVOYANT,), holds)
+
+
+def retuned(rows: Grouped) -> dict[str, Sequence[Row]]:
+    """Of each cell that it holds the runs of KEDA's cheapest threshold, chosen for the cell in hindsight."""
+    return _cheapest(rows, KEDA, holds)
+
+
+def _cheapest(
+    rows: Grouped, policies: Sequence[str], fits: Callable[[Sequence[Row]], bool]
+) -> dict[str, Sequence[Row]]:
     found: dict[str, Sequence[Row]] = {}
     for (policy, _), of_setting in rows.items():
-        for cell, of_seeds in of_setting.items() if policy == ORACLE else ():
-            fits = fmean(row.late for row in of_seeds) <= FEASIBLE
-            if fits and (cell not in found or _cost(of_seeds) < _cost(found[cell])):
-                found[cell] = of_seeds
+        for cell, runs in of_setting.items() if policy in policies else ():
+            if fits(runs) and (cell not in found or _cost(runs) < _cost(found[cell])):
+                found[cell] = runs
     return found
+
+
+def cost_ratio(
+    ours: Mapping[str, Sequence[Row]], theirs: Mapping[str, Sequence[Row]], cells: Iterable[str]
+) -> float | None:
+    """Geometric mean of ours over theirs on those of the cells that both have; None without any."""
+    ratios = [_cost(ours[cell]) / _cost(theirs[cell]) for cell in cells if cell in ours and cell in theirs]
+    return geometric_mean(ratios) if ratios else None
 
 
 def _cost(of_seeds: Sequence[Row]) -> float:
@@ -80,7 +109,8 @@ def standings(rows: Iterable[Row]) -> list[Standing]:
     if not reference:
         return []
     judged_by_key: dict[Key, Mapping[str, Sequence[Row]]] = {(ORACLE, NO_KNOB): reference}
-    judged_by_key |= {key: of_setting for key, of_setting in grouped.items() if key[0] != ORACLE}
+    judged_by_key |= {(CLAIRVOYANT, NO_KNOB): clairvoyant(grouped)}
+    judged_by_key |= {key: found for key, found in grouped.items() if key[0] not in (ORACLE, CLAIRVOYANT)}
     found = []
     for (policy, knob), of_setting in judged_by_key.items():
         if any(_seeds(of_setting.get(cell, ())) != _seeds(runs) for cell, runs in reference.items()):
@@ -111,21 +141,22 @@ def _seeds(runs: Iterable[Row]) -> set[int]:
 def summary(rows: Sequence[Row]) -> dict[str, object]:
     """What `out/bench/summary.json` holds."""
     grouped = by_cell(rows)
+    reference, of_ours = oracle(grouped), grouped.get((OURS, NO_KNOB), {})
     ranked = standings(rows)
     ours = next((standing for standing in ranked if standing.policy == OURS), None)
-    peers = [standing for standing in ranked if standing.policy not in (OURS, ORACLE)]
+    peers = [standing for standing in ranked if standing.policy not in (OURS, ORACLE, CLAIRVOYANT)]
     most = next((standing for standing in peers if standing.holds_most), None)
     every = next((standing for standing in peers if standing.holds_all), None)
+    of_keda, seen_before = retuned(grouped), clairvoyant(grouped)
     return {
         "configuration": rows[0].configuration if rows else "",
         "cells": len({row.cell for row in rows}),
-        "cells_feasible": len(oracle(grouped)),
+        "cells_feasible": len(reference),
         "seeds": len({row.seed for row in rows}),
         "runs": len(rows),
         "settings": len(ranked),
-        "settings_incomplete": len({key for key in grouped if key[0] != ORACLE})
-        + bool(oracle(grouped))
-        - len(ranked),
+        "settings_incomplete": len([key for key in grouped if key[0] not in NOT_COUNTED])
+        - len([one for one in ranked if one.policy not in NOT_COUNTED]),
         "ours_cells_held": ours.held if ours else None,
         "ours_cost_over_work": ours.cost_over_work if ours else None,
         "ours_cost_over_oracle": ours.cost_over_oracle if ours else None,
@@ -136,10 +167,13 @@ def summary(rows: Sequence[Row]) -> dict[str, object]:
         "peer_that_holds_all_cost_ratio": ours.cost_over_work / every.cost_over_work
         if ours and every
         else None,
+        "retuned_keda_cells": len(reference.keys() & of_keda.keys()),
+        "retuned_keda_cost_ratio": cost_ratio(of_ours, of_keda, reference),
+        "clairvoyant_cost_ratio": cost_ratio(of_ours, seen_before, reference),
     }
 
 
-def _gap_closed(rows: Mapping[Key, Mapping[str, Sequence[Row]]], peer: Standing) -> float | None:
+def _gap_closed(rows: Grouped, peer: Standing) -> float | None:
     """(peer - ours) / (peer - oracle) in geometric means of cost over work, on the cells that the peer holds."""
     reference, of_peer, of_ours = oracle(rows), rows[peer.policy, peer.knob], rows.get((OURS, NO_KNOB), {})
     cells = [cell for cell in reference if holds(of_peer[cell])]

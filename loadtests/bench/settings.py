@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from loadtests.bench.run import IN_FLIGHT, ORACLE, OURS, Row, Setting
+from loadtests.bench.run import CLAIRVOYANT, IN_FLIGHT, ORACLE, OURS, Row, Setting
 from loadtests.bench.score import standings
 
 HOLDS_SECONDS = (60.0, 300.0)
@@ -18,6 +18,9 @@ SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.8, 0.9)
 """Targets of all other peers."""
 ALLOWED = (0.002, 0.004, 0.006, 0.008, 0.012, 0.018, 0.027, 0.04)
 """Late fractions at constant rates that the oracle's schedules allow; what counts is its cheapest that is hardly ever late."""
+HEADROOMS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5)
+WINDOWS_SECONDS = (15.0, 60.0, 300.0)
+"""Of the clairvoyant; what counts is its cheapest that holds."""
 
 STEP = 0.025
 """Of targets on the full grid."""
@@ -34,7 +37,8 @@ FULL_TARGETS = {
 
 def settings(peers: Iterable[str], only: Sequence[float] | None = None, full: bool = False) -> list[Setting]:
     """Every setting that is run; of each peer's targets `only` these, where they are given."""
-    found = [*(Setting(ORACLE, allowed) for allowed in ALLOWED), Setting(OURS)]
+    found = [Setting(OURS), *(Setting(ORACLE, allowed) for allowed in ALLOWED)]
+    found += [Setting(CLAIRVOYANT, headroom, window) for headroom in HEADROOMS for window in WINDOWS_SECONDS]
     for peer in peers:
         targets = _full_grid(peer) if full else TARGETS.get(peer, SHARES)
         holds = FULL_HOLDS_SECONDS if full else HOLDS_SECONDS
@@ -51,7 +55,7 @@ def settings(peers: Iterable[str], only: Sequence[float] | None = None, full: bo
 def refined(rows: Iterable[Row], tried: Sequence[Setting]) -> list[Setting]:
     """Settings between the neighbours of each peer's cheapest that holds nine tenths of the feasible cells, and of its cheapest
     that holds all; those that were not tried yet."""
-    by_name = {(one.policy, one.knob): one for one in tried if one.policy not in (OURS, ORACLE)}
+    by_name = {(one.policy, one.knob): one for one in tried if one.policy not in (OURS, ORACLE, CLAIRVOYANT)}
     best: dict[tuple[str, bool], Setting] = {}
     for standing in standings(rows):
         setting = by_name.get((standing.policy, standing.knob))

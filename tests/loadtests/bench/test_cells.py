@@ -96,7 +96,7 @@ def test_the_headlines_cells_are_36_of_the_matrix() -> None:
     assert len(cells) == 36
     assert set(cells) <= set(read_matrix().cells)
     assert {seed for _, seed in pairs(cells, 2, 40)} == {40, 41}
-    assert {one.policy for one in settings([])} == {"oracle", "ours"}
+    assert {one.policy for one in settings([])} == {"oracle", "clairvoyant", "ours"}
 
 
 def test_a_day_is_drawn() -> None:

@@ -26,6 +26,9 @@ SUMMARY_KEYS = {
     "peer_that_holds_most_gap_closed",
     "peer_that_holds_all",
     "peer_that_holds_all_cost_ratio",
+    "retuned_keda_cells",
+    "retuned_keda_cost_ratio",
+    "clairvoyant_cost_ratio",
 }
 
 
@@ -89,6 +92,22 @@ def test_the_summary_compares_with_the_cheapest_that_holds() -> None:
     assert "| ours | none | 1 of 1 |" in markdown(ROWS, found)
 
 
+def test_ours_is_compared_with_who_knows_the_day() -> None:
+    """Of KEDA's thresholds and the clairvoyant's schedules the cheapest that holds, cell by cell."""
+    more = [
+        row("keda-rate", "easy", 0.02, 11.0, knob="target=0.9"),
+        row("keda-rate", "easy", 0.009, 12.5, knob="target=0.8"),
+        row("keda-queue", "easy", 0.0, 20.0, knob="target=1"),
+        row("keda-rate", "hard", 0.02, 20.0, knob="target=0.9"),
+        row("clairvoyant", "easy", 0.008, 12.0, knob="headroom=0.9,window=15"),
+        row("clairvoyant", "easy", 0.02, 10.0, knob="headroom=0.7,window=15"),
+    ]
+    found = summary([*ROWS, *more])
+    assert (found["retuned_keda_cells"], found["retuned_keda_cost_ratio"]) == (1, pytest.approx(15 / 12.5))
+    assert found["clairvoyant_cost_ratio"] == pytest.approx(15 / 12)
+    assert "| 1 of 1 | 1.250 | 1.250 |  | 1.200 |" in markdown([*ROWS, *more], found)
+
+
 def test_the_subset_has_something_of_everything() -> None:
     """Every trace, amount of work, kind of service, variation and routing, each cell once."""
     matrix = read_matrix(largest_work=15)
@@ -112,3 +131,12 @@ def test_a_run_scores_the_day_after_the_history() -> None:
     assert found.cost >= 86400
     assert 0.01 * 86400 < found.work < 0.04 * 86400
     assert found.late < 0.02
+
+
+def test_the_clairvoyant_knows_what_will_come() -> None:
+    """On the day that is scored it is hardly later than with twice its headroom, which costs more."""
+    cell = Cell("bursts", 0.02, 0.5, 5.0, 60.0, 0.5, "least-request")
+    settings = [Setting("clairvoyant", headroom, 15.0) for headroom in (1.0, 2.0)]
+    one, two = Job(settings, [(cell, 1)], 0, "c").run()
+    assert one.cost <= two.cost
+    assert two.late <= one.late < 0.1

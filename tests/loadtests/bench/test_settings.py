@@ -12,9 +12,9 @@ from tests.loadtests.bench.test_score import row
 
 
 def test_each_peer_has_ten_points_and_two_holds() -> None:
-    """With one replica at least; without ours, which has no knob, what the oracle allows, and the static one's holds."""
+    """With one replica at least; without ours, which has no knob, what oracle and clairvoyant allow themselves, and the static one's holds."""
     found = Counter(one.policy for one in settings(SIMULATED_PEERS))
-    assert (found.pop("ours"), found.pop("oracle")) == (1, 8)
+    assert (found.pop("ours"), found.pop("oracle"), found.pop("clairvoyant")) == (1, 8, 21)
     assert found.pop("static") == 10
     assert set(found.values()) == {20}
 
