@@ -131,7 +131,7 @@ class Cell:
         return Load(rates, step_seconds, self.work_seconds, self.variation**2)
 
     def schedule(self, load: Load, allowed: float = ALLOWED) -> Schedule:
-        """What its known-rate oracle does that allows this late fraction wherever the rate is constant."""
+        """What its known-rate oracle does that allows this late fraction, beyond what work alone makes late, at constant rates."""
         return known_rate_schedule(load, self.start_seconds, self._curve(allowed).smallest)
 
     def hindsight(self, counts: Ints, window_steps: int, headroom: float) -> Schedule:
@@ -161,17 +161,22 @@ class Cell:
 
 @cache
 def curve_of(work_seconds: float, objective: float, variation: float, routing: str, allowed: float) -> Curve:
-    """What replicas carry behind a gateway, found by trying; `objective` in mean times of work."""
+    """What replicas carry behind a gateway, found by trying; `objective` in mean times of work.
+
+    `allowed` is late beyond what is so by its work alone, whoever serves it.
+    """
     load = Load(np.zeros(1), 1.0, work_seconds, variation**2)
+    random = np.random.default_rng(1)
+    sizes, gaps = load.sizes(random, TRIED_REQUESTS)[0], random.exponential(1.0, TRIED_REQUESTS)
+    unavoidable = float((sizes > objective * work_seconds).mean())
 
     def late(replicas: int, rate: float) -> float:
-        random = np.random.default_rng(1)
-        times = np.cumsum(random.exponential(1 / rate, TRIED_REQUESTS))
+        times = np.cumsum(gaps) / rate
         tried = Requests(replicas, objective * work_seconds, routing=ROUTINGS[routing])
         for pod in range(replicas):
             tried.start(pod, 0.0)
-        tried.advance(times, load.sizes(random, len(times))[0], float(times[-1] + tried.timeout_seconds))
-        return float(tried.counts[Count.LATE] / len(times))
+        tried.advance(times, sizes, float(times[-1] + tried.timeout_seconds))
+        return float(tried.counts[Count.LATE] / len(times)) - unavoidable
 
     return measured(late, 1 / work_seconds, allowed)
 
