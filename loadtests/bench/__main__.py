@@ -20,7 +20,7 @@ from loadtests.bench.cells import HEADLINE, MATRIX, Matrix, Simulated, fitting, 
 from loadtests.bench.models import MODELS, read_models
 from loadtests.bench.plots import cost_over_bound, pareto
 from loadtests.bench.report import markdown
-from loadtests.bench.rows import RUNS, append, file_of, known, with_bounds, write
+from loadtests.bench.rows import RUNS, append, file_of, is_extra, known, with_bounds, write
 from loadtests.bench.run import (
     CLAIRVOYANT,
     OURS,
@@ -102,11 +102,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path = out / file_of(shard)
     rows = known(out, configured)
     tried = settings(
-        options.peer or ([] if options.headline else SIMULATED_PEERS), options.target, options.full
+        [] if options.headline or options.ablate else options.peer or SIMULATED_PEERS,
+        options.target,
+        options.full,
+        options.ablate,
     )
     # Rows that are known are kept in the one file before any is added: who interrupts loses none.
     write(path, rows if shard is None else [])
-    refines = not (options.full or options.headline or shard or options.target)
+    refines = not (options.full or options.headline or shard or options.target or options.ablate)
     for second in (False, True) if refines else (False,):
         following = refined(rows, tried) if second else tried
         first, step = (shard[0] - 1, shard[1]) if shard else (0, 1)
@@ -133,9 +136,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _conclude(rows: Sequence[Row], out: Path) -> int:
     rows = with_bounds(rows)
     write(out / RUNS, rows)
+    extra = [row for row in rows if is_extra(row)]
+    rows = [row for row in rows if not is_extra(row)]
     whole = summary(rows)
     (out / "summary.json").write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
-    (out / "report.md").write_text(markdown(rows, whole), encoding="utf-8")
+    (out / "report.md").write_text(markdown(rows, whole, extra), encoding="utf-8")
     (out / "pareto.svg").write_text(pareto(rows), encoding="utf-8")
     (out / "cost-over-bound.svg").write_text(cost_over_bound(rows), encoding="utf-8")
     print(json.dumps(whole, indent=2))
@@ -181,6 +186,11 @@ def _arguments() -> argparse.ArgumentParser:
         "--cells", type=int, default=24, help="of the matrix or of the models, evenly (default: %(default)s)"
     )
     parser.add_argument("--full", action="store_true", help="all cells, and peers on the whole grid: days")
+    parser.add_argument(
+        "--ablate",
+        action="store_true",
+        help="ours without each of its mechanisms in place of peers (extra.csv)",
+    )
     parser.add_argument("--shard", type=_shard, metavar="K/N", help="the K-th of N parts, for as many machines")  # fmt: skip
     parser.add_argument("--only", action="append", help="of these cells those with this in their name")
     parser.add_argument("--seeds", type=int, help="for each cell (default: the matrix')")

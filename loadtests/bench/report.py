@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
+from loadtests.bench.ablations import ABLATIONS
 from loadtests.bench.run import NO_KNOB, OURS, Row
 from loadtests.bench.score import (
     FEASIBLE,
@@ -25,8 +26,8 @@ SMOOTH = ("diurnal", "ramps")
 """Traces without steps and bursts."""
 
 
-def markdown(rows: Sequence[Row], summary: Mapping[str, object]) -> str:
-    """The whole report: what was run, every setting's standing, ours cell by cell."""
+def markdown(rows: Sequence[Row], summary: Mapping[str, object], extra: Sequence[Row] = ()) -> str:
+    """The whole report: what was run, every setting's standing, ours cell by cell, and without each mechanism (`extra`)."""
     lines = [
         "# Autoscaler benchmark",
         "",
@@ -67,7 +68,38 @@ def markdown(rows: Sequence[Row], summary: Mapping[str, object]) -> str:
             f"| {100 * fmean(row.late for row in own):.2f}% | {fmean(row.cost / row.work for row in own):.3f} "
             f"| {'' if beside is None else f'{beside:.3f}'} | {fmean(row.scalings for row in own):.0f} |"
         )
+    lines += _ablations(grouped, extra)
     return "\n".join(lines) + "\n"
+
+
+def _ablations(grouped: Grouped, extra: Sequence[Row]) -> list[str]:
+    """Ours without each of its mechanisms beside ours, on the feasible cells that both ran on."""
+    reference, ours = oracle(grouped), grouped.get((OURS, NO_KNOB), {})
+    if not extra:
+        return []
+    lines = [
+        "",
+        "## Ours without one mechanism",
+        "",
+        "A mechanism is kept that saves 1% of the cost or holds a further cell.",
+        "",
+        "| without | what is missing | cells held | with it | cost over with it | late | with it |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for (_, knob), found in by_cell(extra).items():
+        name = knob.removeprefix("without=")
+        cells = [cell for cell in reference if cell in found and cell in ours]
+        if not cells:
+            continue
+        told = [[of[cell] for cell in cells] for of in (found, ours)]
+        held = [sum(map(holds, of_cells)) for of_cells in told]
+        late = [100 * fmean(row.late for runs in of_cells for row in runs) for of_cells in told]
+        ratio = cost_ratio(found, ours, cells)
+        lines.append(
+            f"| {name} | {ABLATIONS[name].mechanism} | {held[0]} of {len(cells)} | {held[1]} | {ratio:.3f} "
+            f"| {late[0]:.2f}% | {late[1]:.2f}% |"
+        )
+    return lines
 
 
 def _by_size(rows: Sequence[Row], grouped: Grouped) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
-from loadtests.bench.run import Row
+from loadtests.bench.run import NO_KNOB, OURS, Row
 from loadtests.bench.score import by_cell, oracle
 
 RUNS = "runs.csv"
@@ -40,7 +40,7 @@ def row_of(text: Mapping[str, str]) -> Row:
 def known(folder: Path, configuration: str) -> list[Row]:
     """The rows of this configuration in all files so far, each once; a line that was cut off is none."""
     found: dict[tuple[str, str, str, int], Row] = {}
-    for path in sorted(folder.glob("runs*.csv")):
+    for path in sorted((*folder.glob("runs*.csv"), *folder.glob("extra*.csv"))):
         with path.open(newline="", encoding="utf-8") as lines:
             for line in csv.DictReader(lines):
                 if _complete(line) and line["configuration"] == configuration:
@@ -49,21 +49,36 @@ def known(folder: Path, configuration: str) -> list[Row]:
     return list(found.values())
 
 
+def is_extra(row: Row) -> bool:
+    """Whether a row is no policy's that anybody would run: ours without one of its mechanisms."""
+    return row.policy == OURS and row.knob != NO_KNOB
+
+
+def extra_of(path: Path) -> Path:
+    """The file beside one of runs that holds the rows that are none."""
+    return path.with_name(path.name.replace("runs", "extra", 1))
+
+
 def file_of(shard: tuple[int, int] | None) -> str:
     """The name of the file that a run writes."""
     return RUNS if shard is None else f"runs-{shard[0]}-of-{shard[1]}.csv"
 
 
-def write(path: Path, rows: Iterable[Row]) -> None:
-    """Write a whole file anew."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(map(as_text, rows))
+def write(path: Path, rows: Sequence[Row]) -> None:
+    """Write the file of runs and that of extra rows anew."""
+    for place, extra in ((path, False), (extra_of(path), True)):
+        with place.open("w", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, COLUMNS).writeheader()
+        _append(place, (row for row in rows if is_extra(row) == extra))
 
 
-def append(path: Path, rows: Iterable[Row]) -> None:
-    """Write further rows."""
+def append(path: Path, rows: Sequence[Row]) -> None:
+    """Write further rows, each into its file."""
+    _append(path, (row for row in rows if not is_extra(row)))
+    _append(extra_of(path), filter(is_extra, rows))
+
+
+def _append(path: Path, rows: Iterable[Row]) -> None:
     with path.open("a", newline="", encoding="utf-8") as file:
         csv.DictWriter(file, COLUMNS).writerows(map(as_text, rows))
 

@@ -12,6 +12,7 @@ from zlib import crc32
 import numpy as np
 
 from autoscaler.peers import PEERS
+from loadtests.bench.ablations import without
 from loadtests.bench.cells import MATRIX, STEP_SECONDS, Simulated
 from loadtests.bounds.oracle import Schedule
 from loadtests.simulator.alone import Alone
@@ -43,12 +44,14 @@ class Setting:
     target: float = 0.0
     hold_seconds: float = 0.0
     min_replicas: int = 1
+    without: str = ""
+    """Of ours: the mechanism that it lacks, of `ablations`."""
 
     @property
     def knob(self) -> str:
         """The whole setting, readable."""
         if self.policy == OURS:
-            return NO_KNOB
+            return f"without={self.without}" if self.without else NO_KNOB
         if self.policy == ORACLE:
             return f"allowed={self.target:g}"
         if self.policy == CLAIRVOYANT:
@@ -123,7 +126,11 @@ class Job:
         """All settings on all pairs: ours, and what needs a Prometheus, side by side."""
         if all(cell.alone for cell, _ in self.pairs) and all(one.policy != OURS for one in self.settings):
             return [row for cell, seed in self.pairs for row in self._alone(cell, seed)]
-        return [row for setting in self.settings for row in self._together(setting)]
+        rows = []
+        for setting in self.settings:
+            with without(setting.without):
+                rows += self._together(setting)
+        return rows
 
     def _together(self, setting: Setting) -> list[Row]:
         """Side by side in one simulated world, with its Prometheus."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from loadtests.bench.ablations import ABLATIONS
 from loadtests.bench.run import CLAIRVOYANT, IN_FLIGHT, ORACLE, OURS, Row, Setting
 from loadtests.bench.score import standings
 
@@ -35,9 +36,12 @@ FULL_TARGETS = {
 """In place of the full grid, of those in flight beside it."""
 
 
-def settings(peers: Iterable[str], only: Sequence[float] | None = None, full: bool = False) -> list[Setting]:
+def settings(
+    peers: Iterable[str], only: Sequence[float] | None = None, full: bool = False, ablate: bool = False
+) -> list[Setting]:
     """Every setting that is run; of each peer's targets `only` these, where they are given."""
-    found = [Setting(OURS), *(Setting(ORACLE, allowed) for allowed in ALLOWED)]
+    found = [Setting(OURS, without=mechanism) for mechanism in ("", *(ABLATIONS if ablate else ()))]
+    found += [*(Setting(ORACLE, allowed) for allowed in ALLOWED)]
     found += [Setting(CLAIRVOYANT, headroom, window) for headroom in HEADROOMS for window in WINDOWS_SECONDS]
     for peer in peers:
         targets = _full_grid(peer) if full else TARGETS.get(peer, SHARES)
