@@ -13,14 +13,13 @@ import multiprocessing
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 
 from loadtests.bench.cells import HEADLINE, MATRIX, Matrix, Simulated, fitting, pairs, read_matrix
 from loadtests.bench.models import MODELS, read_models
 from loadtests.bench.plots import cost_over_bound, pareto
 from loadtests.bench.report import markdown
-from loadtests.bench.rows import RUNS, append, file_of, is_extra, known, with_bounds, write
+from loadtests.bench.rows import append, extra_of, file_of, files_in, is_extra, known, with_bounds, write
 from loadtests.bench.run import (
     CLAIRVOYANT,
     OURS,
@@ -34,6 +33,7 @@ from loadtests.bench.run import (
 )
 from loadtests.bench.score import summary
 from loadtests.bench.settings import refined, settings
+from loadtests.bench.settings import retuned as retuned_settings
 from loadtests.bench.timeline import timeline
 from loadtests.traces.table import TraceError
 from localcluster.paths import this_python
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out.mkdir(parents=True, exist_ok=True)
     shard: tuple[int, int] | None = options.shard
     path = out / file_of(shard)
-    rows = known(out, configured)
+    rows = known((path, extra_of(path)) if shard else files_in(out), configured)
     tried = settings(
         [] if options.headline or options.ablate else options.peer or SIMULATED_PEERS,
         options.target,
@@ -108,21 +108,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.ablate,
     )
     # Rows that are known are kept in the one file before any is added: who interrupts loses none.
-    write(path, rows if shard is None else [])
-    refines = not (options.full or options.headline or shard or options.target or options.ablate)
-    for second in (False, True) if refines else (False,):
-        following = refined(rows, tried) if second else tried
-        first, step = (shard[0] - 1, shard[1]) if shard else (0, 1)
-        left = list(islice(jobs(following, of, rows, days, configured), first, None, step))
-        print(
-            f"{len(cells)} cells, {len(of) // len(cells)} seeds, {days} days of history, {len(following)} settings; "
-            f"{len(rows)} runs are known, {len(left)} batches left"
-        )
+    write(path, rows)
+    if shard is not None:
+        of = of[shard[0] - 1 :: shard[1]]
+
+    def finish(what: str, left: Sequence[Job]) -> None:
+        print(f"{what}: {len(rows)} runs are known, {len(left)} batches left")
         if left:
             run_all(left, rows, path, options.jobs)
+
+    print(f"{len(cells)} cells, {len(of)} of them with a seed, {days} days of history, {len(tried)} settings")
+    finish("all settings", list(jobs(tried, of, rows, days, configured)))
+    if not (options.full or options.headline or shard or options.target or options.ablate):
+        finish("beside the best", list(jobs(refined(rows, tried), of, rows, days, configured)))
+        retuned_by_cell = retuned_settings(rows, tried)
+        finish(
+            "KEDA in hindsight",
+            [
+                job
+                for pair in of
+                for job in jobs(retuned_by_cell.get(pair[0].name, ()), [pair], rows, days, configured)
+            ],
+        )
     if shard is not None:
         print(f"rows: {path}; put the files of all shards into one folder and run without --shard")
         return 0
+    rows_of_all = rows
+    asked = {(cell.name, seed) for cell, seed in of}
+    rows = [row for row in rows if (row.cell, row.seed) in asked]
     drawn = cells[: options.timelines]
     if drawn:
         print(f"drawing {len(drawn)} of the cells' days")
@@ -130,15 +143,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             pages = pool.starmap(timeline, [(cell, options.first_seed, days) for cell in drawn])
         for number, page in enumerate(pages, 1):
             (out / f"timeline-{number}.html").write_text(page, encoding="utf-8")
+    write(path, with_bounds(rows_of_all))
     return _conclude(rows, out)
 
 
 def _conclude(rows: Sequence[Row], out: Path) -> int:
     rows = with_bounds(rows)
-    write(out / RUNS, rows)
     extra = [row for row in rows if is_extra(row)]
     rows = [row for row in rows if not is_extra(row)]
-    whole = summary(rows)
+    whole = summary(rows, extra)
     (out / "summary.json").write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
     (out / "report.md").write_text(markdown(rows, whole, extra), encoding="utf-8")
     (out / "pareto.svg").write_text(pareto(rows), encoding="utf-8")

@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 import numpy as np
 
 from loadtests.bounds.cost import Floats, Ints
-from loadtests.bounds.curve import ALLOWED, Curve, measured
+from loadtests.bounds.curve import ALLOWED, Curve, Late, measured
 from loadtests.bounds.oracle import Schedule, Smallest, clairvoyant, known_rate
 from loadtests.simulator.gateway import Gateway
 from loadtests.simulator.requests import Count, Requests, Routing
@@ -75,8 +75,8 @@ class Simulated(Protocol):
         """What somebody does who knows the requests that do come: `counts` in each step."""
         ...
 
-    def service(self, name: str, seed: int, load: Load, schedule: Schedule) -> Service:
-        """The service, with as many replicas as the schedule begins with."""
+    def service(self, name: str, seed: int, load: Load, schedule: Schedule, step: int = 0) -> Service:
+        """The service, with as many replicas as the schedule has in a step."""
         ...
 
 
@@ -142,8 +142,8 @@ class Cell:
     def _curve(self, allowed: float) -> Curve:
         return curve_of(self.work_seconds, self.objective, self.variation, self.routing, allowed)
 
-    def service(self, name: str, seed: int, load: Load, schedule: Schedule) -> Service:
-        """The service, with as many replicas as the schedule begins with."""
+    def service(self, name: str, seed: int, load: Load, schedule: Schedule, step: int = 0) -> Service:
+        """The service, with as many replicas as the schedule has in a step."""
         largest, slots = room_for(schedule)
         return Service(
             name,
@@ -152,7 +152,7 @@ class Cell:
             fixed_start(self.start_seconds),
             slots=slots,
             gateway=Gateway(ROUTINGS[self.routing]),
-            initial_replicas=int(schedule.asked[0]),
+            initial_replicas=int(schedule.asked[step]),
             max_replicas=largest,
             percent=PERCENT,
             seed=seed,
@@ -165,11 +165,18 @@ def curve_of(work_seconds: float, objective: float, variation: float, routing: s
 
     `allowed` is late beyond what is so by its work alone, whoever serves it.
     """
+    return measured(late_of(work_seconds, objective, variation, routing), 1 / work_seconds, allowed)
+
+
+@cache
+def late_of(work_seconds: float, objective: float, variation: float, routing: str) -> Late:
+    """What is late at a constant rate, beyond what is so by its work alone; each number of replicas and rate is tried once."""
     load = Load(np.zeros(1), 1.0, work_seconds, variation**2)
     random = np.random.default_rng(1)
     sizes, gaps = load.sizes(random, TRIED_REQUESTS)[0], random.exponential(1.0, TRIED_REQUESTS)
     unavoidable = float((sizes > objective * work_seconds).mean())
 
+    @cache
     def late(replicas: int, rate: float) -> float:
         times = np.cumsum(gaps) / rate
         tried = Requests(replicas, objective * work_seconds, routing=ROUTINGS[routing])
@@ -178,7 +185,7 @@ def curve_of(work_seconds: float, objective: float, variation: float, routing: s
         tried.advance(times, sizes, float(times[-1] + tried.timeout_seconds))
         return float(tried.counts[Count.LATE] / len(times)) - unavoidable
 
-    return measured(late, 1 / work_seconds, allowed)
+    return late
 
 
 @dataclass(frozen=True)

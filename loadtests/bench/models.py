@@ -184,8 +184,8 @@ class ModelCell:
         smallest = curve_of(self.model, self.gateway).smallest
         return clairvoyant(counts, window_steps, headroom, STEP_SECONDS, lead_seconds(self.starts), smallest)
 
-    def service(self, name: str, seed: int, load: Load, schedule: Schedule) -> Service:
-        """The service, with as many replicas as the schedule begins with."""
+    def service(self, name: str, seed: int, load: Load, schedule: Schedule, step: int = 0) -> Service:
+        """The service, with as many replicas as the schedule has in a step."""
         model = KINDS[self.model]
         largest, slots = room_for(schedule)
         return Service(
@@ -197,7 +197,7 @@ class ModelCell:
             gateway=gateway_of(self.model, self.gateway),
             engine=model.engine,
             profile=model.profile,
-            initial_replicas=int(schedule.asked[0]),
+            initial_replicas=int(schedule.asked[step]),
             max_replicas=largest,
             percent=PERCENT,
             seed=seed,

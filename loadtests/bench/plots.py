@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from autoscaler.replay.report.plot import Axis, Plot, Point, Series, Threshold
-from loadtests.bench.run import NO_KNOB, ORACLE, OURS, Row
-from loadtests.bench.score import HELD_MEAN, Standing, by_cell, oracle, standings
+from loadtests.bench.run import NO_KNOB, OURS, Row
+from loadtests.bench.score import HELD_MEAN, NOT_COUNTED, Standing, by_cell, oracle, standings
 from loadtests.pictures import stacked
 
 MOST_PEERS = 7
@@ -89,7 +89,7 @@ def _dashed(cost: float, late: float | None) -> list[Point]:
 
 def _best_peers(ranked: Sequence[Standing]) -> list[str]:
     """Those of which a setting holds most cells, the cheapest first."""
-    peers = [one for one in ranked if one.policy not in (OURS, ORACLE)]
+    peers = [one for one in ranked if one.policy not in (OURS, *NOT_COUNTED)]
     named = dict.fromkeys(one.policy for one in peers if one.holds_most)
     return list(named)[:MOST_PEERS]
 

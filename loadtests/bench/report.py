@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from loadtests.bench.ablations import ABLATIONS
@@ -14,16 +14,15 @@ from loadtests.bench.score import (
     NOT_COUNTED,
     Grouped,
     by_cell,
+    by_size,
     clairvoyant,
     cost_ratio,
     holds,
+    is_smooth,
     oracle,
     retuned,
     standings,
 )
-
-SMOOTH = ("diurnal", "ramps")
-"""Traces without steps and bursts."""
 
 
 def markdown(rows: Sequence[Row], summary: Mapping[str, object], extra: Sequence[Row] = ()) -> str:
@@ -34,6 +33,8 @@ def markdown(rows: Sequence[Row], summary: Mapping[str, object], extra: Sequence
         f"Configuration `{summary['configuration']}`: {summary['cells']} cells, of which {summary['cells_feasible']} are "
         f"feasible (the known-rate oracle is at most {100 * FEASIBLE:g}% late); {summary['seeds']} seeds; {summary['runs']} runs.",
         f"A cell is held with at most {100 * HELD_MEAN:g}% late on average and {100 * HELD_SEED:g}% with any seed.",
+        f"Of {summary['cells_infeasible']} cells that are not feasible ours is less late on {summary['cells_infeasible_won']} than "
+        "every peer's setting that costs no more.",
         f"Not listed are {summary['settings_incomplete']} settings that have not run on every feasible cell with every seed.",
         "",
         "## Every setting on the feasible cells, the cheapest first",
@@ -47,7 +48,7 @@ def markdown(rows: Sequence[Row], summary: Mapping[str, object], extra: Sequence
         for one in standings(rows)
     ]
     grouped = by_cell(rows)
-    lines += _by_size(rows, grouped)
+    lines += _by_size(rows, by_cell([*rows, *extra]))
     ours, reference = grouped.get((OURS, NO_KNOB), {}), oracle(grouped)
     lines += [
         "",
@@ -88,8 +89,9 @@ def _ablations(grouped: Grouped, extra: Sequence[Row]) -> list[str]:
     ]
     for (_, knob), found in by_cell(extra).items():
         name = knob.removeprefix("without=")
-        cells = [cell for cell in reference if cell in found and cell in ours]
-        if not cells:
+        same = {cell: {row.seed for row in runs} for cell, runs in found.items()}
+        cells = [c for c in reference if c in ours and {row.seed for row in ours[c]} == same.get(c)]
+        if name not in ABLATIONS or not cells:
             continue
         told = [[of[cell] for cell in cells] for of in (found, ours)]
         held = [sum(map(holds, of_cells)) for of_cells in told]
@@ -121,9 +123,9 @@ def _by_size(rows: Sequence[Row], grouped: Grouped) -> list[str]:
         "| busy replicas | cells held | over the oracle | over the clairvoyant | the same, smooth | over KEDA | over the cheapest peer |",
         "|---|---|---|---|---|---|---|",
     ]
-    for size, cells in _sizes(reference).items():
+    for size, cells in by_size(reference).items():
         mine = [of_ours[cell] for cell in cells if cell in of_ours]
-        smooth = [cell for cell in cells if cell.split("/")[0] in SMOOTH and "/start=60/" in cell]
+        smooth = list(filter(is_smooth, cells))
         ratios = [
             cost_ratio(of_ours, reference, cells),
             cost_ratio(of_ours, before, cells),
@@ -134,11 +136,3 @@ def _by_size(rows: Sequence[Row], grouped: Grouped) -> list[str]:
         told = " | ".join("" if ratio is None else f"{ratio:.3f}" for ratio in ratios)
         lines.append(f"| {size} | {sum(map(holds, mine))} of {len(cells)} | {told} |")
     return lines
-
-
-def _sizes(cells: Iterable[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for cell in cells:
-        size = next((part[2:] for part in cell.split("/") if part.startswith("a=")), "")
-        found.setdefault(size, []).append(cell)
-    return dict(sorted(found.items(), key=lambda pair: float(pair[0] or 0)))

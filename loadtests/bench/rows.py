@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
-from loadtests.bench.run import NO_KNOB, OURS, Row
+from loadtests.bench.run import HINDSIGHT, NO_KNOB, OURS, Row
 from loadtests.bench.score import by_cell, oracle
 
 RUNS = "runs.csv"
@@ -37,10 +37,15 @@ def row_of(text: Mapping[str, str]) -> Row:
     )
 
 
-def known(folder: Path, configuration: str) -> list[Row]:
-    """The rows of this configuration in all files so far, each once; a line that was cut off is none."""
+def files_in(folder: Path) -> list[Path]:
+    """All files of rows, those of shards among them."""
+    return sorted((*folder.glob("runs*.csv"), *folder.glob("extra*.csv")))
+
+
+def known(files: Iterable[Path], configuration: str) -> list[Row]:
+    """The rows of this configuration in these files, as far as they are there, each once; a line that was cut off is none."""
     found: dict[tuple[str, str, str, int], Row] = {}
-    for path in sorted((*folder.glob("runs*.csv"), *folder.glob("extra*.csv"))):
+    for path in filter(Path.exists, files):
         with path.open(newline="", encoding="utf-8") as lines:
             for line in csv.DictReader(lines):
                 if _complete(line) and line["configuration"] == configuration:
@@ -50,8 +55,8 @@ def known(folder: Path, configuration: str) -> list[Row]:
 
 
 def is_extra(row: Row) -> bool:
-    """Whether a row is no policy's that anybody would run: ours without one of its mechanisms."""
-    return row.policy == OURS and row.knob != NO_KNOB
+    """Whether a row is no policy's that anybody would run: ours without one of its mechanisms, or tuned in hindsight."""
+    return row.policy == HINDSIGHT or (row.policy == OURS and row.knob != NO_KNOB)
 
 
 def extra_of(path: Path) -> Path:
@@ -67,9 +72,11 @@ def file_of(shard: tuple[int, int] | None) -> str:
 def write(path: Path, rows: Sequence[Row]) -> None:
     """Write the file of runs and that of extra rows anew."""
     for place, extra in ((path, False), (extra_of(path), True)):
-        with place.open("w", newline="", encoding="utf-8") as file:
+        part = place.with_suffix(".part")  # who is interrupted here keeps the file as it was
+        with part.open("w", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, COLUMNS).writeheader()
-        _append(place, (row for row in rows if is_extra(row) == extra))
+        _append(part, (row for row in rows if is_extra(row) == extra))
+        part.replace(place)
 
 
 def append(path: Path, rows: Sequence[Row]) -> None:

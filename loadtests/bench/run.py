@@ -22,16 +22,21 @@ from loadtests.simulator.service import Arrivals, Load, Service, drawn
 from loadtests.simulator.world import World
 
 HOUR, DAY = 3600.0, 86400.0
-REMEMBERED_SECONDS = HOUR
-"""More than any peer remembers."""
+REMEMBERED_SECONDS = {"wva-v2": DAY}
+"""Of the history what a peer may still know of on the scored day, without any an hour; wva-v2 keeps what it saw under saturation."""
 OURS, ORACLE, CLAIRVOYANT, STATIC = "ours", "oracle", "clairvoyant", "static"
+HINDSIGHT = "keda-hindsight"
+"""KEDA on the rate with a threshold that was chosen for one cell, knowing its day."""
 NO_KNOB = "none"
 SIMULATED_PEERS = tuple(name for name in PEERS if name not in ("keda-latency", "dynamo-load", "faro"))
 """All but those that read quantiles of latency, of which the simulated gateway tells none."""
 IN_FLIGHT = ("hpa-concurrency", "kpa", "ray-serve", "aibrix-kpa", "aibrix-apa")
 """Whose targets are requests in flight for each replica: here for each that a replica's most efficient batch holds."""
-CODE = ("autoscaler", "loadtests/bench", "loadtests/bounds", "loadtests/simulator", "loadtests/traces")
-"""What rows depend on."""
+CODE = (
+    "autoscaler", "loadtests/bounds", "loadtests/simulator", "loadtests/traces",
+    *(f"loadtests/bench/{name}.py" for name in ("ablations", "cells", "models", "run")),
+)  # fmt: skip
+"""What rows depend on: folders and files."""
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -77,10 +82,11 @@ class Setting:
             found = cell.hindsight(counts, round(self.hold_seconds / STEP_SECONDS), self.target)
             return Scheduled(found.asked, STEP_SECONDS)
         if self.policy == STATIC:
-            target = float(max(1, round(self.target * schedule.needed.max())))
+            scored = schedule.needed[-round(DAY / STEP_SECONDS) :]
+            target = float(max(1, round(self.target * scored.max())))
         else:
             target = self.target * (cell.concurrency if self.policy in IN_FLIGHT else 1)
-        policy = PEERS[self.policy](
+        policy = PEERS["keda-rate" if self.policy == HINDSIGHT else self.policy](
             target, self.hold_seconds, self.min_replicas, max_replicas, cell.work_seconds
         )
         return Peer(policy, scrape_seconds=15.0)
@@ -161,15 +167,22 @@ class Job:
         ]
 
     def _alone(self, cell: Simulated, seed: int) -> list[Row]:
-        """One after another on the same requests. Of the history only its end: they remember nothing longer."""
+        """One after another on the same requests. Of the history only its end, as far as they remember."""
         load = cell.load(seed, self.history_days + 1)
         schedule = cell.schedule(load)
         begin = self.history_days * DAY
-        since = max(begin - REMEMBERED_SECONDS, 0.0)
-        arrivals = drawn(load, seed_of(cell, seed), since, begin + DAY)
+        sinces = [max(begin - REMEMBERED_SECONDS.get(one.policy, HOUR), 0.0) for one in self.settings]
+        whole = drawn(load, seed_of(cell, seed), min(sinces), begin + DAY)
         rows = []
-        for setting in self.settings:
-            service = cell.service("s", seed_of(cell, seed), load, schedule)
+        for setting, since in zip(self.settings, sinces, strict=True):
+            arrivals = whole.since(since)
+            service = cell.service(
+                "s",
+                seed_of(cell, seed),
+                load,
+                schedule,
+                min(int(since / STEP_SECONDS), len(schedule.asked) - 1),
+            )
             governor = setting.governor(cell, load, schedule, service.max_replicas, arrivals)
             assert governor is not None
             service.expect(arrivals)
@@ -224,8 +237,9 @@ def run_job(job: Job) -> list[Row]:
 def configuration(matrix: Path = MATRIX, traces: Path | None = None) -> str:
     """A hash of policy, simulator, bounds, the cells' file and recorded traces: rows of another one are not compared."""
     digest = hashlib.sha256()
-    for folder in CODE:
-        for path in sorted((REPOSITORY / folder).rglob("*.py")):
+    for place in CODE:
+        found = REPOSITORY / place
+        for path in sorted(found.rglob("*.py")) if found.is_dir() else [found]:
             digest.update(path.read_bytes())
     recorded = sorted(path for path in traces.rglob("*") if path.is_file()) if traces else []
     for path in (matrix, *recorded):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 
-from loadtests.bench.run import CLAIRVOYANT, NO_KNOB, ORACLE, OURS, Row
+from loadtests.bench.run import CLAIRVOYANT, HINDSIGHT, NO_KNOB, ORACLE, OURS, Row
 
 HELD_MEAN, HELD_SEED = 0.010, 0.013
 """A cell is held where the mean of the seeds' late fractions is at most the first, and none above the second."""
@@ -17,7 +17,9 @@ MOST_CELLS = 0.9
 NOT_COUNTED = (ORACLE, CLAIRVOYANT)
 """Whose settings are one: the best of each cell."""
 
-KEDA = ("keda-rate", "keda-queue")
+KEDA = ("keda-rate", "keda-queue", HINDSIGHT)
+SMOOTH = ("diurnal", "ramps")
+"""Traces without steps and bursts."""
 
 Key = tuple[str, str]
 """Policy and knob."""
@@ -77,8 +79,14 @@ def _cheapest(
     rows: Grouped, policies: Sequence[str], fits: Callable[[Sequence[Row]], bool]
 ) -> dict[str, Sequence[Row]]:
     found: dict[str, Sequence[Row]] = {}
+    seeds: dict[str, int] = defaultdict(int)
+    for of_setting in rows.values():
+        for cell, runs in of_setting.items():
+            seeds[cell] = max(seeds[cell], len(_seeds(runs)))
     for (policy, _), of_setting in rows.items():
         for cell, runs in of_setting.items() if policy in policies else ():
+            if len(_seeds(runs)) < seeds[cell]:
+                continue  # of fewer it would be found by chance
             if fits(runs) and (cell not in found or _cost(runs) < _cost(found[cell])):
                 found[cell] = runs
     return found
@@ -90,6 +98,24 @@ def cost_ratio(
     """Geometric mean of ours over theirs on those of the cells that both have; None without any."""
     ratios = [_cost(ours[cell]) / _cost(theirs[cell]) for cell in cells if cell in ours and cell in theirs]
     return geometric_mean(ratios) if ratios else None
+
+
+def is_smooth(cell: str) -> bool:
+    """Whether a cell's trace has no steps and bursts, and its pods start within a minute."""
+    return cell.split("/")[0] in SMOOTH and "/start=60/" in cell
+
+
+def by_size(cells: Iterable[str]) -> dict[str, list[str]]:
+    """Cells by the replicas that are busy on average, the fewest first."""
+    found: dict[str, list[str]] = {}
+    for cell in cells:
+        size = next((part[2:] for part in cell.split("/") if part.startswith("a=")), "0")
+        found.setdefault(size, []).append(cell)
+    return dict(sorted(found.items(), key=lambda pair: float(pair[0])))
+
+
+def _late(of_seeds: Sequence[Row]) -> float:
+    return fmean(row.late for row in of_seeds)
 
 
 def _cost(of_seeds: Sequence[Row]) -> float:
@@ -138,8 +164,25 @@ def _seeds(runs: Iterable[Row]) -> set[int]:
     return {row.seed for row in runs}
 
 
-def summary(rows: Sequence[Row]) -> dict[str, object]:
-    """What `out/bench/summary.json` holds."""
+def won(rows: Grouped) -> tuple[int, int]:
+    """Of the cells that are not feasible: how many there are, and on how many ours is less late than whatever costs no more."""
+    possible, ours = oracle(rows), rows.get((OURS, NO_KNOB), {})
+    cells = [cell for cell in ours if cell not in possible]
+
+    def is_won(cell: str) -> bool:
+        others = [
+            of_setting[cell]
+            for key, of_setting in rows.items()
+            if key[0] not in (OURS, *NOT_COUNTED) and cell in of_setting
+        ]
+        cheaper = [runs for runs in others if _cost(runs) <= _cost(ours[cell])]
+        return all(_late(ours[cell]) < _late(runs) for runs in cheaper)
+
+    return len(cells), sum(map(is_won, cells))
+
+
+def summary(rows: Sequence[Row], extra: Sequence[Row] = ()) -> dict[str, object]:
+    """What `out/bench/summary.json` holds; `extra`: rows of what nobody would run."""
     grouped = by_cell(rows)
     reference, of_ours = oracle(grouped), grouped.get((OURS, NO_KNOB), {})
     ranked = standings(rows)
@@ -147,7 +190,8 @@ def summary(rows: Sequence[Row]) -> dict[str, object]:
     peers = [standing for standing in ranked if standing.policy not in (OURS, ORACLE, CLAIRVOYANT)]
     most = next((standing for standing in peers if standing.holds_most), None)
     every = next((standing for standing in peers if standing.holds_all), None)
-    of_keda, seen_before = retuned(grouped), clairvoyant(grouped)
+    of_keda, seen_before = retuned(by_cell([*rows, *extra])), clairvoyant(grouped)
+    infeasible, infeasible_won = won(grouped)
     return {
         "configuration": rows[0].configuration if rows else "",
         "cells": len({row.cell for row in rows}),
@@ -170,6 +214,12 @@ def summary(rows: Sequence[Row]) -> dict[str, object]:
         "retuned_keda_cells": len(reference.keys() & of_keda.keys()),
         "retuned_keda_cost_ratio": cost_ratio(of_ours, of_keda, reference),
         "clairvoyant_cost_ratio": cost_ratio(of_ours, seen_before, reference),
+        "smooth_over_clairvoyant": {
+            size: cost_ratio(of_ours, seen_before, filter(is_smooth, cells))
+            for size, cells in by_size(reference).items()
+        },
+        "cells_infeasible": infeasible,
+        "cells_infeasible_won": infeasible_won,
     }
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from loadtests.bench.ablations import ABLATIONS
-from loadtests.bench.run import CLAIRVOYANT, IN_FLIGHT, ORACLE, OURS, Row, Setting
-from loadtests.bench.score import standings
+from loadtests.bench.run import CLAIRVOYANT, HINDSIGHT, IN_FLIGHT, ORACLE, OURS, Row, Setting
+from loadtests.bench.score import by_cell, holds, oracle, standings
 
 HOLDS_SECONDS = (60.0, 300.0)
 TARGETS = {
@@ -17,14 +18,15 @@ TARGETS = {
 }
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.8, 0.9)
 """Targets of all other peers."""
-ALLOWED = (0.002, 0.004, 0.006, 0.008, 0.012, 0.018, 0.027, 0.04)
-"""Late fractions at constant rates that the oracle's schedules allow; what counts is its cheapest that is hardly ever late."""
-HEADROOMS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5)
+ALLOWED = (0.0005, 0.001, 0.002, 0.003, 0.004, 0.006, 0.008, 0.012, 0.018, 0.027, 0.04)
+"""Late fractions at constant rates, beyond what work alone makes late, that the oracle's schedules allow; what counts is its cheapest
+that is hardly ever late."""
+HEADROOMS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5)
 WINDOWS_SECONDS = (15.0, 60.0, 300.0)
 """Of the clairvoyant; what counts is its cheapest that holds."""
 
 STEP = 0.025
-"""Of targets on the full grid."""
+"""Of targets on the full grid, and of KEDA's for each cell."""
 LOWEST, HIGHEST = 0.05, 1.0
 FULL_HOLDS_SECONDS = (60.0, 120.0, 180.0, 300.0)
 FULL_MINIMUMS = (1, 2)
@@ -72,6 +74,29 @@ def refined(rows: Iterable[Row], tried: Sequence[Setting]) -> list[Setting]:
             beside = replace(setting, target=target)
             if (beside.policy, beside.knob) not in by_name:
                 found.append(beside)
+    return found
+
+
+def retuned(rows: Iterable[Row], tried: Sequence[Setting]) -> dict[str, list[Setting]]:
+    """By feasible cell the thresholds of KEDA's rate between the cheapest that holds it and the next higher one, with each hold."""
+    grouped = by_cell(rows)
+    found: dict[str, list[Setting]] = {}
+    for cell in oracle(grouped):
+        for hold in sorted({one.hold_seconds for one in tried if one.policy == "keda-rate"}):
+            ran = sorted(
+                (one.target, holds(runs))
+                for one in tried
+                if (one.policy, one.hold_seconds) == ("keda-rate", hold)
+                and (runs := grouped.get((one.policy, one.knob), {}).get(cell))
+            )
+            highest = max((target for target, held in ran if held), default=None)
+            if highest is None:
+                continue
+            above = min((target for target, _ in ran if target > highest), default=HIGHEST + STEP)
+            steps = range(1, math.ceil((above - highest) / STEP - 1e-9))
+            found.setdefault(cell, []).extend(
+                Setting(HINDSIGHT, round(highest + step * STEP, 4), hold) for step in steps
+            )
     return found
 
 

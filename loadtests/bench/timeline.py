@@ -5,7 +5,7 @@ from __future__ import annotations
 from autoscaler.replay.report.page import Fact, Report, render
 from autoscaler.replay.report.plot import Axis, Plot, Point, Series
 from loadtests.bench.cells import STEP_SECONDS, Simulated
-from loadtests.bench.run import HOUR
+from loadtests.bench.run import HOUR, seed_of
 from loadtests.simulator.requests import Count
 from loadtests.simulator.world import World
 
@@ -16,7 +16,7 @@ def timeline(cell: Simulated, seed: int, history_days: int, hours: float = 24) -
     """Run the cell with this seed, and draw its scored day, or as much of it."""
     load = cell.load(seed, history_days + 1)
     schedule = cell.schedule(load)
-    service = cell.service("s0", seed, load, schedule)
+    service = cell.service("s0", seed_of(cell, seed), load, schedule)
     world = World([service])
     begin = history_days * 24 * HOUR
     world.run(begin, STEP_SECONDS)

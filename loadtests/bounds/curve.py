@@ -9,11 +9,11 @@ import numpy as np
 
 from loadtests.bounds.cost import Floats, Ints
 
-REPLICAS = (1, 2, 3, 4, 6, 8, 12, 16)
+REPLICAS = (1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 64, 128)
 """What is tried; between them by line, and more carry as much each as the most."""
 ALLOWED = 0.006
 """Late fraction at a constant rate, where 0.01 is allowed: as sizing by a formula does, the rest is for what is not constant."""
-HALVINGS = 7
+HALVINGS = 10
 
 Late = Callable[[int, float], float]
 """Late fraction of so many replicas at so many requests per second."""

@@ -130,9 +130,9 @@ def door_of_next(state):  # type: ignore[no-untyped-def]
 def send(now, offered_at, door, tries, item, inputs, outputs, routing, state):  # type: ignore[no-untyped-def]
     """Whether a pod got the request."""
     held, lines, book, counts = state.held, state.lines, state.book, state.counts
-    pod = choose(
-        routing, state.accepts, lines["freed_at"], state.ended[door], state.sent[door], state.cursor[door]
-    )
+    ready = np.flatnonzero(state.accepts)
+    ended, sent = state.ended[door], state.sent[door]
+    pod = choose(routing, ready, len(state.accepts), lines["freed_at"], ended, sent, state.cursor[door])
     if pod < 0:
         counts[door, 3] += 1
         return False

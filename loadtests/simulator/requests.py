@@ -116,7 +116,7 @@ class Requests:
             self.tail_seconds,
             self.timeout_seconds,
             np.flatnonzero(self.accepts | (self._head < self._tail)),
-            self.accepts,
+            np.flatnonzero(self.accepts),
             self.free_at,
             self.slowness,
             self._head,
@@ -185,33 +185,25 @@ def _retire(pod, now, objective, bound, timeout, head, tail, held, counts, answe
 
 
 @compiled
-def choose(routing, accepts, free_at, head, tail, cursor):  # type: ignore[no-untyped-def]
-    pods = accepts.shape[0]
+def choose(routing, ready, slots, free_at, head, tail, cursor):  # type: ignore[no-untyped-def]
+    """`ready`: the pods that accept requests, of `slots`, ascending. The rotation goes by their slots."""
+    count = ready.shape[0]
     best = -1
+    if count == 0:
+        return -1
     if routing == 3:
-        ready = 0
-        for pod in range(pods):
-            ready += accepts[pod]
         for _ in range(2):
-            if ready == 0:
-                return -1
             cursor[1] = (cursor[1] * 1103515245 + 12345) & 0x7FFFFFFF
-            left = (cursor[1] >> 8) % ready
-            for pod in range(pods):
-                if accepts[pod]:
-                    if left == 0:
-                        if best < 0 or tail[pod] - head[pod] < tail[best] - head[best]:
-                            best = pod
-                        break
-                    left -= 1
+            pod = ready[(cursor[1] >> 8) % count]
+            if best < 0 or tail[pod] - head[pod] < tail[best] - head[best]:
+                best = pod
         return best
-    first = cursor[0] % pods
-    for step in range(pods):
-        pod = first + step
-        if pod >= pods:
-            pod -= pods
-        if not accepts[pod]:
-            continue
+    first = np.searchsorted(ready, cursor[0] % slots)
+    for step in range(count):
+        place = first + step
+        if place >= count:
+            place -= count
+        pod = ready[place]
         if routing == 1:
             cursor[0] = pod + 1
             return pod
@@ -228,7 +220,7 @@ def choose(routing, accepts, free_at, head, tail, cursor):  # type: ignore[no-un
 
 @compiled
 def _advance(  # type: ignore[no-untyped-def]
-    times, work, until, routing, objective, bound, timeout, working, accepts, free_at, slowness, head, tail, held,
+    times, work, until, routing, objective, bound, timeout, working, ready, free_at, slowness, head, tail, held,
     deadlines, cursor, counts, answers, done, worked, short,
 ):  # fmt: skip
     for index in range(times.shape[0] + 1):
@@ -257,7 +249,7 @@ def _advance(  # type: ignore[no-untyped-def]
         if last:
             return
         counts[6] += 1
-        chosen = choose(routing, accepts, free_at, head, tail, cursor)
+        chosen = choose(routing, ready, held.shape[0], free_at, head, tail, cursor)
         if chosen < 0:
             counts[3] += 1
             counts[7] += 1

@@ -63,6 +63,11 @@ class Arrivals:
     until: float
     """No request after this one's time was drawn."""
 
+    def since(self, begin: float) -> Arrivals:
+        """Those from a time on."""
+        place = int(np.searchsorted(self.times, begin))
+        return Arrivals(self.times[place:], _split(self.sizes, place)[1], self.until)
+
 
 class Stream:
     """Draws what arrives, chunk by chunk: Poisson within each step of the load."""
@@ -94,8 +99,7 @@ def drawn(load: Load, seed: int, begin: float, end: float) -> Arrivals:
             found = Arrivals(
                 np.concatenate([found.times, more.times]), _joined(found.sizes, more.sizes), more.until
             )
-    place = int(np.searchsorted(found.times, begin))
-    return Arrivals(found.times[place:], _split(found.sizes, place)[1], found.until)
+    return found.since(begin)
 
 
 def received(

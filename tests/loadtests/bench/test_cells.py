@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentTypeError
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from loadtests.bench import __main__ as bench
 from loadtests.bench.__main__ import _shard, jobs
 from loadtests.bench.cells import HEADLINE, fitting, pairs, read_matrix, recorded_rates
-from loadtests.bench.run import Setting
+from loadtests.bench.rows import append
+from loadtests.bench.run import Job, Row, Setting
 from loadtests.bench.settings import settings
 from loadtests.bench.timeline import timeline
 from loadtests.traces.table import TraceError
@@ -106,3 +112,32 @@ def test_a_day_is_drawn() -> None:
     assert page.count("<figure>") == 3
     assert "known-rate oracle" in page
     assert page.count("late") >= 2
+
+
+def test_a_shard_goes_on_where_it_was_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It keeps what it has, and takes the same cells and seeds as before: those that no other shard takes."""
+    monkeypatch.setitem(sys.modules, "numba", ModuleType("numba"))
+    asked: list[set[tuple[str, int]]] = []
+
+    def run_first(left: Sequence[Job], rows: list[Row], path: Path, processes: int) -> None:
+        asked.append({(cell.name, seed) for job in left for cell, seed in job.pairs})
+        (cell, seed) = left[-1].pairs[0]
+        made = [
+            replace(
+                row(one.policy, cell.name, 0.0, 1.0, seed, one.knob), configuration=left[-1].configuration
+            )
+            for one in left[-1].settings
+        ]
+        append(path, made)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bench, "run_all", run_first)
+    command = ["--cells", "6", "--seeds", "1", "--peer", "kpa", "--out", str(tmp_path), "--shard"]
+    for shard in ("1/2", "1/2", "2/2"):
+        with pytest.raises(KeyboardInterrupt):
+            bench.main([*command, shard])
+    assert [len(each) for each in asked] == [3, 3, 3], "ours is left of the one that was done"
+    assert asked[0] == asked[1]
+    assert not asked[0] & asked[2]
+    counts = {path.name: len(path.read_text().splitlines()) for path in tmp_path.glob("runs-*.csv")}
+    assert counts["runs-1-of-2.csv"] == 1 + 2 * (counts["runs-2-of-2.csv"] - 1)

@@ -109,7 +109,7 @@ class Patient:
         asked = np.ones(int(86400 / STEP_SECONDS), dtype=int)
         return Schedule(asked, asked, asked)
 
-    def service(self, name: str, seed: int, load: Load, schedule: Schedule) -> Service:
+    def service(self, name: str, seed: int, load: Load, schedule: Schedule, step: int = 0) -> Service:
         """About sixty come before the oldest has waited for long enough; an hour later they would be late."""
         engine = Engine(0.0, 2.0, largest_batch=100, delay_seconds=3 * 3600.0)
         gateway = Gateway(timeout_seconds=86400.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from loadtests.bench.rows import append, as_text, file_of, known, row_of, with_bounds, write
+from loadtests.bench.rows import append, as_text, file_of, files_in, known, row_of, with_bounds, write
 from tests.loadtests.bench.test_score import ROWS, row
 
 COLUMNS = "cell,seed,policy,knob,late,cost,work,bound,configuration"
@@ -36,7 +36,7 @@ def test_the_files_of_all_shards_are_known(tmp_path: Path) -> None:
     with path.open("a") as file:
         file.write("hard,0,ours,none,0.03")
     assert (tmp_path / "runs-1-of-2.csv").exists()
-    assert sorted(map(repr, known(tmp_path, "c"))) == sorted(map(repr, ROWS[:5]))
+    assert sorted(map(repr, known(files_in(tmp_path), "c"))) == sorted(map(repr, ROWS[:5]))
 
 
 def test_the_bound_is_the_oracles_cost_where_there_is_one() -> None:

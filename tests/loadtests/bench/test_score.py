@@ -29,6 +29,9 @@ SUMMARY_KEYS = {
     "retuned_keda_cells",
     "retuned_keda_cost_ratio",
     "clairvoyant_cost_ratio",
+    "smooth_over_clairvoyant",
+    "cells_infeasible",
+    "cells_infeasible_won",
 }
 
 
@@ -94,18 +97,29 @@ def test_the_summary_compares_with_the_cheapest_that_holds() -> None:
 
 def test_ours_is_compared_with_who_knows_the_day() -> None:
     """Of KEDA's thresholds and the clairvoyant's schedules the cheapest that holds, cell by cell."""
-    more = [
-        row("keda-rate", "easy", 0.02, 11.0, knob="target=0.9"),
-        row("keda-rate", "easy", 0.009, 12.5, knob="target=0.8"),
-        row("keda-queue", "easy", 0.0, 20.0, knob="target=1"),
-        row("keda-rate", "hard", 0.02, 20.0, knob="target=0.9"),
-        row("clairvoyant", "easy", 0.008, 12.0, knob="headroom=0.9,window=15"),
-        row("clairvoyant", "easy", 0.02, 10.0, knob="headroom=0.7,window=15"),
+    settings = [
+        ("keda-rate", "easy", 0.02, 11.0, "target=0.9"),
+        ("keda-rate", "easy", 0.009, 13.0, "target=0.8"),
+        ("keda-queue", "easy", 0.0, 20.0, "target=1"),
+        ("keda-rate", "hard", 0.02, 20.0, "target=0.9"),
+        ("clairvoyant", "easy", 0.008, 12.0, "headroom=0.9,window=15"),
+        ("clairvoyant", "easy", 0.02, 10.0, "headroom=0.7,window=15"),
     ]
-    found = summary([*ROWS, *more])
+    more = [row(p, cell, late, cost, seed, knob) for p, cell, late, cost, knob in settings for seed in (0, 1)]
+    more.append(row("keda-rate", "easy", 0.0, 5.0, knob="target=1"))  # with one seed it says little
+    extra = [row("keda-hindsight", "easy", 0.01, 12.5, seed, "target=0.825") for seed in (0, 1)]
+    found = summary([*ROWS, *more], extra)
     assert (found["retuned_keda_cells"], found["retuned_keda_cost_ratio"]) == (1, pytest.approx(15 / 12.5))
     assert found["clairvoyant_cost_ratio"] == pytest.approx(15 / 12)
-    assert "| 1 of 1 | 1.250 | 1.250 |  | 1.200 |" in markdown([*ROWS, *more], found)
+    assert "| 1 of 1 | 1.250 | 1.250 |  | 1.200 |" in markdown([*ROWS, *more], found, extra)
+
+
+def test_ours_wins_a_cell_that_nobody_holds_by_being_less_late() -> None:
+    """Than every setting of a peer that costs no more."""
+    assert (summary(ROWS)["cells_infeasible"], summary(ROWS)["cells_infeasible_won"]) == (1, 1)
+    for cost, late, is_won in ((14.0, 0.02, 0), (16.0, 0.02, 1), (14.0, 0.04, 1)):
+        found = summary([*ROWS, row("kpa", "hard", late, cost, knob="target=0.3")])
+        assert found["cells_infeasible_won"] == is_won
 
 
 def test_the_subset_has_something_of_everything() -> None:
