@@ -21,7 +21,7 @@ from tests.fakes.kube.shapes import Json
 
 NAMES = {
     "J1": "no weight is raised and nothing promoted without a label but on Good evidence of the step before, on record",
-    "J2": "no automatic abort for a canary that was not worse than stable in at least two windows",
+    "J2": "no automatic abort for a canary that the windows of its step do not speak against as much as they must",
     "J3": "the time in which nothing was scraped does not count towards a step's deadline, and none ends with windows unread",
     "J4": "a verdict's numbers are those that were scraped in the windows of its own step, and they suffice for it",
     "J5": "a process counts in a window what every process before it counted there",
@@ -30,7 +30,9 @@ NAMES = {
 }
 GRID_SECONDS, SETTLE_SECONDS = 5, 20
 """Windows begin at a multiple of the one, and are read the other after their end."""
-GOOD_BOUND, OVERDISPERSION = 20.0, 0.02
+GOOD_BOUND, BAD_BOUND, OVERDISPERSION = 20.0, 13.5, 0.02
+ODDS_RATIOS = {3.0: 1 / 3, 10.0: 2 / 3}
+"""Of the alternatives to a canary like stable, with the share that is bet on each."""
 PLAIN_WINDOWS = 4
 """So many windows in a row with a third of the canary's requests bad are plainly bad."""
 
@@ -122,10 +124,12 @@ class Judged:
         if step is None or told.get("reason") not in ("WorseThanStable", "Inconclusive"):
             return
         windows = list(self._readable(step))
-        if told["reason"] == "WorseThanStable" and not any(
-            _could_be_bad(windows[:count]) for count in range(2, len(windows) + 1)
-        ):
-            self._broken("J2", f"{told['id']} was aborted as worse than stable by {windows}")
+        if told["reason"] == "WorseThanStable":
+            # Windows in which the canary lacked replicas are not counted; which they are the operator alone knows.
+            left_out = (service["status"].get("canary") or {}).get("uncounted")
+            worse = any(_could_be_bad(windows[:count]) for count in range(2, len(windows) + 1))
+            if not worse or (not left_out and _against(windows) < math.log(BAD_BOUND) - 1e-6):
+                self._broken("J2", f"{told['id']} was aborted as worse than stable by {windows}")
         if told["reason"] == "Inconclusive":
             self._in_time(told["id"], service["status"]["canary"], step)
 
@@ -200,6 +204,31 @@ def _favour(windows: list[tuple[Numbers, Numbers]], step: Step) -> float:
         (good * (n.requests - n.bad) + bad * n.bad) / (1 + OVERDISPERSION * max(0, n.requests - 1))
         for n, _ in windows
     )
+
+
+def _against(windows: list[tuple[Numbers, Numbers]]) -> float:
+    """The most nats that were ever against the canary, as docs/decisions/005-evidence.md says, window by window."""
+    most, looks, seen, seen_bad = -math.inf, 0, 0, 0
+    bets = dict.fromkeys(ODDS_RATIOS, 0.0)
+    for mine, theirs in windows:
+        n, m = mine.requests, theirs.requests
+        if n and m:
+            looks += 1
+            share = (1 + seen_bad) / (51 + seen)
+            tempered = 1 / (1 + OVERDISPERSION * max(0.0, 2 * n * m / (n + m) - 16))
+            for ratio in bets:
+                odds = ratio * share / (1 - share)
+                worse = odds / (1 + odds)
+                same = (n * worse + m * share) / (n + m)
+                gained = sum(
+                    bad * math.log(own / same) + (all_ - bad) * math.log((1 - own) / (1 - same))
+                    for all_, bad, own in ((n, mine.bad, worse), (m, theirs.bad, share))
+                )
+                bets[ratio] += min(tempered * gained, 2.5)
+        seen, seen_bad = seen + m, seen_bad + theirs.bad
+        mixed = sum(weight * math.exp(bets[ratio]) for ratio, weight in ODDS_RATIOS.items())
+        most = max(most, math.log(mixed) - math.log1p(looks / 27))
+    return most
 
 
 def _could_be_bad(windows: list[tuple[Numbers, Numbers]]) -> bool:
