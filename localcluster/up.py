@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from localcluster import binaries, component, controlplane, environments, prometheus
+from localcluster import binaries, component, controlplane, environments, established, prometheus
 from localcluster.cluster import DEFAULT_RUN_DIR, Cluster, NodeCapacity
 from localcluster.lock import exclusive
 from localcluster.paths import CONFIG, REPOSITORY, cache_dir
@@ -75,7 +75,7 @@ def _complete(cluster: Cluster, progress: Progress) -> None:
         crds = binaries.gateway_api_crds(cluster.cache_dir, progress)
         for path in (CONFIG / "basics.yaml", crds):
             kubectl(cluster, "apply", "--server-side", "-f", str(path))
-        kubectl(cluster, "wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
+        crds_established(cluster)
         for mark in (cluster.run_dir / "halted").iterdir():
             mark.unlink()
         installed.touch()
@@ -212,11 +212,22 @@ def _explain(cluster: Cluster, waiting: dict[str, str]) -> str:
 
 def kubectl(cluster: Cluster, *arguments: str, stdin: str | None = None) -> str:
     """Run kubectl as administrator; its output. Raises StartError with its complaint."""
-    command = [str(cluster.run_dir / "bin" / "kubectl"), "--kubeconfig", str(cluster.kubeconfig), *arguments]
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True)
+    done = subprocess.run([*_kubectl(cluster), *arguments], input=stdin, capture_output=True, text=True)
     if done.returncode != 0:
         raise StartError(f"kubectl {' '.join(arguments)} failed: {done.stderr.strip()}")
     return done.stdout
+
+
+def crds_established(cluster: Cluster) -> None:
+    """Wait until all CRDs that there are can be used. Raises StartError."""
+    try:
+        established.wait(_kubectl(cluster), "crd", "--all")
+    except TimeoutError as error:
+        raise StartError(f"CustomResourceDefinitions are not established: {error}") from error
+
+
+def _kubectl(cluster: Cluster) -> list[str]:
+    return [str(cluster.run_dir / "bin" / "kubectl"), "--kubeconfig", str(cluster.kubeconfig)]
 
 
 def _wait_for_objects(cluster: Cluster, progress: Progress) -> None:

@@ -64,7 +64,7 @@ def start(run_dir: Path, progress: Progress) -> Cluster:
     cluster = up.start(run_dir, _NO_NODE, progress, only=COMPONENTS)
     up.kubectl(cluster, "apply", "--server-side", "-k", str(REPOSITORY / "crds"))
     up.kubectl(cluster, "apply", "--server-side", "-f", str(MANIFESTS / "base" / "rbac-operator.yaml"))
-    up.kubectl(cluster, "wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
+    up.crds_established(cluster)
     pki.mint_kubeconfig(cluster.run_dir, cluster.api_url, "operator", USER, GROUPS)
     return cluster
 

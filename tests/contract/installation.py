@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from localcluster import established
 from localcluster.foreign import crds
 from tests.manifests.rendering import KUBECTL, ROOT, Manifest
 
@@ -67,8 +68,12 @@ class Admin:
         for path in monitoring_files():
             self.kubectl("apply", "--server-side", "-f", str(path))
         names = [*CRDS, *(f"{plural}.monitoring.coreos.com" for plural in MONITORING)]
-        patience = f"--timeout={PATIENCE_SECONDS:.0f}s"
-        self.kubectl("wait", "--for=condition=Established", patience, *(f"crd/{name}" for name in names))
+        self.established(*names)
+
+    def established(self, *names: str) -> None:
+        """Wait until these CRDs can be used."""
+        kubectl = [str(KUBECTL), "--kubeconfig", self.kubeconfig]
+        established.wait(kubectl, *(f"crd/{name}" for name in names), seconds=PATIENCE_SECONDS)
 
     def remove_kinds(self, *, ours: bool) -> None:
         """Undo that; with `ours`, for our own kinds too."""

@@ -12,7 +12,7 @@ import yaml
 from localcluster.foreign import crds
 from serving_api.names import SERVICE_KIND
 from serving_api.service import InferenceServiceSpec
-from tests.contract.installation import PATIENCE_SECONDS, Admin
+from tests.contract.installation import Admin
 from tests.documents import ROOT, Block, yaml_blocks
 from tests.manifests.rendering import Manifest, by_id, text
 
@@ -44,8 +44,7 @@ def admin(real_kubeconfig: str) -> Iterator[Admin]:
         made.serve_kinds()
         for source, file in FOREIGN_FILES.values():
             made.kubectl("apply", "--server-side", "-f", str(crds(source) / file))
-        patience = f"--timeout={PATIENCE_SECONDS:.0f}s"
-        made.kubectl("wait", "--for=condition=Established", patience, *(f"crd/{n}" for n in FOREIGN_FILES))
+        made.established(*FOREIGN_FILES)
         yield made
     finally:
         made.kubectl("delete", "crd", "--ignore-not-found", *FOREIGN_FILES)

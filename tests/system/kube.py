@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import yaml
 
+from localcluster import established
 from localcluster.cluster import Cluster
 from serving_io import kinds
 from serving_io.kinds import Kind
@@ -44,6 +45,8 @@ class Kube:
         )
         self._client = httpx.Client(base_url=cluster.api_url, verify=context, timeout=30)
 
+        self._kubectl = (str(cluster.run_dir / "bin" / "kubectl"), "--kubeconfig", str(cluster.kubeconfig))
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
@@ -53,20 +56,14 @@ class Kube:
     ) -> subprocess.CompletedProcess[str]:
         """Run kubectl as the administrator; raises AssertionError with its words if it fails and `check` is set."""
         text = json.dumps(stdin) if isinstance(stdin, dict) else stdin
-        done = subprocess.run(
-            [
-                str(self.cluster.run_dir / "bin" / "kubectl"),
-                "--kubeconfig",
-                str(self.cluster.kubeconfig),
-                *arguments,
-            ],
-            input=text,
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-        )
+        command = [*self._kubectl, *arguments]
+        done = subprocess.run(command, input=text, capture_output=True, text=True, cwd=ROOT)
         assert not check or done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
         return done
+
+    def established(self, crd: str) -> None:
+        """Wait until a CRD can be used."""
+        established.wait(self._kubectl, f"crd/{crd}")
 
     def apply(self, namespace: str, manifest: Manifest) -> None:
         """`kubectl apply` one manifest."""

@@ -79,7 +79,7 @@ def without_routes(kube: Kube) -> Iterator[Callable[[], None]]:
 
     def restore() -> None:
         kube.kubectl("apply", "--server-side", "--field-manager=tests", "-f", "-", stdin=manifest)
-        kube.kubectl("wait", "--for=condition=Established", "--timeout=60s", f"crd/{CRD}")
+        kube.established(CRD)
         # It would notice by itself, at its next resync.
         restart_program(kube, OPERATOR)
         back.set()

@@ -162,7 +162,7 @@ def with_keda(kube: Kube) -> None:
     }
     kube.kubectl("apply", "-f", "-", stdin=crd)
     try:
-        kube.kubectl("wait", "--for=condition=Established", "crd/scaledobjects.keda.sh")
+        kube.established("scaledobjects.keda.sh")
         since = kube.cluster.audit_log.stat().st_size
         restart_program(kube, "serving-autoscaler")
         wanted = {Check("keda.sh", "scaledobjects", verb) for verb in ("list", "watch")}

@@ -100,7 +100,7 @@ def start(run_dir: Path, autoscalers: int, progress: Progress) -> tuple[Cluster,
     cluster = up.start(run_dir, _NO_NODE, progress, only=COMPONENTS)
     up.kubectl(cluster, "apply", "--server-side", "-k", str(REPOSITORY / "crds"))
     up.kubectl(cluster, "apply", "--server-side", "-f", str(MANIFESTS / "base" / "rbac-autoscaler.yaml"))
-    up.kubectl(cluster, "wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
+    up.crds_established(cluster)
     pki.mint_kubeconfig(cluster.run_dir, cluster.api_url, AUTOSCALER, USER, GROUPS)
     for namespace in sorted({member.namespace for member in population(autoscalers)}):
         up.kubectl(cluster, "create", "namespace", namespace)
