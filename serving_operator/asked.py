@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from serving_api.names import AUTOSCALER, STORAGE_LABEL
 from serving_io.cluster import Cluster
-from serving_io.errors import Forbidden, NotFound
+from serving_io.errors import ApiError, Forbidden, NotFound
 from serving_io.kinds import LEASE, RESOURCE_QUOTA, SECRET
 from serving_operator.world import Manifest, SecretState
 
+log = logging.getLogger(__name__)
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
@@ -34,7 +36,10 @@ class Heartbeat:
         self._renewed: datetime | None = None
 
     async def renewed(self, now: datetime) -> datetime | None:
-        """Return when, by our clock, the autoscaler is known to have renewed its Lease last; None if there is none."""
+        """Return when, by our clock, the autoscaler is known to have renewed its Lease last; None if there is none.
+
+        What cannot be read is taken to be as it was: an abort needs no autoscaler.
+        """
         async with self._lock:
             if self._read_at is None or abs(now - self._read_at) >= FRESH_FOR:
                 try:
@@ -42,6 +47,9 @@ class Heartbeat:
                     stated = _time((lease.get("spec") or {}).get("renewTime"))
                 except NotFound:
                     stated = None
+                except ApiError as error:
+                    log.warning("the autoscaler's Lease cannot be read: %s", error)
+                    return self._renewed
                 self._stated, self._renewed = stated, self._by_our_clock(stated, now)
                 self._read_at = now
             return self._renewed
@@ -65,10 +73,14 @@ class Quotas:
         self._read: dict[str, tuple[datetime, tuple[Manifest, ...]]] = {}
 
     async def of(self, namespace: str, now: datetime) -> tuple[Manifest, ...]:
-        """Return the ResourceQuotas of a namespace, at most ten seconds old."""
+        """Return the ResourceQuotas of a namespace, at most ten seconds old, or as they were read last."""
         read_at, quotas = self._read.get(namespace, (None, ()))
         if read_at is None or abs(now - read_at) >= FRESH_FOR:
-            quotas = tuple((await self._cluster.list(RESOURCE_QUOTA, namespace)).items)
+            try:
+                quotas = tuple((await self._cluster.list(RESOURCE_QUOTA, namespace)).items)
+            except ApiError as error:
+                log.warning("the ResourceQuotas of %s cannot be read: %s", namespace, error)
+                return quotas
             self._read = _fresh(self._read, now) | {namespace: (now, quotas)}
         return quotas
 

@@ -248,7 +248,10 @@ class Cache:
         self._places_of_kind[place.kind].discard(place)
         concerned = self._unlink(place, manifest)
         for key in concerned:
-            if self.service(key) is not None:
+            service = self.service(key)
+            # Of a former service of this name nothing is remembered for the present one; a pod has another owner.
+            owner = None if place.kind == POD.name else controller_of(manifest)
+            if service is not None and (owner is None or owner["uid"] == service["metadata"]["uid"]):
                 self.memory.remember_gone(key, last or manifest)
         return concerned
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from serving_api.status import Abort, Rejected
-from serving_operator.rollout import acknowledge, capacity, deadlines, giving_back, routing, surge
+from serving_operator.rollout import (
+    acknowledge,
+    capacity,
+    deadlines,
+    giving_back,
+    rollforward,
+    routing,
+    surge,
+)
 from serving_operator.rollout.commands import label_command
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import Move, State, text_of
@@ -30,6 +38,8 @@ def cause(observed: Observed, state: State) -> Abort | None:
         if observed.wanted == state.stable.revision:
             message = f"The spec is back at revision {state.stable.revision} (stable)."
             return Abort(reason="Reverted", message=message, rejects=False)
+        if rollforward.stable_is_broken(observed) and _would_go_dark(observed, state):
+            return None  # the canary has the only pods that answer: it rolls forward, and what the spec asks for follows
         return Abort(
             reason="Superseded", message=f"The spec asks for revision {observed.wanted}.", rejects=False
         )
@@ -47,7 +57,7 @@ def carry_out(observed: Observed, state: State, why: Abort) -> Move:
             f"{why.message} But revision {stable.revision} (stable) has no ready pod, so that no traffic is moved to "
             f"it. Abort all the same: {label_command(observed, 'Abort', canary.id)}"
         )
-        return Move(state, "StableNotReady", message)
+        return Move(state, "StableNotReady", message, look_again=rollforward.broken_at(observed))
     begun = deadlines.accounted(state, None, observed.now).with_canary(abort=why)
     kept = giving_back.kept_weight(observed, begun, weight, insists=why.reason == BY_LABEL) if weight else 0
     if weight > 0 and (kept == 0 or not _is_under_way(observed, state, kept)):

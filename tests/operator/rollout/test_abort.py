@@ -145,19 +145,38 @@ def test_an_abort_is_possible_until_the_commit() -> None:
 
 
 def test_an_automatic_abort_never_moves_traffic_onto_a_dead_stable() -> None:
-    """With stable down and the canary answering, a changed spec moves nothing until stable or a person acts."""
+    """With stable down and the canary answering, a changed spec moves nothing; once stable counts as broken a person is asked."""
     cluster = at_step()
     cluster.break_pods(A)
     cluster.apply(inference_service("c"))
-    cluster.run(40)
+    cluster.run(20)
     assert weights(cluster.route or {}) == {A: 80, B: 20}
     reconciling = cluster.condition("Reconciling")
     assert reconciling is not None
     assert reconciling["reason"] == "StableNotReady"
     assert f"serving-operator.dev/abort={B}-2" in reconciling["message"]
+    cluster.run(20)
+    assert weights(cluster.route or {}) == {A: 80, B: 20}
+    said = cluster.condition("UpToDate") or {}
+    assert said["reason"] == "WaitingForPromotion"
+    for label in ("promote", "abort"):
+        assert f"serving-operator.dev/{label}={B}-2" in said["message"]
     cluster.label("Abort", f"{B}-2")
     cluster.run(10)
     assert weights(cluster.route or {}).get(B, 0) == 0
+
+
+def test_a_fix_for_a_dead_stable_does_not_keep_a_healthy_canary_from_replacing_it() -> None:
+    """The canary rolls forward although the spec asks for the next one by then, which follows."""
+    cluster = at_step()
+    cluster.break_pods(A)
+    cluster.run(20)
+    cluster.apply(inference_service("c"))
+    cluster.run(20)
+    cluster.label("Promote", f"{B}-2")
+    cluster.run(60)
+    assert cluster.status["stable"]["revision"] == B
+    assert cluster.status["canary"]["revision"] == C
 
 
 def test_an_abort_completes_without_the_autoscaler() -> None:

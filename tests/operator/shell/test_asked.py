@@ -8,12 +8,47 @@ from typing import Any, cast
 import pytest
 
 from serving_io.cluster import Cluster, Listing
-from serving_io.errors import NotFound
+from serving_io.errors import Forbidden, NotFound
 from serving_operator.asked import Heartbeat, Quotas, StorageSecrets
 from serving_operator.world import DEFAULT_SETTINGS, Manifest
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LIMIT = timedelta(seconds=DEFAULT_SETTINGS.autoscaler_lease_seconds)
+
+
+class Shut:
+    """An API server that answers, or refuses everything."""
+
+    def __init__(self) -> None:
+        self.refuses = False
+
+    async def get(self, *_: Any) -> Manifest:
+        self._answer()
+        return {"spec": {"renewTime": START.isoformat()}}
+
+    async def list(self, *_: Any) -> Listing:
+        self._answer()
+        return Listing([{"metadata": {"name": "quota"}}], "1")
+
+    def _answer(self) -> None:
+        if self.refuses:
+            raise Forbidden(403, "Forbidden", "no right")
+
+
+async def test_what_cannot_be_read_is_taken_to_be_as_it_was() -> None:
+    """Rollouts hold for it in time; an abort, which needs neither, goes on."""
+    api = Shut()
+    heartbeat, quotas = Heartbeat(cast(Cluster, api), "serving-system"), Quotas(cast(Cluster, api))
+    assert await heartbeat.renewed(START) == START
+    before = await quotas.of("demo", START)
+    api.refuses = True
+    for seconds in (20, 40, 300):
+        now = START + timedelta(seconds=seconds)
+        assert await heartbeat.renewed(now) == START
+        assert await quotas.of("demo", now) == before != ()
+    unread = Heartbeat(cast(Cluster, api), "serving-system"), Quotas(cast(Cluster, api))
+    assert await unread[0].renewed(START) is None
+    assert await unread[1].of("demo", START) == ()
 
 
 class Autoscaler:

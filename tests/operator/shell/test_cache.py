@@ -178,6 +178,25 @@ def test_what_is_lost_is_remembered(cache: Cache) -> None:
     assert again.last_replicas == {}
 
 
+@pytest.mark.parametrize("owner", ["service-1", "service-0"])
+def test_of_a_former_service_of_the_name_nothing_is_remembered(cache: Cache, owner: str) -> None:
+    """Its children go after the present one has come, which begins by itself; of its own it remembers what was lost."""
+    service = cache.service(KEY)
+    assert service is not None
+    uid = {"service-1": service["metadata"]["uid"], "service-0": "of-a-former-one"}[owner]
+    metadata = {"ownerReferences": [{"uid": uid, "controller": True}]}
+    for kind, name in (("Deployment", "d"), ("ControllerRevision", "r")):
+        cache.put(made(kind, name, 2, metadata=metadata))
+        cache.drop(made(kind, name, 4, metadata=metadata))
+
+    world = cache.world(KEY, routes_served=True)
+
+    assert world is not None
+    assert (set(world.last_replicas), set(world.last_revisions)) == (
+        ({"d"}, {"r"}) if owner == "service-1" else (set(), set())
+    )
+
+
 @pytest.mark.parametrize("told", ["before the answer", "after the answer"])
 def test_a_deployment_that_we_deleted_is_not_lost(cache: Cache, told: str) -> None:
     """Its replicas are forgotten, whether watch or answer is first; those of the next of its name are remembered."""
