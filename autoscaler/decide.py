@@ -19,7 +19,7 @@ from autoscaler.lateness import (
     backlogged,
     demand_of,
     floor_known,
-    not_capacity_bound,
+    idle_for_long,
     occupied,
 )
 
@@ -210,7 +210,7 @@ def _veto(case: Case, wanted: int, *, learned: bool) -> str | None:
         "Hold": not case.shrinking_believed,
         "NothingLearned": not learned and case.expected > 0,
         "Backlog": backlogged(case),
-        "Late": late and not_capacity_bound(case) != "IdleButLate",
+        "Late": late and not idle_for_long(case),
         "GpuBusy": crowded and case.late_ratio is not None and case.late_ratio > case.late_allowed / 2,
         "GpuActive": busy is not None and busy > GPU_IDLE and case.expected <= 0 and case.ready > 0,
     }

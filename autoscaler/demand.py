@@ -10,7 +10,14 @@ from typing import Final
 from autoscaler import status as statuses
 from autoscaler.experience import experienced
 from autoscaler.forecast import Forecast, forecast
-from autoscaler.learn import FEWEST_REQUESTS, PRIOR_PESSIMISM, START_PRIOR_SECONDS, ServiceTime, StartTime
+from autoscaler.learn import (
+    FEWEST_REQUESTS,
+    PRIOR_PESSIMISM,
+    START_LIMIT_SECONDS,
+    START_PRIOR_SECONDS,
+    ServiceTime,
+    StartTime,
+)
 from autoscaler.signals.observe import Observation
 from autoscaler.signals.queries import LONGEST_COVERED, Windows
 from autoscaler.state import LoopState, TargetState
@@ -21,6 +28,8 @@ GATEWAY_MEMORY_SECONDS: Final = 600.0
 """For which a gateway's account that has vanished is missed; then its route is taken for removed."""
 UP_BAND, DOWN_BAND, SERVICE_BAND = 0.03, 0.10, 0.05
 """Fractions by which demand must rise or fall, and work change, before numbers move."""
+USUAL_STARTS: Final = 3.0
+"""Of a rise that is older than so many usual starts, whoever comes anew does not take the rest of it for one."""
 DECISION_SECONDS: Final = 5.0
 """From a change of demand to the decision that sees it: about a tick."""
 
@@ -70,19 +79,22 @@ def first_seen(target: Target, state: LoopState, now: float) -> TargetState:
         fresh = changed(fresh, start=StartTime((float(started),)))
     workload = target.workload
     if workload is not None and workload.ready < workload.wanted:
-        raised_at = _raised_at(target, workload)
+        raised_at = _raised_at(target, workload, now)
         if raised_at is not None:
             fresh = changed(fresh, start=fresh.start.waiting_since(raised_at, workload.wanted))
     return fresh
 
 
-def _raised_at(target: Target, workload: Workload) -> float | None:
+def _raised_at(target: Target, workload: Workload, now: float) -> float | None:
     """When the replicas that are not ready yet were asked for, as status tells it, or by their Deployment's creation. None: unknown."""
     status = statuses.previous(target)
     last = status.get("lastDecision") or {}
     asked = status.get("desiredReplicas") == workload.wanted
     if asked and last.get("previousReplicas", workload.wanted) < workload.wanted:
-        return seconds_of(last["time"])
+        at, has = seconds_of(last["time"]), (status.get("reserve") or {}).get("readyReplicas", 0)
+        usual = (status.get("learned") or {}).get("startTimeSeconds") or START_LIMIT_SECONDS
+        # Ready once, or asked for so long ago: pods are missing for another reason than their start.
+        return at if has < workload.wanted and now - at <= USUAL_STARTS * usual else None
     # One that had served before, scaled by whomever, has lost a pod, or all: its age is no start.
     made_together = workload.created >= seconds_of(target.autoscaler.created) - START_PRIOR_SECONDS
     first_start = workload.ready == 0 and made_together and not status.get("learned")

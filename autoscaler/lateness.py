@@ -15,7 +15,8 @@ from autoscaler.contention import most_in_vain
 HELPED: Final = 0.6
 """Of the lateness with as many as arrivals justify: if so little is left, more replicas do help."""
 LATE_FACTOR: Final = 2.0
-"""Of the allowed late fraction: above it a settled target gets a replica more than the model says."""
+"""Of the allowed late fraction: above it a settled target gets a replica more than the model says. Where that is more than half-way
+to all requests, half-way there."""
 LONGEST_WORK: Final = 2.0
 """Means of the work in which nearly all requests are done."""
 IDLE_UTILIZATION: Final = 0.3
@@ -89,13 +90,21 @@ def floor_known(case: Case) -> bool:
 
 def is_late(case: Case) -> bool:
     """Whether clearly more requests are late than the objective allows, and than the work alone makes so."""
-    return avoidably_late(case) > LATE_FACTOR * case.late_allowed
+    return avoidably_late(case) > clearly_late(case.late_allowed)
+
+
+def clearly_late(allowed: float) -> float:
+    """The late fraction that is clearly more than what is allowed."""
+    return min(LATE_FACTOR * allowed, (1 + allowed) / 2)
 
 
 def first_lateness(case: Case) -> float | None:
     """The late fraction to compare later ones with: that of as few replicas as arrivals justify, or the first that is known."""
     if not (case.settled and is_late(case)):
-        return case.late_first
+        # As few as arrivals justify, and nobody is late: what was before is over.
+        in_time = case.settled and case.late_ratio is not None and avoidably_late(case) <= case.late_allowed
+        over = case.late_first is not None and in_time and case.ready <= _justified(case)
+        return None if over else case.late_first
     few = case.late_first is None or case.ready <= _justified(case)
     return avoidably_late(case) if few else case.late_first
 
@@ -112,12 +121,23 @@ def not_capacity_bound(case: Case) -> Uncapacity | None:
         return None
     if case.service_seconds is None:
         return None
-    busy = case.own_rate * case.service_seconds / case.ready
-    if max(busy, case.gpu_utilization or 0.0) < IDLE_UTILIZATION:
+    if _is_idle(case):
         return "IdleButLate"
     most = most_in_vain(_justified(case))
     helped = case.late_first is not None and avoidably_late(case) <= HELPED * case.late_first
     return "MoreDidNotHelp" if case.ready >= most and not helped else None
+
+
+def idle_for_long(case: Case) -> bool:
+    """Whether the replicas have little to do in a settled state, and no queue: then fewer make nobody late."""
+    return case.settled and case.ready > 0 and not backlogged(case) and _is_idle(case)
+
+
+def _is_idle(case: Case) -> bool:
+    if case.service_seconds is None:
+        return False
+    busy = case.own_rate * case.service_seconds / case.ready
+    return max(busy, case.gpu_utilization or 0.0) < IDLE_UTILIZATION
 
 
 def _justified(case: Case) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from autoscaler.capacity import service_time_from_sojourn
 from autoscaler.contention import Contention
 from autoscaler.demand import Coverage, demand_here
-from autoscaler.lateness import LATE_FACTOR
+from autoscaler.lateness import clearly_late
 from autoscaler.learn import FAILED_RATIO_LIMIT, ServiceTime
 from autoscaler.signals.observe import Observation, bounds_around
 from autoscaler.signals.queries import LONGEST_COVERED, Windows
@@ -77,7 +77,7 @@ def _outrun(target: Target, state: TargetState, observation: Observation, now: f
     if target.profile.durations != "sojourn" or crowd is None or now > crowd.outruns_until:
         return False
     slow = (view.work_seconds or 0.0) > objective.threshold_milliseconds / 1000
-    return slow or (observation.late_ratio or 0.0) > LATE_FACTOR * (100 - objective.percent) / 100
+    return slow or (observation.late_ratio or 0.0) > clearly_late((100 - objective.percent) / 100)
 
 
 def _of_crowd(

@@ -63,7 +63,8 @@ def status_of(
         "conditions": _conditions(before, found, generation, now),
     }
     if workload is None or decision is None or numbers is None:
-        return status
+        # What was learned outlives a Deployment that is replaced, and somebody else's turn at it.
+        return status | {"learned": before["learned"]} if "learned" in before else status
     status["observedReplicas"] = workload.observed
     status["desiredReplicas"] = decision.desired
     status["reserve"] = {

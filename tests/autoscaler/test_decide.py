@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from autoscaler.case import BY_THE_CLOCK, FORECAST, STOOD_BY_FOR, Case
 from autoscaler.decide import decide, gpu_replicas
-from autoscaler.lateness import not_capacity_bound, urgent_replicas
+from autoscaler.lateness import first_lateness, not_capacity_bound, urgent_replicas
 
 CASE = Case(
     minimum=1,
@@ -381,6 +381,35 @@ def test_late_and_idle_is_not_capacity() -> None:
     assert not_capacity_bound(idle) == "IdleButLate"
     assert not_capacity_bound(replace(CASE, late_ratio=0.2)) is None
     assert not_capacity_bound(replace(idle, settled=False)) is None
+
+
+def test_what_is_late_without_much_to_do_keeps_no_replicas() -> None:
+    """Between what is allowed and what is clearly more too: at night a few that give up are no reason for the day's replicas."""
+    night = replace(CASE, expected=1.0, level=1.0, own_rate=1.0, in_flight=0.1, wanted=20, ready=20)
+    for late in (0.015, 0.2):
+        (decision,) = decide([replace(night, late_ratio=late)])
+        assert (decision.desired, decision.reason) == (16, "DemandFell"), late
+    (busy,) = decide([replace(night, late_ratio=0.015, own_rate=90.0, in_flight=9.0)])
+    assert (busy.desired, busy.reason) == (20, "Late")
+
+
+@pytest.mark.parametrize("percent", [50, 51, 60, 90, 99])
+def test_any_objective_can_be_clearly_missed(percent: int) -> None:
+    """Also one that allows half of the requests to be late: all of them are clearly more."""
+    allowed = (100 - percent) / 100
+    missed = replace(CASE, late_allowed=allowed, service_seconds=None, late_ratio=1.0, settled=True)
+    assert urgent_replicas(missed) > missed.ready
+    assert urgent_replicas(replace(missed, late_ratio=allowed * 1.01)) == 0
+
+
+def test_what_was_late_once_is_forgotten_when_few_replicas_are_in_time() -> None:
+    """The next incident is compared with its own beginning; more replicas that are in time say that they helped."""
+    first = replace(CASE, settled=True, late_ratio=0.9)
+    assert first_lateness(first) == 0.9
+    over = replace(CASE, settled=True, late_ratio=0.0, late_first=0.9)
+    assert first_lateness(over) is None
+    for still in ({"late_ratio": None}, {"settled": False}, {"ready": 5}, {"late_ratio": 0.015}):
+        assert first_lateness(replace(over, **still)) == 0.9, still
 
 
 def test_late_with_more_than_enough_is_not_capacity() -> None:

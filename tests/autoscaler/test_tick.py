@@ -176,6 +176,39 @@ def test_who_comes_to_a_deployment_that_has_served_does_not_take_its_age_for_a_s
     assert service.status["learned"].get("startTimeSeconds", 20) == 20, "of a replica more, if any"
 
 
+@pytest.mark.parametrize("gateway", [True, False])
+@pytest.mark.parametrize("first_seconds", [15.0, 30.0, 60.0])
+def test_scrapes_once_a_minute_are_learned(first_seconds: float, gateway: bool) -> None:
+    """From the start, and when they become so rare: each alone in its minute they are no gaps, and what they tell is fresh."""
+    service = Revision("digits", replicas=2, ready=2)
+    world = World(service, rate=lambda _: 15.0, scrape_seconds=first_seconds, gateway=gateway)
+    world.run(300)
+    world.scrape_seconds = 60.0
+    world.run(300)
+    assert world.state.scrape_seconds == 60.0
+    told = len(world.writes)
+    world.run(600)
+    assert service.status["learned"]["serviceTimeMilliseconds"] == 100
+    turns = [w for _, w in world.writes[told:] if isinstance(w, WriteStatus) and w.events]
+    assert turns == [], "the signals do not come and go"
+
+
+@pytest.mark.parametrize(("minutes", "ready", "measured"), [(1, 4, True), (20, 4, False), (1, 5, False)])
+def test_a_restart_takes_no_old_rise_for_a_start(minutes: int, ready: int, measured: bool) -> None:
+    """A pod is missing: of the rise it may be that is recent and never was complete; else a node took it."""
+    service = Revision("digits", replicas=5, ready=4, created=EPOCH - 86400, ours=True)
+    service.pending = [EPOCH + 30]
+    service.status = {
+        "desiredReplicas": 5,
+        "learned": {"startTimeSeconds": 60},
+        "lastDecision": {"time": timestamp_of(EPOCH - 60 * minutes), "previousReplicas": 4},
+        "reserve": {"readyReplicas": ready},
+    }
+    world = World(service, rate=lambda _: 15.0)
+    world.run(35)
+    assert (len(world.state.targets["ia-digits"].start.samples_seconds) == 2) == measured
+
+
 @pytest.mark.parametrize("restarted", [False, True])
 def test_a_new_deployments_first_start_is_measured_from_its_creation(restarted: bool) -> None:
     """It was made together with its InferenceAutoscaler, and its pods take 20 seconds, whoever forgets meanwhile."""
@@ -595,6 +628,25 @@ def test_a_bound_that_is_no_number_is_passed_over(bound: str, monkeypatch: pytes
     world.run(300)
     assert service.replicas >= 3
     assert ask(world.objects(), world.state, world.now)
+
+
+def test_what_was_learned_outlives_a_deployment_that_is_replaced() -> None:
+    """For a tick there is none; status keeps what a restart begins with, and the next one is not as if nothing had ever been."""
+    service = Revision("digits", service_seconds=0.1)
+    world = World(service, rate=lambda at: 5.0 if at < 60 else 40.0)
+    world.run(200)
+    learned = service.status["learned"]
+    assert learned["serviceTimeMilliseconds"] == 100
+    deployment, world.deployment = (
+        world.deployment,
+        lambda _: {"metadata": {"name": "other", "namespace": "demo", "uid": "x"}},
+    )  # type: ignore[method-assign,assignment]
+    world.run(5)
+    assert service.status["learned"] == learned
+    world.deployment = deployment  # type: ignore[method-assign]
+    world.run(5)
+    assert world.state.targets["ia-digits"].service.learned
+    assert service.status["learned"]["startTimeSeconds"] == learned["startTimeSeconds"]
 
 
 def test_a_missing_deployment_is_named() -> None:
