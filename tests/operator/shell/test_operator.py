@@ -110,7 +110,7 @@ async def test_a_settled_service_is_left_alone_and_survives_restarts(
         fake.write(external(f"s{index}"))
     async with operator(fake, tmp_path, monkeypatch):
         await until(lambda: all(ready(fake, f"s{index}") for index in range(20)), fake)
-        before = await quiet(fake)
+        before = await quiet(fake, 4)  # on a busy machine one of twenty is written later than the usual wait
         settled = versions(fake)
         await asyncio.sleep(1)
         assert len(fake.writes("operator")) == before
