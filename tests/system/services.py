@@ -10,8 +10,13 @@ from serving_io.kinds import Kind
 from tests.api.manifests import edited
 from tests.system.kube import Kube, Manifest, holds
 
-QUIET_RATE, HIGH_RATE = 2.0, 14.0
-"""Requests per second: about a fifth of what one replica carries, and more than one could."""
+QUIET_RATE = 2.0
+"""Requests per second: about a fifth of what one replica carries."""
+
+
+def overload(replicas: int, work_milliseconds: float) -> float:
+    """Requests per second that are more than so many replicas could ever carry, on a machine of any speed."""
+    return (replicas + 0.7) * 1000 / work_milliseconds
 
 
 def web_service(

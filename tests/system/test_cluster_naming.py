@@ -14,12 +14,12 @@ from tests.system.judging import at_step, judged
 from tests.system.kube import Kube, Manifest, condition
 from tests.system.load import Load, measured
 from tests.system.services import (
-    HIGH_RATE,
     QUIET_RATE,
     autoscaler,
     canary_at_step,
     committed,
     first_revision,
+    overload,
     replicas,
     web_service,
 )
@@ -141,7 +141,7 @@ def test_a_container_is_scaled_by_what_a_merged_cluster_counts(
         manifest["spec"]["predictor"]["container"]["env"].append({"name": "WORK_MS", "value": "20"})
     first_revision(kube, namespace, first)
     with Load(cluster, host, rate=QUIET_RATE) as load:
-        kube.until(
+        work = kube.until(
             "the time of work is learned",
             lambda: (
                 autoscaler(kube, namespace)
@@ -152,7 +152,7 @@ def test_a_container_is_scaled_by_what_a_merged_cluster_counts(
         )
         alone = signals(kube, namespace)
         before = replicas(kube, namespace)["wanted"]
-        load.set_rate(HIGH_RATE)
+        load.set_rate(overload(before, work))
         kube.until("more replicas are ready", lambda: replicas(kube, namespace)["ready"] > before)
         highest = replicas(kube, namespace)["wanted"]
         load.set_rate(QUIET_RATE)

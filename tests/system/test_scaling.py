@@ -9,7 +9,7 @@ from serving_io import kinds
 from tests.system.audit import Audit
 from tests.system.kube import Kube, Manifest
 from tests.system.load import Load, measured
-from tests.system.services import HIGH_RATE, QUIET_RATE, autoscaler, first_revision, replicas, web_service
+from tests.system.services import QUIET_RATE, autoscaler, first_revision, overload, replicas, web_service
 
 BURN = """
 import threading, time
@@ -34,7 +34,7 @@ def test_replicas_follow_the_load(kube: Kube, cluster: Cluster, namespace: str) 
     first_revision(kube, namespace, manifest)
     audit = Audit(cluster)
     with Load(cluster, host, rate=QUIET_RATE) as load:
-        kube.until(
+        work = kube.until(
             "the time of work is learned",
             lambda: (
                 autoscaler(kube, namespace)
@@ -44,7 +44,7 @@ def test_replicas_follow_the_load(kube: Kube, cluster: Cluster, namespace: str) 
             ),
         )
         before = replicas(kube, namespace)["wanted"]
-        load.set_rate(HIGH_RATE)
+        load.set_rate(overload(before, work))
         kube.until("more replicas are ready", lambda: replicas(kube, namespace)["ready"] > before)
         up = autoscaler(kube, namespace)["status"]["lastDecision"]
         highest = replicas(kube, namespace)["wanted"]
