@@ -121,7 +121,7 @@ def not_capacity_bound(case: Case) -> Uncapacity | None:
         return None
     if case.service_seconds is None:
         return None
-    if _is_idle(case):
+    if idle_for_long(case):
         return "IdleButLate"
     most = most_in_vain(_justified(case))
     helped = case.late_first is not None and avoidably_late(case) <= HELPED * case.late_first
@@ -130,11 +130,7 @@ def not_capacity_bound(case: Case) -> Uncapacity | None:
 
 def idle_for_long(case: Case) -> bool:
     """Whether the replicas have little to do in a settled state, and no queue: then fewer make nobody late."""
-    return case.settled and case.ready > 0 and not backlogged(case) and _is_idle(case)
-
-
-def _is_idle(case: Case) -> bool:
-    if case.service_seconds is None:
+    if not case.settled or case.ready < 1 or case.service_seconds is None or backlogged(case):
         return False
     busy = case.own_rate * case.service_seconds / case.ready
     return max(busy, case.gpu_utilization or 0.0) < IDLE_UTILIZATION

@@ -7,23 +7,21 @@ and tell no more than their time of work.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from autoscaler.peers.signals import PodLoad, Replicas
-from loadtests.simulator.govern import Governor, Scheduled
+from loadtests.simulator.govern import Governor, Told, decided, looks
 from loadtests.simulator.requests import Count, Floats, Ints, Requests
 from loadtests.simulator.service import Service
-from loadtests.simulator.store import WINDOW_START_SHARE
+from loadtests.simulator.store import extrapolated
 from loadtests.simulator.world import DEPTH, scrape_phase
 
 ARRIVED = [Count.DISPATCHED, Count.UNROUTED, Count.OVERFLOWN]
 
 
 @dataclass
-class Seen:
+class Seen(Told):
     """The last scrapes of one service: satisfies the peers' `Signals`, and answers as `Scraped` does."""
 
     slots: int
@@ -75,21 +73,6 @@ class Seen:
         highest = max((self._active[at] for at in range(begin, len(self._active))), default=0.0)
         return max(highest - self.ready, 0.0)
 
-    def busy_ratio(self, window_seconds: float) -> float:
-        """Mean of the pods' busy shares, as far back as two scrapes."""
-        busy = self._busy(window_seconds)
-        return float(busy.mean()) if len(busy) else 0.0
-
-    def latency_seconds(self, quantile: float, window_seconds: float) -> float | None:
-        """Not told: the simulated gateway has no buckets but the objective's."""
-        raise NotImplementedError("policies that read quantiles of latency are not simulated")
-
-    def per_pod(self, window_seconds: float) -> Sequence[PodLoad]:
-        """The busy share stands for the cache, and what waits is spread evenly."""
-        busy = self._busy(window_seconds)
-        waiting = self.queued(window_seconds) / max(len(busy), 1)
-        return [PodLoad(float(share), waiting) for share in busy]
-
     def _begin(self, seconds: float) -> int:
         """The first scrape of a window."""
         edge = self.now - seconds
@@ -106,17 +89,10 @@ class Seen:
         return np.minimum(found, 1.0)
 
     def _rates(self, increase: Floats, before: Floats, first: Ints | int, seconds: float) -> Floats:
-        """As `store.rates` has it, of counters that were `before` at the scrape `first`, at least one before the last."""
+        """Of counters that were `before` at the scrape `first`, at least one before the last."""
         times = np.array(self._times)
-        sampled = times[-1] - times[first]
-        lead, after = times[first] - (self.now - seconds), self.now - times[-1]
-        interval = sampled / (len(times) - 1 - first)
-        start = np.where(lead >= interval * WINDOW_START_SHARE, interval / 2, lead)
-        some = increase > 0
-        to_zero = sampled * before / np.where(some, increase, 1.0)
-        start = np.where(some, np.minimum(start, to_zero), start)
-        end = np.where(after >= interval * WINDOW_START_SHARE, interval / 2, after)
-        return np.asarray(increase * (sampled + start + end) / sampled / seconds)
+        spans = times[-1] - times[first], times[first] - (self.now - seconds), self.now - times[-1]
+        return extrapolated(increase, before, np.asarray(len(times) - first), spans, seconds)
 
 
 @dataclass
@@ -133,7 +109,6 @@ class Alone:
     def __post_init__(self) -> None:
         self._seen = Seen(self.service.slots, self.scrape_seconds)
         self._phase = scrape_phase(self.service, self.scrape_seconds)
-        self._looks = not isinstance(self.governor, Scheduled)
 
     def run(self, seconds: float) -> None:
         """Let so much time pass; all scrapes and decisions are at whole seconds, a scrape before a decision."""
@@ -150,7 +125,7 @@ class Alone:
         self.now = end
 
     def _next_scrape(self) -> float:
-        if not self._looks:
+        if not looks(self.governor):
             return np.inf
         rounds = (self.now - self._phase) // self.scrape_seconds + 1
         return self._phase + rounds * self.scrape_seconds
@@ -161,14 +136,10 @@ class Alone:
         self._seen.scrape(self.now, self.service.requests)
 
     def _decide(self) -> None:
-        service, pods = self.service, self.service.pods
-        self._seen.now, self._seen.ready = self.now, pods.ready
-        replicas = Replicas(pods.wanted, pods.ready, max(pods.wanted - pods.ready, 0))
-        wanted = min(max(self.governor.replicas(self._seen, replicas, self.now), 1), service.max_replicas)
-        if wanted == pods.wanted:
+        service = self.service
+        self._seen.now, self._seen.ready = self.now, service.pods.ready
+        wanted = decided(self.governor, self._seen, service, self.now)
+        if wanted == service.pods.wanted:
             return
-        service.advance(self.now)
-        before = pods.there()
-        pods.scale(wanted, self.now)
-        self._seen.forget(np.flatnonzero((pods.there() & ~before) | pods.draining))
+        self._seen.forget(np.concatenate(service.scale(wanted, self.now)))
         self.scalings += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from autoscaler.peers import Policy
 from autoscaler.peers.signals import PodLoad, Replicas, Signals
 from loadtests.simulator.scrapes import GPU_BUSY
+from loadtests.simulator.service import Service
 from loadtests.simulator.store import Floats, Targets, Window, averages, rates
 
 ARRIVED = (
@@ -65,8 +67,47 @@ class Scheduled:
         return max(1, int(self.asked[min(int(now / self.period_seconds), len(self.asked) - 1)]))
 
 
+def looks(governor: Governor | None) -> bool:
+    """Whether it takes anything from scrapes; nobody is the autoscaler, which does."""
+    return not isinstance(governor, Scheduled)
+
+
+def decided(governor: Governor, signals: Signals, service: Service, now: float) -> int:
+    """The replicas that a service gets from now on, within its bounds."""
+    pods = service.pods
+    replicas = Replicas(pods.wanted, pods.ready, max(pods.wanted - pods.ready, 0))
+    return min(max(governor.replicas(signals, replicas, now), 1), service.max_replicas)
+
+
+class Told(ABC):
+    """What of the peers' `Signals` follows from how busy each pod is and how many wait, whoever tells that."""
+
+    @abstractmethod
+    def queued(self, window_seconds: float) -> float:
+        """Highest number that waits."""
+
+    @abstractmethod
+    def _busy(self, seconds: float) -> Floats:
+        """The busy share of each pod that can be told, as far back as two scrapes."""
+
+    def busy_ratio(self, window_seconds: float) -> float:
+        """Mean of the pods' busy shares, as far back as two scrapes: of one nothing can be told."""
+        busy = self._busy(window_seconds)
+        return float(busy.mean()) if len(busy) else 0.0
+
+    def latency_seconds(self, quantile: float, window_seconds: float) -> float | None:
+        """Not told: the simulated gateway has no buckets but the objective's."""
+        raise NotImplementedError("policies that read quantiles of latency are not simulated")
+
+    def per_pod(self, window_seconds: float) -> Sequence[PodLoad]:
+        """The busy share stands for the cache, and what waits is spread evenly."""
+        busy = self._busy(window_seconds)
+        waiting = self.queued(window_seconds) / max(len(busy), 1)
+        return [PodLoad(float(share), waiting) for share in busy]
+
+
 @dataclass
-class Scraped:
+class Scraped(Told):
     """What was scraped of one service, as a metrics pipeline tells it: satisfies the peers' `Signals`."""
 
     gateway: Targets
@@ -99,22 +140,11 @@ class Scraped:
         active = np.where(inside, self.gateway.values[ACTIVE][self.replicas], 0.0).sum(axis=0)
         return float(max(active.max(initial=0.0) - self.ready, 0.0))
 
-    def busy_ratio(self, window_seconds: float) -> float:
-        """Mean of the pods' busy shares, as far back as two scrapes: of one nothing can be told."""
-        busy = self._busy(window_seconds)
-        return float(busy.mean()) if len(busy) else 0.0
-
-    def latency_seconds(self, quantile: float, window_seconds: float) -> float | None:
-        """Not told: the simulated gateway has no buckets but the objective's."""
-        raise NotImplementedError("policies that read quantiles of latency are not simulated")
-
     def per_pod(self, window_seconds: float) -> Sequence[PodLoad]:
         """Of pods that do not tell, the busy share stands for the cache, and what waits is spread evenly."""
         waits = next((name for name in WAITING if name in self.pods.values), None)
         if waits is None:
-            busy = self._busy(window_seconds)
-            waiting = self.queued(window_seconds) / max(len(busy), 1)
-            return [PodLoad(float(share), waiting) for share in busy]
+            return super().per_pod(window_seconds)
         used = CACHE_USED if CACHE_USED in self.pods.values else GPU_BUSY
         seen = self._seen(window_seconds)
         columns = (self._in_window(name, window_seconds).max(axis=1)[seen] for name in (used, waits))

@@ -155,6 +155,13 @@ class Service:
         self.now = until
         self.pods.end_drained(until)
 
+    def scale(self, wanted: int, now: float) -> tuple[Ints, Ints]:
+        """Set the replicas; the slots in which pods begin, and those whose pods get no further request."""
+        self.advance(now)
+        before = self.pods.there()
+        self.pods.scale(wanted, now)
+        return np.flatnonzero(self.pods.there() & ~before), np.flatnonzero(self.pods.draining)
+
     def gateway_values(self) -> Values:
         """What a scrape of the gateway's replicas reads now, by metric."""
         return gateway_values(self.requests, self.gateway.retries > 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,15 +109,30 @@ def rates(values: Floats, window: Window, each: int) -> Floats:
     both = inside[:, 1:] & inside[:, :-1]
     increase = np.where(both, np.where(steps < 0, values[:, 1:], steps), 0.0).sum(axis=1)
     sampled, before, after = (part[repeat] for part in window.spans())
+    found = extrapolated(increase, values[rows, first], count, (sampled, before, after), window.seconds)
+    return np.where(count >= 2, found, np.nan)
+
+
+def extrapolated(
+    increase: Floats,
+    first: Floats,
+    count: NDArray[Any],
+    spans: tuple[Floats | float, Floats | float, Floats | float],
+    seconds: float,
+) -> Floats:
+    """The rate over a window of counters that grew so much since their `first` value in it; of no use below two samples.
+
+    `count` samples; `spans` as `Window.spans` has them.
+    """
+    sampled, before, after = spans
     with np.errstate(divide="ignore", invalid="ignore"):
         interval = sampled / (count - 1)
         limit = interval * WINDOW_START_SHARE
         start = np.where(before >= limit, interval / 2, before)
-        to_zero = sampled * values[rows, first] / increase
-        start = np.where((increase > 0) & (values[rows, first] >= 0), np.minimum(start, to_zero), start)
+        to_zero = sampled * first / increase
+        start = np.where((increase > 0) & (first >= 0), np.minimum(start, to_zero), start)
         end = np.where(after >= limit, interval / 2, after)
-        found = increase * (sampled + start + end) / sampled / window.seconds
-    return np.where(count >= 2, found, np.nan)
+        return np.asarray(increase * (sampled + start + end) / sampled / seconds)
 
 
 def averages(values: Floats, window: Window, each: int) -> Floats:

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from autoscaler.peers.signals import Replicas
 from autoscaler.replay.faithful import witnessed
 from autoscaler.replay.recording.moment import Moment
 from autoscaler.signals.views import Answers
@@ -18,7 +17,7 @@ from autoscaler.state import LoopState
 from autoscaler.targets import ApiObjects, timestamp_of
 from autoscaler.tick import Result, ask, tick
 from autoscaler.writes import Scale, WriteStatus
-from loadtests.simulator.govern import Governor, Scheduled, Scraped
+from loadtests.simulator.govern import Governor, Scraped, decided, looks
 from loadtests.simulator.prometheus import Prometheus
 from loadtests.simulator.scrapes import NAMESPACE, SeriesLabels, Values
 from loadtests.simulator.service import Service
@@ -56,8 +55,8 @@ class World:
         self._due: list[list[int]] = [[] for _ in range(int(self.scrape_seconds))]
         """Which services are scraped at each second of the interval."""
         for number, service in enumerate(self.services):
-            if isinstance(self.governors.get(number), Scheduled):
-                continue  # it looks at nothing
+            if not looks(self.governors.get(number)):
+                continue
             self._due[scrape_phase(service, self.scrape_seconds)].append(number)
         self._periods: dict[float, list[int]] = defaultdict(list)
         for number, governor in self.governors.items():
@@ -99,8 +98,7 @@ class World:
         (door, doors), (kind, slots) = self._doors[number], self._slots[number]
         at = EPOCH + self.now
         signals = Scraped(scraped[door], doors, scraped[kind], slots, at, pods.ready, self.scrape_seconds)
-        replicas = Replicas(pods.wanted, pods.ready, max(pods.wanted - pods.ready, 0))
-        wanted = min(max(governor.replicas(signals, replicas, self.now), 1), service.max_replicas)
+        wanted = decided(governor, signals, service, self.now)
         if wanted != pods.wanted:
             self.scale(number, wanted)
 
@@ -167,14 +165,11 @@ class World:
     def scale(self, number: int, wanted: int) -> None:
         """Set a service's replicas."""
         service, (kind, rows) = self.services[number], self._slots[number]
-        pods, first = service.pods, rows.start
-        self.bring_up_to_date(number)
-        before = pods.there()
-        pods.scale(wanted, self.now)
-        if len(fresh := np.flatnonzero(pods.there() & ~before)):
-            self.prometheus.clear(kind, fresh + first)
-        if len(stopped := np.flatnonzero(pods.draining)):
-            self.prometheus.end(kind, stopped + first)
+        fresh, stopped = service.scale(wanted, self.now)
+        if len(fresh):
+            self.prometheus.clear(kind, fresh + rows.start)
+        if len(stopped):
+            self.prometheus.end(kind, stopped + rows.start)
         self.decisions[service.name] += 1
 
 
