@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from loadtests.bench.cells import HEADLINE, MATRIX, Matrix, Simulated, fitting, pairs, read_matrix
+from loadtests.bench.job import Job, Pair, run_job
 from loadtests.bench.models import MODELS, read_models
 from loadtests.bench.plots import cost_over_bound, pareto
 from loadtests.bench.report import markdown
@@ -24,12 +25,9 @@ from loadtests.bench.run import (
     CLAIRVOYANT,
     OURS,
     SIMULATED_PEERS,
-    Job,
-    Pair,
     Row,
     Setting,
     configuration,
-    run_job,
 )
 from loadtests.bench.score import summary
 from loadtests.bench.settings import refined, settings
@@ -117,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if left:
             run_all(left, rows, path, options.jobs)
 
-    print(f"{len(cells)} cells, {len(of)} of them with a seed, {days} days of history, {len(tried)} settings")
+    print(f"{len(cells)} cells, {len(of)} runs of each of {len(tried)} settings, {days} days of history")
     finish("all settings", list(jobs(tried, of, rows, days, configured)))
     if not (options.full or options.headline or shard or options.target or options.ablate):
         finish("beside the best", list(jobs(refined(rows, tried), of, rows, days, configured)))
@@ -133,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if shard is not None:
         print(f"rows: {path}; put the files of all shards into one folder and run without --shard")
         return 0
-    rows_of_all = rows
+    write(path, with_bounds(rows))
     asked = {(cell.name, seed) for cell, seed in of}
     rows = [row for row in rows if (row.cell, row.seed) in asked]
     drawn = cells[: options.timelines]
@@ -143,12 +141,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             pages = pool.starmap(timeline, [(cell, options.first_seed, days) for cell in drawn])
         for number, page in enumerate(pages, 1):
             (out / f"timeline-{number}.html").write_text(page, encoding="utf-8")
-    write(path, with_bounds(rows_of_all))
     return _conclude(rows, out)
 
 
 def _conclude(rows: Sequence[Row], out: Path) -> int:
-    rows = with_bounds(rows)
     extra = [row for row in rows if is_extra(row)]
     rows = [row for row in rows if not is_extra(row)]
     whole = summary(rows, extra)

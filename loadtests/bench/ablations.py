@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
-from unittest import mock
 
 from autoscaler import capacity
 from autoscaler.forecast import Forecast
 from autoscaler.values import changed
-
-Change = Callable[[Any], Any]
-"""What a name stands for meanwhile, made of what it stands for."""
+from loadtests.replaced import Change, constant, replaced
 
 
 @dataclass(frozen=True)
@@ -23,15 +19,6 @@ class Ablation:
 
     mechanism: str
     changes: Mapping[str, Change]
-
-
-def _constant(value: Any) -> Change:
-    return lambda old: value
-
-
-def _of(name: str) -> Change:
-    """A property that answers what another one does."""
-    return _constant(property(lambda self: getattr(self, name)))
 
 
 def _without_trend(old: Any) -> Any:
@@ -55,7 +42,7 @@ ANY_NUMBER = 10**6
 ABLATIONS: Mapping[str, Ablation] = {
     "clock": Ablation(
         "what comes by the clock of the day or the week is prepared for",
-        {"autoscaler.seasons:Season.believed": _constant(property(lambda self: False))},
+        {"autoscaler.seasons:Season.believed": constant(property(lambda self: False))},
     ),
     "stand-by": Ablation(
         "rates that came faster than pods start are stood by for",
@@ -66,60 +53,60 @@ ABLATIONS: Mapping[str, Ablation] = {
     ),
     "surge": Ablation(
         "a rise is seen in the fast window, and extrapolated",
-        {"autoscaler.demand:forecast": _constant(lambda fast, base, *_: Forecast(base, base))},
+        {"autoscaler.demand:forecast": constant(lambda fast, base, *_: Forecast(base, base))},
     ),
     "urgency": Ablation(
         "a queue or lateness asks for replicas by itself",
-        {"autoscaler.cases:urgent_replicas": _constant(lambda case: 0)},
+        {"autoscaler.cases:urgent_replicas": constant(lambda case: 0)},
     ),
     "bands": Ablation(
         "demand and work move in bands, so that noise decides nothing",
-        {"autoscaler.forecast:Band.following": _constant(lambda self, value, *_: changed(self, value=value))},
+        {"autoscaler.forecast:Band.following": constant(lambda self, value, *_: changed(self, value=value))},
     ),
     "hold": Ablation(
         "a higher need is held for as long as a start takes",
-        {"autoscaler.learn:StartTime.hold_seconds": _constant(lambda self, stated: float(stated or 0))},
+        {"autoscaler.learn:StartTime.hold_seconds": constant(lambda self, stated: float(stated or 0))},
     ),
     "vetoes": Ablation(
         "nobody is removed while requests are late, queue or keep accelerators busy",
         {"autoscaler.decide:_veto": _at_rest_alone},
     ),
     "in-flight": Ablation(
-        "what is in flight keeps its replicas", {"autoscaler.decide:occupied": _constant(lambda case: 0)}
+        "what is in flight keeps its replicas", {"autoscaler.decide:occupied": constant(lambda case: 0)}
     ),
     "steps-down": Ablation(
         "replicas go a fifth at a time, and not at each tick",
         {
-            "autoscaler.decide:STEP_DOWN_FRACTION": _constant(1.0),
-            "autoscaler.decide:STEP_DOWN_PERIOD_SECONDS": _constant((0.0, 0.0)),
+            "autoscaler.decide:STEP_DOWN_FRACTION": constant(1.0),
+            "autoscaler.decide:STEP_DOWN_PERIOD_SECONDS": constant((0.0, 0.0)),
         },
     ),
     "steps-up": Ablation(
-        "a decision at most doubles the replicas", {"autoscaler.decide:FIRST_STEP_UP": _constant(ANY_NUMBER)}
+        "a decision at most doubles the replicas", {"autoscaler.decide:FIRST_STEP_UP": constant(ANY_NUMBER)}
     ),
     "ceiling": Ablation(
         "lateness asks for at most twice what arrivals justify",
-        {"autoscaler.decide:CEILING_FACTOR": _constant(ANY_NUMBER)},
+        {"autoscaler.decide:CEILING_FACTOR": constant(ANY_NUMBER)},
     ),
     "contention": Ablation(
         "replicas that only make each other slower are not added",
-        {"autoscaler.contention:Contention.most": _constant(lambda self, demand: None)},
+        {"autoscaler.contention:Contention.most": constant(lambda self, demand: None)},
     ),
     "caution": Ablation(
         "a mean of few requests is believed with a margin",
-        {"autoscaler.learn:ServiceTime.cautious_seconds": _of("mean_seconds")},
+        {"autoscaler.learn:ServiceTime.cautious_seconds": constant(property(lambda self: self.mean_seconds))},
     ),
     "variability": Ablation(
         "how much the work varies is learned",
-        {"autoscaler.learn:ServiceTime.tail_measured": _constant(property(lambda self: False))},
+        {"autoscaler.learn:ServiceTime.tail_measured": constant(property(lambda self: False))},
     ),
     "budget-share": Ablation(
         "sizing leaves a part of the late requests for what goes wrong",
-        {"autoscaler.capacity:BUDGET_SHARE": _constant(1.0)},
+        {"autoscaler.capacity:BUDGET_SHARE": constant(1.0)},
     ),
     "routing": Ablation(
         "several replicas carry less than a pooled queue",
-        {"autoscaler.capacity:ROUTING_EFFICIENCY": _constant(1.0)},
+        {"autoscaler.capacity:ROUTING_EFFICIENCY": constant(1.0)},
     ),
 }
 
@@ -132,8 +119,7 @@ def without(name: str) -> Iterator[None]:
         return
     with ExitStack() as patches:
         for target, change in ABLATIONS[name].changes.items():
-            holder, attribute = holder_of(target)
-            patches.enter_context(mock.patch.object(holder, attribute, change(holder.__dict__[attribute])))
+            patches.enter_context(replaced(target, change))
         patches.callback(_forget)
         _forget()
         yield
@@ -143,13 +129,3 @@ def _forget() -> None:
     """The model's answers are kept by what was asked, not by its constants."""
     capacity._SMALLEST.clear()
     capacity._LARGEST.clear()
-
-
-def holder_of(target: str) -> tuple[Any, str]:
-    """The module or class, and the attribute, that a target names."""
-    module, _, path = target.partition(":")
-    holder: Any = importlib.import_module(module)
-    *parents, attribute = path.split(".")
-    for parent in parents:
-        holder = getattr(holder, parent)
-    return holder, attribute

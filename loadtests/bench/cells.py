@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import product
 from math import gcd
 from pathlib import Path
@@ -13,11 +13,11 @@ from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
+from loadtests.bench.carried import ROUTINGS, curve_of
 from loadtests.bounds.cost import Floats, Ints
-from loadtests.bounds.curve import ALLOWED, Curve, Late, measured
+from loadtests.bounds.curve import ALLOWED, Curve
 from loadtests.bounds.oracle import Schedule, Smallest, clairvoyant, known_rate
 from loadtests.simulator.gateway import Gateway
-from loadtests.simulator.requests import Count, Requests, Routing
 from loadtests.simulator.service import Load, Service
 from loadtests.simulator.starts import fixed_start
 from loadtests.traces.load import load
@@ -31,13 +31,6 @@ STEP_SECONDS = 15.0
 """Of the oracle's schedule: as often as anybody else decides."""
 MOST_RECORDED = 8
 """Recorded traces beside the embedded ones."""
-TRIED_REQUESTS = 100_000
-"""By so many it is found what replicas carry at a constant rate."""
-ROUTINGS = {
-    "least-request": Routing.LEAST_REQUEST,
-    "round-robin": Routing.ROUND_ROBIN,
-    "pooled": Routing.POOLED,
-}
 
 
 class Simulated(Protocol):
@@ -157,35 +150,6 @@ class Cell:
             percent=PERCENT,
             seed=seed,
         )
-
-
-@cache
-def curve_of(work_seconds: float, objective: float, variation: float, routing: str, allowed: float) -> Curve:
-    """What replicas carry behind a gateway, found by trying; `objective` in mean times of work.
-
-    `allowed` is late beyond what is so by its work alone, whoever serves it.
-    """
-    return measured(late_of(work_seconds, objective, variation, routing), 1 / work_seconds, allowed)
-
-
-@cache
-def late_of(work_seconds: float, objective: float, variation: float, routing: str) -> Late:
-    """What is late at a constant rate, beyond what is so by its work alone; each number of replicas and rate is tried once."""
-    load = Load(np.zeros(1), 1.0, work_seconds, variation**2)
-    random = np.random.default_rng(1)
-    sizes, gaps = load.sizes(random, TRIED_REQUESTS)[0], random.exponential(1.0, TRIED_REQUESTS)
-    unavoidable = float((sizes > objective * work_seconds).mean())
-
-    @cache
-    def late(replicas: int, rate: float) -> float:
-        times = np.cumsum(gaps) / rate
-        tried = Requests(replicas, objective * work_seconds, routing=ROUTINGS[routing])
-        for pod in range(replicas):
-            tried.start(pod, 0.0)
-        tried.advance(times, sizes, float(times[-1] + tried.timeout_seconds))
-        return float(tried.counts[Count.LATE] / len(times)) - unavoidable
-
-    return late
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from loadtests.bench.carried import late_share
 from loadtests.bench.cells import PERCENT, STEP_SECONDS, Matrix, known_rate_schedule, rates_of, room_for
 from loadtests.bounds.cost import Ints
 from loadtests.bounds.curve import ALLOWED, Curve, measured
@@ -25,7 +26,7 @@ from loadtests.simulator.published import (
     MODEL_LOAD_SECONDS,
     SERVEGEN_LARGE,
 )
-from loadtests.simulator.requests import Count, Routing
+from loadtests.simulator.requests import Routing
 from loadtests.simulator.service import Load, Service
 from loadtests.simulator.starts import (
     Starts,
@@ -120,10 +121,7 @@ def curve_of(kind: str, gateway: str, allowed: float = ALLOWED) -> Curve:
         tried = BatchedRequests(
             replicas, model.objective_seconds, 1.0, model.engine or Engine(), gateway_of(kind, gateway)
         )
-        for pod in range(replicas):
-            tried.start(pod, 0.0)
-        tried.advance(times, sizes, float(times[-1] + model.timeout_seconds))
-        return float(tried.counts[Count.LATE] / count)
+        return late_share(tried, times, sizes, model.timeout_seconds)
 
     return measured(late, 1 / model.work_seconds, allowed)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from autoscaler.replay.report.page import Fact, Report, render
 from autoscaler.replay.report.plot import Axis, Plot, Point, Series
 from loadtests.bench.cells import STEP_SECONDS, Simulated
-from loadtests.bench.run import HOUR, seed_of
+from loadtests.bench.job import seed_of
+from loadtests.bench.run import HOUR
 from loadtests.simulator.requests import Count
 from loadtests.simulator.world import World
 

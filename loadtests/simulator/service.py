@@ -190,15 +190,20 @@ class Service:
         times, sizes = self._drawn.times, self._drawn.sizes
         place = int(np.searchsorted(times, until))
         now, later = _split(sizes, place)
-        if isinstance(self.requests, Requests):
-            self.requests.advance(times[:place], now[0], until)
-        else:
-            self.requests.advance(times[:place], now, until)
+        offer(self.requests, times[:place], now, until)
         self._drawn = Arrivals(times[place:], later, self._drawn.until)
 
     def expect(self, arrivals: Arrivals) -> None:
         """Let these arrive in place of what would be drawn; they have to last to the end."""
         self._drawn = arrivals
+
+
+def offer(requests: Received, times: Floats, sizes: Sizes, until: float) -> None:
+    """Let requests arrive, and all happen up to a time; of pods that work on one after another only the work counts."""
+    if isinstance(requests, Requests):
+        requests.advance(times, sizes[0], until)
+    else:
+        requests.advance(times, sizes, until)
 
 
 def _randoms(seed: int) -> tuple[np.random.Generator, np.random.Generator]:

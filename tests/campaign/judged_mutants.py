@@ -6,11 +6,12 @@ import dataclasses
 from datetime import timedelta
 from typing import Any
 
+from loadtests.replaced import constant
 from serving_operator.judge.windows import Window
 from serving_operator.rollout import deadlines, evidence, judgement, promote
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import Move, State
-from tests.campaign.mutants import ROLLOUT, always, constant, mutant
+from tests.campaign.mutants import ROLLOUT, always, mutant
 
 mutant("good-after-one-window", "serving_operator.judge.objective:BOUND")(constant(1.1))
 mutant("bad-after-one-window", "serving_operator.judge.comparison:BOUND")(constant(3.0))

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from unittest import mock
 
+from loadtests.replaced import Change, replaced
 from serving_operator.cache import place_of
 from serving_operator.rollout.live import Revision
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import OPEN, Move, State
 from serving_operator.world import Plan, Write
 
-Change = Callable[[Any], Any]
 ROLLOUT = "serving_operator.rollout"
 
 
@@ -50,25 +49,13 @@ def mutant(name: str, target: str) -> Callable[[Change], Change]:
 @contextlib.contextmanager
 def applied(name: str) -> Iterator[None]:
     """Let the operator be this mutant while the block lasts."""
-    found = MUTANTS[name]
-    module, _, path = found.target.partition(":")
-    holder: Any = importlib.import_module(module)
-    *parents, attribute = path.split(".")
-    for parent in parents:
-        holder = getattr(holder, parent)
-    old = holder.__dict__[attribute]
-    with mock.patch.object(holder, attribute, found.change(old)):
+    with replaced(MUTANTS[name].target, MUTANTS[name].change):
         yield
 
 
 def always(value: Any) -> Change:
     """Answer the same whatever is asked."""
     return lambda old: lambda *_, **__: value
-
-
-def constant(value: Any) -> Change:
-    """Another value."""
-    return lambda old: value
 
 
 def on_plan(change: Callable[[Plan], Plan]) -> Change:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from loadtests.bench import cells
+from loadtests.bench import carried
 
 
 @pytest.fixture(autouse=True)
 def few_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """What replicas carry is found by so many."""
-    monkeypatch.setattr(cells, "TRIED_REQUESTS", 300)
+    monkeypatch.setattr(carried, "TRIED_REQUESTS", 300)

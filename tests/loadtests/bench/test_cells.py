@@ -14,8 +14,9 @@ import pytest
 from loadtests.bench import __main__ as bench
 from loadtests.bench.__main__ import _shard, jobs
 from loadtests.bench.cells import HEADLINE, fitting, pairs, read_matrix, recorded_rates
+from loadtests.bench.job import Job
 from loadtests.bench.rows import append
-from loadtests.bench.run import Job, Row, Setting
+from loadtests.bench.run import Row, Setting
 from loadtests.bench.settings import settings
 from loadtests.bench.timeline import timeline
 from loadtests.traces.table import TraceError

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from loadtests.bench.cells import STEP_SECONDS, pairs
+from loadtests.bench.job import Job
 from loadtests.bench.models import KINDS, MODELS, ModelCell, gateway_of, lead_seconds, read_models
-from loadtests.bench.run import ORACLE, Job, Setting, configuration
+from loadtests.bench.run import ORACLE, Setting, configuration
 from loadtests.bounds.oracle import Schedule
 from loadtests.simulator.batched import BatchedRequests
 from loadtests.simulator.engine import Engine

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from loadtests.bench.cells import Cell, read_matrix
+from loadtests.bench.job import Job
 from loadtests.bench.report import markdown
-from loadtests.bench.run import Job, Row, Setting
+from loadtests.bench.run import Row, Setting
 from loadtests.bench.score import by_cell as grouped
 from loadtests.bench.score import holds, oracle, standings, summary
 
