@@ -129,8 +129,8 @@ class StartTime:
     """How long replicas take from the write of their number to Ready."""
 
     samples_seconds: tuple[float, ...] = ()
-    raised_at: float | None = None
-    raised_to: int = 0
+    rises: tuple[tuple[float, int], ...] = ()
+    """When a number was written that is not Ready yet, and the number. Each rise of a ramp is a start of its own."""
 
     @property
     def seconds(self) -> float:
@@ -152,20 +152,17 @@ class StartTime:
 
     def with_replicas(self, wanted: int, before: int, ready: int, now: float) -> StartTime:
         """See the wanted number change from `before` to `wanted` with `ready` ready."""
-        if wanted > before:
-            return changed(self, raised_at=now, raised_to=wanted)
-        if self.raised_at is None:
+        pending = [(at, to) for at, to in self.rises if to <= wanted and now - at <= START_LIMIT_SECONDS]
+        samples = (now - at for at, to in pending if to <= ready)
+        new = [(now, wanted)] if wanted > before else []
+        rises = (*(rise for rise in pending if rise[1] > ready), *new)
+        if rises == self.rises:
             return self
-        if wanted < self.raised_to or now - self.raised_at > START_LIMIT_SECONDS:
-            return changed(self, raised_at=None)
-        if ready >= self.raised_to:
-            samples = (*self.samples_seconds, now - self.raised_at)[-STARTS_KEPT:]
-            return StartTime(samples)
-        return self
+        return StartTime((*self.samples_seconds, *samples)[-STARTS_KEPT:], rises)
 
     def waiting_since(self, created: float, wanted: int) -> StartTime:
         """Take up a start that began with the creation of the Deployment."""
-        return changed(self, raised_at=created, raised_to=wanted)
+        return changed(self, rises=((created, wanted),))
 
 
 @dataclass(frozen=True)

@@ -64,8 +64,15 @@ def test_starts_that_did_not_end_are_no_measure(wanted: int, now: float, why: st
     start = (
         StartTime().with_replicas(3, 1, 1, 100.0).with_replicas(wanted, 3 if wanted == 1 else wanted, 1, now)
     )
-    assert start.raised_at is None, why
+    assert start.rises == (), why
     assert not start.measured
+
+
+def test_each_rise_of_a_ramp_is_measured() -> None:
+    """Also the first of two of which the second is taken back before its replica was Ready."""
+    start = StartTime().with_replicas(2, 1, 1, 100.0).with_replicas(3, 2, 1, 110.0)
+    start = start.with_replicas(3, 3, 2, 140.0).with_replicas(2, 3, 2, 145.0)
+    assert start == StartTime((40.0,))
 
 
 @pytest.mark.parametrize(

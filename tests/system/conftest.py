@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if here in item.path.parents:
             item.add_marker(pytest.mark.system)
     items.sort(key=lambda item: item.get_closest_marker("lengthy") is None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails shows what its namespace held at that moment: afterwards it is gone."""
+    report = yield
+    arguments: dict[str, Any] = getattr(item, "funcargs", {})
+    if report.when == "call" and report.failed and {"kube", "namespace"} <= arguments.keys():
+        report.sections.append(("its namespace", holdings(arguments["kube"], arguments["namespace"])))
+    return report
+
+
+def holdings(kube: Kube, namespace: str) -> str:
+    """What `kubectl` tells of a namespace, as text."""
+    looks = (
+        ("get", "inferenceservices,inferenceautoscalers,deployments,pods", "-n", namespace, "-o", "wide"),
+        ("get", "inferenceservices,inferenceautoscalers", "-n", namespace, "-o", "jsonpath={.items[*].status}"),
+        ("events", "-n", namespace),
+    )
+    answers = (kube.kubectl(*look, check=False) for look in looks)
+    return "\n\n".join(f"{answer.stdout}{answer.stderr}" for answer in answers)
 
 
 @pytest.fixture(scope="session")

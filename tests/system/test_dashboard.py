@@ -12,7 +12,7 @@ from localcluster.cluster import Cluster
 from tests.system.judging import at_step, judged
 from tests.system.kube import Kube
 from tests.system.load import Load, measured
-from tests.system.services import first_revision
+from tests.system.services import first_revision, replicas
 
 SILENT = {
     "Evidence that is missing": "all that the canary is judged by is there",
@@ -49,6 +49,7 @@ def test_every_panel_has_data(kube: Kube, cluster: Cluster, namespace: str) -> N
     for manifest in (first, second):  # of the first replica's start the autoscaler may have seen nothing
         manifest["spec"]["predictor"]["minReplicas"] = 2
     kube.apply(namespace, first)
+    kube.until("the second replica has started", lambda: replicas(kube, namespace)["ready"] == 2)
     with Load(cluster, host, rate=10):
         for query in queries(namespace, "digits", "scaling"):
             answered(query)
