@@ -67,6 +67,8 @@ class Snapshot:
     """The autoscaler's last sentence, by revision."""
     start_time_seconds: int | None = None
     """What the autoscaler has measured from the scale write to a ready pod."""
+    work_seconds: float | None = None
+    """What it has learned that a request costs a replica."""
 
     @property
     def ready_of_stable(self) -> int:
@@ -92,7 +94,9 @@ def read(
     status = next((_status(one) for one in services if _name(one) == service_name), {})
     route = next((one for one in routes if _name(one) == service_name), None)
     own = [one for one in autoscalers if _labels(one).get(SERVICE_LABEL) == service_name]
-    start_times = [_status(one).get("learned", {}).get("startTimeSeconds") for one in own]
+    learned = [_status(one).get("learned", {}) for one in own]
+    start_times = [known["startTimeSeconds"] for known in learned if "startTimeSeconds" in known]
+    works = [known["serviceTimeMilliseconds"] for known in learned if "serviceTimeMilliseconds" in known]
     canary = status.get("canary")
     return Snapshot(
         replicas={
@@ -121,7 +125,8 @@ def read(
             .get("message", "")
             for one in own
         },
-        start_time_seconds=max((seconds for seconds in start_times if seconds), default=None),
+        start_time_seconds=max(start_times, default=None),
+        work_seconds=min(works) / 1000 if works else None,
     )
 
 

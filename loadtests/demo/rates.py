@@ -9,7 +9,7 @@ from statistics import median
 LOW_RATE = 5.0
 ROLLOUT_RATE = 12.0
 """During the rollouts: at 25% some thirty requests of the canary in each window."""
-PEAK_RATE = 60.0
+PEAK_RATE = 120.0
 LOW_WORK, ROLLOUT_WORK = 0.35, 1.4
 PEAK_WORK = 1.95
 """Work that arrives at the peak, in replicas that would be busy all the time: two cannot hold it, three can."""
@@ -39,6 +39,15 @@ def rates(idle_answer_seconds: Sequence[float]) -> Rates:
         round(min(ROLLOUT_RATE, ROLLOUT_WORK / seconds), 1),
         round(min(PEAK_RATE, PEAK_WORK / seconds)),
     )
+
+
+def peak_rate(chosen: float, work_seconds: float | None) -> float:
+    """Return the peak's requests per second: as chosen beforehand, or more where a request has turned out to cost less.
+
+    Among the time of an answer is the way through the gateway, which no replica spends. `work_seconds` is what the
+    autoscaler has learned; None is nothing yet.
+    """
+    return max(chosen, round(min(PEAK_RATE, PEAK_WORK / work_seconds))) if work_seconds else chosen
 
 
 def rise_step_seconds(start_seconds: float | None) -> float:

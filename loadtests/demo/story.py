@@ -7,7 +7,7 @@ import asyncio
 from loadtests.demo.figures import PEAK_REPLICAS
 from loadtests.demo.history import seconds_while
 from loadtests.demo.observation import Snapshot
-from loadtests.demo.rates import rise_step_seconds
+from loadtests.demo.rates import peak_rate, rise_step_seconds
 from loadtests.demo.stage import START_PATIENCE_SECONDS, Stage
 from serving_api.names import ABORT_LABEL, PROMOTE_LABEL
 
@@ -59,7 +59,7 @@ class Story(Stage):
         for fraction in RISE_FRACTIONS:
             self.rate(max(low, round(fraction * peak)))
             await asyncio.sleep(step_seconds)
-        self.rate(peak)
+        self.rate(peak_rate(peak, self.watcher.now.work_seconds))
         await self.wait(
             lambda now: now.ready_of_stable >= PEAK_REPLICAS, f"{PEAK_REPLICAS} replicas are ready", 60
         )

@@ -9,7 +9,7 @@ from typing import Final
 from serving_api.rollout import Analysis
 from serving_api.status import Abort, Promotion
 from serving_operator.judge.windows import NOT_YET_READ, Finding, Missing
-from serving_operator.rollout import capacity, deadlines, evidence
+from serving_operator.rollout import capacity, crashes, deadlines, evidence
 from serving_operator.rollout.commands import label_command
 from serving_operator.rollout.loading import extended
 from serving_operator.rollout.observed import Observed
@@ -39,20 +39,24 @@ def verdict(observed: Observed, state: State, analysis: Analysis) -> Move:
         return roll_forward(observed, state)
     paused = evidence.has_said(observed, canary, INCONCLUSIVE) and analysis.on_inconclusive == "Pause"
     if paused:
-        return _paused(observed, state)
+        return _paused(observed, state, analysis)
     counted = evidence.counted(observed, canary)
     if counted is not None and counted.missing is not None:
         return _without_source(observed, state, counted.missing)
     settled = deadlines.accounted(state, None, observed.now)
     assert settled.canary is not None
     pause_ends = _pause_ends(observed, settled)
-    if found is not None and found.verdict == "Good" and observed.now >= pause_ends:
+    crash = crashes.crash(observed, settled, analysis)
+    earliest = max(pause_ends, crash.matters_until) if crash is not None else pause_ends
+    if found is not None and found.verdict == "Good" and observed.now >= earliest:
         return _good(observed, evidence.recorded(observed, settled, found), analysis)
     ends = _deadline(observed, settled, analysis)
     if observed.now >= ends:
         said = replace(found or _NOTHING, verdict=INCONCLUSIVE)
         return _inconclusive(observed, evidence.recorded(observed, settled, said), analysis)
-    return _collecting(observed, settled, analysis, (pause_ends, ends))
+    return _collecting(
+        observed, settled, analysis, (pause_ends, ends, *([crash.matters_until] if crash else ()))
+    )
 
 
 def has_a_say(state: State) -> bool:
@@ -156,8 +160,8 @@ def _collecting(observed: Observed, state: State, analysis: Analysis, moments: t
     extended = " Its deadline was extended." if evidence.has_said(observed, canary, INCONCLUSIVE) else ""
     message = (
         f"Revision {canary.revision} has {canary.weight}% of the traffic; its requests are counted in windows of "
-        f"{analysis.window_seconds} s (source {analysis.source}) until the evidence suffices.{extended}{ahead} "
-        f"{ways_out(observed, canary.id)}"
+        f"{analysis.window_seconds} s (source {analysis.source}) until the evidence suffices.{extended}{ahead}"
+        f"{_crashed(observed, state, analysis)} {ways_out(observed, canary.id)}"
     )
     future = tuple(moment for moment in moments if moment > observed.now)
     return Move(state, TOO_FEW_REQUESTS if hopeless else COLLECTING, message, look_again=future)
@@ -167,29 +171,35 @@ def _inconclusive(observed: Observed, state: State, analysis: Analysis) -> Move:
     canary = state.canary
     assert canary is not None
     if analysis.on_inconclusive == "Pause":
-        return _paused(observed, state)
+        return _paused(observed, state, analysis)
     if analysis.on_inconclusive == "Extend":
         seconds = (canary.held_seconds or 0) + analysis.step_deadline_seconds
         return _collecting(observed, state.with_canary(held_seconds=seconds), analysis, ())
     assert canary.evidence is not None
     message = (
         f"Revision {canary.revision} was neither good nor bad at {canary.weight}% by the step's deadline: "
-        f"{evidence.in_numbers(canary.evidence)}"
+        f"{evidence.in_numbers(canary.evidence)}{_crashed(observed, state, analysis)}"
     )
     why = Abort(reason=INCONCLUSIVE, message=message, rejects=True)
     return Move(state, why.reason, why.message, abort=why)
 
 
-def _paused(observed: Observed, state: State) -> Move:
+def _paused(observed: Observed, state: State, analysis: Analysis) -> Move:
     canary = state.canary
     assert canary is not None
     assert canary.evidence is not None
     message = (
         f"Revision {canary.revision} was neither good nor bad at {canary.weight}% by the step's deadline, and waits for "
-        f"a person: {evidence.in_numbers(canary.evidence)} {ways_out(observed, canary.id)}"
+        f"a person: {evidence.in_numbers(canary.evidence)}{_crashed(observed, state, analysis)} "
+        f"{ways_out(observed, canary.id)}"
     )
     settled = deadlines.accounted(state, None, observed.now)
     return Move(settled, INCONCLUSIVE, message, waits_for_person=True)
+
+
+def _crashed(observed: Observed, state: State, analysis: Analysis) -> str:
+    crash = crashes.crash(observed, state, analysis)
+    return f" {crash.said}" if crash is not None else ""
 
 
 def ways_out(observed: Observed, attempt: str) -> str:

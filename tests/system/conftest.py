@@ -46,7 +46,14 @@ def holdings(kube: Kube, namespace: str) -> str:
     """What `kubectl` tells of a namespace, as text."""
     looks = (
         ("get", "inferenceservices,inferenceautoscalers,deployments,pods", "-n", namespace, "-o", "wide"),
-        ("get", "inferenceservices,inferenceautoscalers", "-n", namespace, "-o", "jsonpath={.items[*].status}"),
+        (
+            "get",
+            "inferenceservices,inferenceautoscalers",
+            "-n",
+            namespace,
+            "-o",
+            "jsonpath={.items[*].status}",
+        ),
         ("events", "-n", namespace),
     )
     answers = (kube.kubectl(*look, check=False) for look in looks)

@@ -432,6 +432,8 @@ class Simulation:
         said, was = _pod_status(ready=ready, image=image), (pod.get("status") or {}).get("conditions")
         since = was[0].get("lastTransitionTime") if was and _is_ready(pod) == ready else None
         said["conditions"][0]["lastTransitionTime"] = since or text_of(self.now)
+        if "ended" in pod:
+            said.setdefault("containerStatuses", [{}])[0]["lastState"] = {"terminated": pod["ended"]}
         pod["status"] = said
 
     def _loading(self, pod: Manifest, deployment: Manifest) -> Manifest:
@@ -468,6 +470,11 @@ class Simulation:
                 pod["killed"] = broken
                 self._say(pod, ready=not broken, image="crashing")
         self._count(f"{KEY.name}-{revision}")
+
+    def crash(self, revision: str) -> None:
+        """Let a container of a revision end by itself; it is there again at once."""
+        pod = next(p for p in self.pods.values() if p["metadata"]["labels"][REVISION_LABEL] == revision)
+        pod["ended"] = {"finishedAt": text_of(self.now), "exitCode": 1, "reason": "Error"}
 
     def crash_by_turns(self, revision: str) -> None:
         """Let all pods of a revision crash ten times, and be ready for a moment each time."""

@@ -424,6 +424,41 @@ def test_lateness_for_want_of_replicas_is_no_evidence() -> None:
     assert committed(cluster) == B
 
 
+def test_a_canary_that_crashes_now_and_then_is_not_good() -> None:
+    """The times between its crashes are; what it held when it crashed was counted by nobody, so that a person decides."""
+    cluster = quiet_at(10)
+    cluster.run(10)
+    cluster.crash(B)
+    cluster.traffic = GOOD
+    cluster.run(40)
+    assert canary(cluster)["verdict"] == "CollectingEvidence"
+    assert "ended by itself" in (cluster.condition("UpToDate") or {})["message"]
+    cluster.run(25)
+    assert (canary(cluster)["verdict"], canary(cluster)["weight"]) == ("Inconclusive", 10)
+    assert "exit code 1, Error" in (cluster.condition("UpToDate") or {})["message"]
+
+
+@pytest.mark.parametrize(
+    ("why", "ended"),
+    [
+        ("it crashed while it started, before it had traffic", {"finishedAt": "2025-12-31T00:00:00Z"}),
+        ("the node was started anew", {"reason": "Unknown"}),
+    ],
+)
+def test_an_end_that_took_no_request_with_it_or_was_not_its_own_does_not_matter(
+    why: str, ended: dict[str, Any]
+) -> None:
+    """The canary goes on by its evidence."""
+    cluster = quiet_at(10)
+    cluster.crash(B)
+    for pod in cluster.pods.values():
+        if "ended" in pod:
+            pod["ended"] |= ended
+    cluster.traffic = GOOD
+    cluster.run(50)
+    assert canary(cluster)["weight"] > 10, why
+
+
 @pytest.mark.parametrize("lost", [True, False])
 def test_what_was_lost_while_nobody_looked_is_no_evidence(lost: bool) -> None:
     """Pods tell since when they are back; where none was gone, what came in the absence of the operator counts."""
