@@ -104,7 +104,7 @@ class Informer:
         self._cancel = cancel
         if self._stopping.is_set():
             return
-        vault = Vault()
+        vault = Sessions()
         try:
             watching = kopf.operator(
                 registry=registry(self._watched, hand_over, failed),
@@ -126,6 +126,20 @@ class Informer:
                 each.cancel()
             await asyncio.gather(*left, return_exceptions=True)
             await vault.close()
+
+
+class Sessions(Vault):
+    """The credentials, and the sessions that were opened with them.
+
+    A request that had its credentials before they were found invalid opens a session for them once more, which Kopf forgets.
+    """
+
+    async def close(self) -> None:
+        """Close all sessions, also of credentials that were found invalid."""
+        await super().close()
+        for items in self._invalid.values():
+            for item in items:
+                await self._flush_caches(item)
 
 
 async def ended(operator: asyncio.Task[None]) -> None:

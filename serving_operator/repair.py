@@ -38,7 +38,13 @@ def records(observed: Observed, state: State) -> dict[str, Manifest | None]:
 
 
 def repair(observed: Observed, state: State, recorded: Mapping[str, Manifest | None]) -> Iterator[Ensured]:
-    """Yield what puts the children of revisions with such `records` back; one without a record has to get that first."""
+    """Yield what puts the children of revisions with such `records` back; one without a record has to get that first.
+
+    What carries traffic comes first wherever it can: a refused child of a canary is the end of all that follows it.
+    """
+    traffic = list(_traffic(observed, state))
+    can_be_first = all(_has_service(observed, revision) for revision in _with_traffic(observed, state))
+    yield from traffic if can_be_first else ()
     for revision, wanted in recorded.items():
         if wanted is None:
             continue
@@ -46,11 +52,23 @@ def repair(observed: Observed, state: State, recorded: Mapping[str, Manifest | N
         yield ensure(observed, wanted, f"record of revision {revision}")
         if seen.record is not None:
             yield from _children(observed, state, seen, seen.record)
+    yield from () if can_be_first else traffic
+    yield from rejections(observed, state)
+
+
+def _traffic(observed: Observed, state: State) -> Iterator[Ensured]:
     if state.stable is not None:
         yield from _stable_service(observed, state)
     if state.stable is not None or observed.route is not None:
         yield from route(observed, state)
-    yield from rejections(observed, state)
+
+
+def _with_traffic(observed: Observed, state: State) -> list[str]:
+    return [revision for revision, weight in routing.backends(observed, state).items() if weight]
+
+
+def _has_service(observed: Observed, revision: str) -> bool:
+    return observed.object("Service", observed.revision(revision).name) is not None
 
 
 def rejections(observed: Observed, state: State) -> Iterator[Ensured]:
@@ -111,6 +129,9 @@ def route(observed: Observed, state: State) -> Iterator[Ensured]:
             yield Ensured(delete(unasked, "the service asks for no route"))
         return
     weights = routing.backends(observed, state)
+    if observed.route is None or routing.is_drifted(observed, state):
+        # A Gateway need not take a route that names a Service which is not there; a canary without one gets nothing yet.
+        weights = {name: has for name, has in weights.items() if has or _has_service(observed, name)}
     if weights:
         wanted = routing.manifest(
             observed, routing.with_leaving(observed, weights), routing.aborting(observed)

@@ -29,6 +29,23 @@ def test_a_deleted_child_is_restored(kind: str, of: str) -> None:
     assert cluster.run(30) == 0
 
 
+@pytest.mark.parametrize("kind", ["HTTPRoute", "stable Service"])
+def test_what_carries_traffic_is_put_back_before_what_may_be_refused(kind: str) -> None:
+    """A canary whose children a quota refuses keeps nobody from the route, which does not name a Service that is not there."""
+    cluster = settled()
+    cluster.apply(inference_service("b"))
+    cluster.reconcile()
+    cluster.reconcile()
+    assert cluster.status["canary"]["revision"] == B
+    for refused in ("Deployment", "Service", AUTOSCALER_KIND):
+        cluster.objects.pop(ObjectId(refused, f"{KEY.name}-{B}"), None)
+    cluster.remove(ObjectId(kind.removeprefix("stable "), KEY.name))
+    first = cluster.decide().writes[0].manifest
+    assert f"{first['kind']} {first['metadata']['name']}" == f"{kind.removeprefix('stable ')} {KEY.name}"
+    if kind == "HTTPRoute":
+        assert weights(first) == {A: 100}
+
+
 @pytest.mark.parametrize(
     ("kind", "fields"),
     [
