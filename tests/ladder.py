@@ -21,16 +21,15 @@ from tests import clusters
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "out" / "test"
 RUN_DIR = ROOT / "out" / "test-cluster"
-RUNGS = ("lint", "types", "unit", "downloads", "contract", "system", "disruptive")
-BACKGROUND = "disruptive"
-"""Runs beside all others: it mostly waits. On clusters of its own, for it takes away what the others need."""
-CLUSTERS = {"system": 1, BACKGROUND: 2}
+RUNGS = ("lint", "types", "unit", "programs", "downloads", "contract", "system", "disruptive")
+BACKGROUND = ("disruptive", "programs")
+"""Run beside all others: they mostly wait. The first on clusters of its own, for it takes away what the others need."""
+CLUSTERS = {"system": 1, "disruptive": 2}
 """How many a rung has: each worker of the second takes its own apart."""
-BACKGROUND_RUN_DIRS = [ROOT / "out" / f"test-cluster-{BACKGROUND}-{n}" for n in range(CLUSTERS[BACKGROUND])]
 PATIENCE_SECONDS = 60.0
 """How long what is interrupted may tidy up."""
 SIDE_BY_SIDE = 12  # system tests mostly wait: for probes, leases, soaks
-ALIASES = {"check": ("lint", "types", "quick"), "live": ("system", "disruptive")}
+ALIASES = {"check": ("lint", "types", "quick", "programs"), "live": ("system", "disruptive")}
 
 
 @dataclass
@@ -60,6 +59,8 @@ def pytest(rung: str, *arguments: str) -> list[str]:
 LIVE = ("tests/system", "tests/localcluster")
 """Where tests of the rungs on a cluster are: of the rest none need be read, by every worker anew."""
 UNIT = "not system and not real_api"
+PROGRAMS = "tests/operator/shell"
+"""Where whole programs run against the fake API server, and are waited for."""
 STEPS: dict[str, list[list[str]]] = {
     "lint": [
         python("ruff", "check", "."),
@@ -72,8 +73,9 @@ STEPS: dict[str, list[list[str]]] = {
         python("mkdocs", "build"),
     ],
     "types": [python("mypy")],
-    "unit": [pytest("unit", "-m", UNIT, "-n", "2", "tests")],
-    "quick": [pytest("quick", "-m", f"{UNIT} and not thorough", "-n", "2", "tests")],
+    "unit": [pytest("unit", "-m", UNIT, "-n", "2", f"--ignore={PROGRAMS}", "tests")],
+    "quick": [pytest("quick", "-m", f"{UNIT} and not thorough", "-n", "2", f"--ignore={PROGRAMS}", "tests")],
+    "programs": [pytest("programs", "-n", "4", PROGRAMS)],
     "downloads": [["make", "--no-print-directory", "downloader"]],
     "contract": [pytest("contract", "-m", "real_api", "tests/contract", "tests/campaign/test_real_api.py")],
     "system": [
@@ -211,19 +213,20 @@ def cluster_up(run_dir: Path, results: list[Result]) -> Iterator[None]:
 def climb(wanted: list[str]) -> list[Result]:
     """Run the rungs, each cluster up from the first that needs it to the end, however that comes."""
     results: list[Result] = []
-    background = None
+    background: dict[str, Background] = {}
     with first_only(), ExitStack() as up:
-        if BACKGROUND in wanted:
-            for run_dir in BACKGROUND_RUN_DIRS:
+        for rung in (rung for rung in BACKGROUND if rung in wanted):
+            run_dirs = [ROOT / "out" / f"test-cluster-{rung}-{n}" for n in range(CLUSTERS.get(rung, 0))]
+            for run_dir in run_dirs:
                 up.enter_context(cluster_up(run_dir, results))
-            background = Background(BACKGROUND, BACKGROUND_RUN_DIRS)
-            up.callback(background.stop)
+            background[rung] = Background(rung, run_dirs)
+            up.callback(background[rung].stop)
         is_up = False
         for rung in wanted:
             if rung in NEEDS_CLUSTER and not is_up:
                 up.enter_context(cluster_up(RUN_DIR, results))
                 is_up = True
-            results.append(background.result() if background and rung == BACKGROUND else run(rung))
+            results.append(background[rung].result() if rung in background else run(rung))
     return results
 
 
