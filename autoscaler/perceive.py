@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from autoscaler.crowd import crowd_after
-from autoscaler.demand import GATEWAY_MEMORY_SECONDS
+from autoscaler.demand import GATEWAY_MEMORY_SECONDS, USUAL_STARTS
 from autoscaler.learn import FirstScrapes
 from autoscaler.lessons import Lesson, account, lesson_of, taught, work_behind
 from autoscaler.sampled import Sampled
@@ -57,6 +57,9 @@ def _see(
     assert workload is not None
     ready_since = _since(before.ready_since, workload.ready > 0, now)
     settled = workload.ready == workload.wanted == (before.replicas or workload.wanted) and workload.ready > 0
+    incomplete_since = _since(before.incomplete_since, 0 < workload.ready < workload.wanted, now)
+    # So late that they are missing for another reason than their start, and those that are there are all there are.
+    stuck = incomplete_since is not None and now - incomplete_since > USUAL_STARTS * before.start.seconds
     expected = Expectation(
         ready_replicas=workload.ready,
         ready_for_seconds=now - ready_since if ready_since is not None else 0.0,
@@ -101,7 +104,8 @@ def _see(
         served_since=served_since,
         first_scrapes=before.first_scrapes or _first_scrapes(target, signals),
         settled_since=_since(before.settled_since, settled, now),
-        quiet_since=_since(before.quiet_since, settled and crowd is None, now),
+        incomplete_since=incomplete_since,
+        quiet_since=_since(before.quiet_since, (settled or stuck) and crowd is None, now),
         crowd=crowd,
         contention=before.contention.relieved(now),
         gateway_seen_at=now if observation.gateway.sampled_at is not None else before.gateway_seen_at,

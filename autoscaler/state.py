@@ -75,11 +75,13 @@ class TargetState:
     """Since when no signal that is expected has been missing."""
     settled_since: float | None = None
     """Since when all wanted replicas are ready."""
+    incomplete_since: float | None = None
+    """Since when they are not, though some are."""
     late_first: float | None = None
     """The late fraction when there were as few replicas as arrivals justified."""
     contention: Contention = _NO_CONTENTION
     quiet_since: float | None = None
-    """Since when they also have had nothing waiting, as far as is known."""
+    """Since when the replicas, but for those that do not come, are ready and have nothing waiting, as far as is known."""
     crowd: Crowd | None = None
     numbers_written_at: float | None = None
     written: tuple[str, int] | None = None

@@ -434,6 +434,19 @@ def test_work_that_grows_fourfold_is_learned_under_overload(
     assert 40 <= service.replicas <= 52
 
 
+def test_a_pod_that_never_becomes_ready_keeps_nobody_from_learning() -> None:
+    """Replicas that have been missing for three usual starts are missing for another reason: the others' work is what it is."""
+    spec = {"signals": {"profile": "gateway"}, "objective": {"thresholdMilliseconds": 2500, "percent": 99}}
+    service = Revision("digits", service_seconds=0.2, replicas=4, ready=4, spec=spec | {"minReplicas": 4})
+    world = World(service, rate=lambda _: 8.0)
+    world.run(600)
+    service.broken, service.service_seconds = True, 0.3
+    service.spec["minReplicas"] = 5
+    world.run(600)
+    assert service.replicas > service.ready == 4
+    assert world.state.targets["ia-digits"].service.mean_seconds == pytest.approx(0.3, abs=0.03)
+
+
 WAITED_FOR: dict[str, Any] = {
     "signals": {"profile": "gateway"},
     "maxReplicas": 200,
