@@ -53,7 +53,14 @@ def test_replicas_follow_the_load(kube: Kube, cluster: Cluster, namespace: str) 
             "replicas are removed",
             lambda: replicas(kube, namespace)["wanted"] < highest and scaled(kube, namespace)["ScaledDown"],
         )
-    down = autoscaler(kube, namespace)["status"]["lastDecision"]
+        # The status is the last of what the autoscaler writes.
+        down = kube.until(
+            "status tells of it",
+            lambda: (
+                (said := autoscaler(kube, namespace)["status"]["lastDecision"])["reason"] != up["reason"]
+                and said
+            ),
+        )
     writers = {
         write.user.rpartition(":")[2]
         for write in audit.writes()
