@@ -38,6 +38,8 @@ MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 ATTEMPT_ANNOTATION = f"{GROUP}/attempt"
 ABORTING_ANNOTATION = f"{GROUP}/aborting"
 WEIGHTS_ANNOTATION = f"{GROUP}/weights"
+PASSING_ANNOTATION = f"{GROUP}/passing"
+COMMITTED_ANNOTATION = f"{GROUP}/committed"
 
 CONTAINER = "model"
 HTTP_PORT_NAME = "http"

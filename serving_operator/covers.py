@@ -41,7 +41,25 @@ def covers(live: Manifest | None, wanted: Manifest) -> bool:
         _same(live, stated, "") or _same(live, _as_stored(live, stated), "")
     ):
         return False
-    return not any(_dropped(fields, stated) for fields in _owned(live, None))
+    return not any(_dropped(fields, stated) for fields in _to_be_stated(live, stated))
+
+
+def _to_be_stated(live: Manifest, stated: Manifest) -> Iterator[Mapping[str, Any]]:
+    """What we own, but for a Deployment's replicas by creation: they are the autoscaler's as soon as it has written them.
+
+    An owner by creation hinders nobody who writes another number, and an apply later on keeps what it does not state.
+    """
+    of_others = stated.get("kind") == "Deployment" and "replicas" not in stated["spec"]
+    for entry in (live.get("metadata") or {}).get("managedFields") or ():
+        if not _is_ours(entry):
+            continue
+        fields = entry.get("fieldsV1") or {}
+        if of_others and is_by_creation(entry):
+            spec = {
+                name: inner for name, inner in (fields.get("f:spec") or {}).items() if name != "f:replicas"
+            }
+            fields = {**fields, "f:spec": spec}
+        yield fields
 
 
 def drops_created(live: Manifest, wanted: Manifest) -> bool:

@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from serving_api.service import InferenceService
-from serving_operator import routes
+from serving_operator import repair, routes
 from serving_operator.covers import covers_status
 from serving_operator.ensure import Ensured, checked
-from serving_operator.repair import records, repair
 from serving_operator.rollout import (
     abort,
     acknowledge,
@@ -23,6 +22,8 @@ from serving_operator.rollout import (
     deadlines,
     first,
     judgement,
+    passing,
+    previous,
     promote,
     rollback,
     routing,
@@ -30,18 +31,16 @@ from serving_operator.rollout import (
     steps,
 )
 from serving_operator.rollout.commands import Heard
-from serving_operator.rollout.first_seen import facts, pods_counted
+from serving_operator.rollout.first_seen import facts
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import Gate, Move, State, Wait
-from serving_operator.status import invalid, report
+from serving_operator.status import conditions, invalid, postponed, report
 from serving_operator.status.events import transitions
 from serving_operator.world import Plan, Settings, World, Write
 
 LOOK_AGAIN_SECONDS = 15.0
 """During a rollout the world is looked at this often even if nothing is heard of it; and while strangers are in the way."""
 SOON_SECONDS = 1.0
-REPLICAS_SECONDS = 30.0
-"""During a rollout a changed number of pods alone is written this late: as a rule what follows from it takes it along."""
 
 
 def decide(world: World, settings: Settings, now: datetime) -> Plan:
@@ -61,28 +60,32 @@ def decide(world: World, settings: Settings, now: datetime) -> Plan:
     observed = seen.since(since)
     told = State.of(world.service.get("status") or {})
     state = rollback.recovered(observed, attempts.recovered(observed, told))
-    state = bluegreen.adapted(observed, state)
+    state = passing.recovered(observed, bluegreen.adapted(observed, state))
     heard = commands.hear(observed, state)
-    recorded = records(observed, state)
-    drift = _settle(list(repair(observed, state, recorded)))
+    recorded = repair.records(observed, state)
+    drift = _settle(list(repair.repair(observed, state, recorded)))
     move = _move(observed, heard, state, drift.conflicts)
     if drift.adopts:
         move = Move(state, "Adopting", "Children without an owner are adopted first.")
-    decided = _settle([checked(observed, write) for write in move.writes])
-    busy = bool(move.writes) or drift.adopts
+    passed = repair.passed(observed, move.state, recorded) if move.passes else None
+    decided = _settle([passed] if passed else [checked(observed, write) for write in move.writes])
+    busy = bool(move.writes) or passed is not None or drift.adopts
     rest = cleanup.Cleanup((), ()) if busy else cleanup.clean_up(observed, state)
     writes = _without_twins((*decided.writes, *drift.writes, *rest.writes))
     conflicts = tuple(dict.fromkeys((*decided.conflicts, *drift.conflicts)))
     lost = tuple(name for name in capacity.live_revisions(state) if recorded[name] is None)
     status = report.status(report.Report(observed, move, heard.ignored, conflicts, lost))
     moments = (*move.look_again, *rest.look_again, *acknowledge.awaited(observed))
+    if not set(observed.populated) <= set(previous.standing(observed, state)):
+        moments = (*moments, conditions.leaves_by(observed, state))
     if decided.waits or drift.waits:
         moments = (*moments, now + timedelta(seconds=LOOK_AGAIN_SECONDS))
     live = world.service.get("status") or {}
-    written_at = observed.first_seen(pods_counted(status["replicas"])) + timedelta(seconds=REPLICAS_SECONDS)
-    alone = "replicas" in live and covers_status(world.service, status | {"replicas": live["replicas"]})
-    if alone and observed.automatic and state.canary is not None and now < written_at:
-        status, moments = live, (*moments, written_at)
+    due = postponed.until(observed, state, status)
+    if passed is not None and passed.write is not None:
+        status = live  # told with what follows from it
+    elif due is not None:
+        status, moments = live, (*moments, due)
     return replace(_plan(world, writes, status, moments, now), since=since)
 
 

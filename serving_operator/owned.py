@@ -7,11 +7,22 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
+from serving_api.names import OPERATOR
+
 
 @lru_cache(maxsize=4096)
 def parsed(text: str) -> Any:
     """A key or value of fieldsV1; the same few come again and again, and nobody changes them."""
     return json.loads(text)
+
+
+def annotation_is_ours(live: Mapping[str, Any], name: str) -> bool:
+    """Whether an annotation was written by the operator and by nobody since."""
+    for entry in live["metadata"].get("managedFields") or ():
+        metadata = (entry.get("fieldsV1") or {}).get("f:metadata") or {}
+        if entry.get("manager") == OPERATOR and f"f:{name}" in (metadata.get("f:annotations") or {}):
+            return True
+    return False
 
 
 def has(item: Any, keys: Mapping[str, Any]) -> bool:

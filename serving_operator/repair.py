@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 
-from serving_api.names import Attempt
+from serving_api.names import PASSING_ANNOTATION, Attempt
 from serving_operator.children.autoscaler import inference_autoscaler
 from serving_operator.children.deployment import deployment
 from serving_operator.children.disruption import disruption_budget
@@ -17,6 +17,7 @@ from serving_operator.rollout import (
     budget,
     capacity,
     giving_back,
+    passing,
     previous,
     replicas,
     rollback,
@@ -88,35 +89,31 @@ def _record(observed: Observed, state: State, seen: Revision) -> Manifest | None
     """Return the ControllerRevision that ought to be: the live one, a remembered one, or one from the Deployment."""
     kept = seen.record or observed.last_record(seen.revision)
     recorded = observed.recorded_attempt(seen.revision)
-    stable = state.stable is not None and state.stable.revision == seen.revision
-    commit = previous.described(state.stable) if stable and state.stable is not None else {}
-    if kept is not None and seen.revision not in capacity.live_revisions(state):
-        # A former revision keeps its mark: see Observed.marked_stable.
-        stable = is_marked_stable(kept)
+    marked = kept is not None and is_marked_stable(kept)  # by an earlier release: see Observed.marked_stable
     begun = rollback.unrecorded(observed, state, seen.revision)
     if kept is not None and begun is not None:
         described = rollback.described(observed, state, begun)
         return restated(observed.service, kept, begun.number, described, False)
     if kept is not None and recorded is not None:
-        return restated(observed.service, kept, recorded.number, attempt_of(kept) | commit, stable)
+        return restated(observed.service, kept, recorded.number, attempt_of(kept), marked)
     entries = (state.stable, state.canary, state.stable.previous if state.stable else None)
     entry = next(entry for entry in entries if entry is not None and entry.revision == seen.revision)
     attempt = Attempt.parse(entry.id) or Attempt(seen.revision, 1)
-    described = commit | attempts.in_force(observed, attempt)
+    described = attempts.in_force(observed, attempt)
     if kept is not None:
-        return restated(observed.service, kept, attempt.number, described, stable)
+        return restated(observed.service, kept, attempt.number, described, marked)
     if seen.deployment is not None:
         return recovered(
             observed.service,
             seen.deployment,
             attempt.number,
             described,
-            stable,
+            False,
             runtimes=observed.world.runtimes,
         )
     if observed.wanted == seen.revision:
         with contextlib.suppress(Unresolved):
-            return rendered(observed, seen.revision, attempt.number, described, stable)
+            return rendered(observed, seen.revision, attempt.number, described, False)
     return None
 
 
@@ -176,6 +173,22 @@ def _is_left_over(observed: Observed, state: State, seen: Revision) -> bool:
     return seen.deployment is None or is_leaving(seen.deployment)
 
 
+def passed(observed: Observed, state: State, recorded: Mapping[str, Manifest | None]) -> Ensured | None:
+    """Return the write that records a passed step and asks for what follows from it; None where it cannot be written."""
+    assert state.canary is not None
+    record = recorded.get(state.canary.revision)
+    wanted = autoscaler(observed, state, state.canary.revision, record) if record is not None else None
+    if wanted is None:
+        return None
+    said = {"annotations": {PASSING_ANNOTATION: passing.annotation(state.canary)}}
+    return ensure(
+        observed,
+        wanted | {"metadata": wanted["metadata"] | said},
+        f"attempt {state.canary.id} has passed a step",
+        versioned=True,
+    )
+
+
 def autoscaler(observed: Observed, state: State, revision: str, recorded: Manifest) -> Manifest | None:
     """Return the InferenceAutoscaler of a live or kept revision; None while it must not change (a canary being aborted).
 
@@ -190,7 +203,9 @@ def autoscaler(observed: Observed, state: State, revision: str, recorded: Manife
     in_rollout = canary is not None and state.stable is not None
     # With a budget nobody keeps what the other might need; the autoscaler has its own reasons to be slow about it.
     moves = total is not None and not aborted
-    may_shrink = (moves or not in_rollout) and revision in capacity.live_revisions(state)
+    # Who is to take all of the traffic is asked for what it keeps after the commit: that is no write of its own then.
+    takes_all = is_canary and state.promoted() is not None and not state.rolls_back
+    may_shrink = (moves or takes_all or not in_rollout) and revision in capacity.live_revisions(state)
     # A rollback is governed by the spec as it is; its record says so a write later.
     unrecorded = rollback.unrecorded(observed, state, canary.revision) if canary is not None else None
     governing = canary.revision if canary is not None and unrecorded is None else None
@@ -198,29 +213,43 @@ def autoscaler(observed: Observed, state: State, revision: str, recorded: Manife
     assert objective is not None
     least, _ = capacity.bounds(observed, state, revision)
     most = budget.most(observed, state, revision)
-    share = capacity.share(observed, state, revision)
     return inference_autoscaler(
         observed.service,
         revision,
         objective=objective,
         min_replicas=min(least, most),
         max_replicas=most,
-        share={
-            "of": [observed.revision(name).name for name in previous.standing(observed, state)],
-            "reservePercent": share.reserve_percent,
-        }
-        | ({} if share.weight_percent is None else {"weightPercent": share.weight_percent})
-        | ({} if total is None else {"budgetReplicas": total}),
+        share=_share(observed, state, revision, total),
         scale_down="Allowed" if may_shrink else "Frozen",
         runtimes=observed.world.runtimes,
         revision_object=recorded,
+        annotations=passing.kept(observed.revision(revision).autoscaler),
     )
+
+
+def _share(observed: Observed, state: State, revision: str, budget_replicas: int | None) -> Manifest:
+    """Return what the autoscaler is told of a revision's part; after a commit, what it was told before if that is as good."""
+    share = capacity.share(observed, state, revision)
+    wanted: Manifest = {
+        "of": [observed.revision(name).name for name in previous.standing(observed, state)],
+        "reservePercent": share.reserve_percent,
+    }
+    if share.weight_percent is not None:
+        wanted["weightPercent"] = share.weight_percent
+    if budget_replicas is not None:
+        wanted["budgetReplicas"] = budget_replicas
+    live: Manifest = ((observed.revision(revision).autoscaler or {}).get("spec") or {}).get("share") or {}
+    # Names of those that have left say nothing, nor does a weight of 100 of who is alone.
+    alone = state.canary is None and set(wanted["of"]) <= set(live.get("of") or ())
+    if alone and live | {"of": wanted["of"]} == {**wanted, "weightPercent": 100}:
+        return live
+    return wanted
 
 
 def _stable_service(observed: Observed, state: State) -> Iterator[Ensured]:
     revision = selection.wanted(observed, state)
     if revision is not None and revision in observed.records:
-        wanted = selection.manifest(observed, revision)
+        wanted = selection.manifest(observed, revision, stable=state.stable)
         yield ensure(observed, wanted, f"the stable Service selects {revision}")
 
 

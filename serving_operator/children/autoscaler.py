@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from serving_api.names import API_VERSION, AUTOSCALER_KIND, revision_name
@@ -24,6 +25,7 @@ def inference_autoscaler(
     scale_down: str,
     runtimes: Catalogue,
     revision_object: Manifest | None = None,
+    annotations: Mapping[str, str] | None = None,
 ) -> Manifest:
     """Return the InferenceAutoscaler that scales the revision's Deployment.
 
@@ -56,7 +58,7 @@ def inference_autoscaler(
     return {
         "apiVersion": API_VERSION,
         "kind": AUTOSCALER_KIND,
-        "metadata": metadata(service, name, revision=revision),
+        "metadata": metadata(service, name, revision=revision, annotations=annotations),
         "spec": spec,
     }
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from functools import lru_cache
 
-from serving_api.names import ATTEMPT_ANNOTATION, OPERATOR, STABLE_LABEL, revision_name
+from serving_api.names import ATTEMPT_ANNOTATION, STABLE_LABEL, revision_name
 from serving_api.revision import canonical_fields, revision_of
 from serving_api.service import InferenceService
 from serving_operator.children.metadata import metadata, revision_in
 from serving_operator.children.pod import pod_template
+from serving_operator.owned import annotation_is_ours
 from serving_operator.runtimes.catalogue import Catalogue
 from serving_operator.runtimes.resolve import resolve, resolved_record
 from serving_operator.world import DEFAULT_SETTINGS, Manifest, Settings
@@ -100,18 +101,7 @@ def is_marked_stable(recorded: Manifest) -> bool:
 
 def attempt_is_ours(recorded: Manifest) -> bool:
     """Whether what a ControllerRevision says of its latest attempt was written by the operator and by nobody since."""
-    path = ("f:metadata", "f:annotations")
-    return any(
-        entry.get("manager") == OPERATOR and f"f:{ATTEMPT_ANNOTATION}" in _inner(entry.get("fieldsV1"), path)
-        for entry in recorded["metadata"].get("managedFields") or ()
-    )
-
-
-def _inner(fields: Manifest | None, path: tuple[str, ...]) -> Manifest:
-    found: Manifest = fields or {}
-    for name in path:
-        found = found.get(name) or {}
-    return found
+    return annotation_is_ours(recorded, ATTEMPT_ANNOTATION)
 
 
 def _manifest(

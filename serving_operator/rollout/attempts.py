@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from serving_api.names import ABORT_LABEL, OPERATOR, PROMOTE_LABEL, RETRY_LABEL, STORAGE_LABEL, Attempt
 from serving_api.status import CanaryStatus, Promotion, Rejected
 from serving_operator.children.revision import attempt_of, restated
-from serving_operator.rollout import previous, routing
+from serving_operator.rollout import committed, routing
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.recording import rendered
 from serving_operator.rollout.state import HISTORY, Move, State, text_of
@@ -36,7 +36,9 @@ def recovered(observed: Observed, state: State) -> State:
     stable = None
     if marked is not None:
         attempt = observed.recorded_attempt(marked) or Attempt(marked, 1)
-        stable = previous.recorded(attempt, attempt_of(observed.records[marked]))
+        stable = committed.of(observed.stable_service)
+        if stable is None or stable.revision != marked:
+            stable = committed.described(attempt, attempt_of(observed.records[marked]))
     record = observed.records.get(observed.wanted)
     latest = Attempt.parse(attempt_of(record).get("id")) if record else None
     canary = None

@@ -50,8 +50,9 @@ def current_step(observed: Observed, canary: CanaryStatus) -> Step:
 def share(observed: Observed, state: State, revision: str) -> Share:
     """Return the share of a live revision. Surge Full: stable stays ready for everything; Budget: for what it keeps.
 
-    Stable states no weight, so that with Full nothing of it changes from step to step. A canary that has traffic states
-    the weight that it prepares for: one write a step, and a forecast that knows of the step before it comes.
+    Stable states no weight, so that with Full nothing of it changes from step to step. A canary states the weight that it
+    prepares for: one write a step, and a forecast that knows of the step before it comes. Only who is to take all states
+    it when it has traffic: stable would be left with nothing before.
     """
     if revision not in live_revisions(state):
         return Share(0, 100)  # kept warm: ready for everything, and gets nothing
@@ -61,7 +62,7 @@ def share(observed: Observed, state: State, revision: str) -> Share:
         return Share(None, surge.kept_percent(observed, state) if surge.is_budget(observed, state) else 100)
     target = next_weight(observed, state)
     has_traffic = routing.backends(observed, state).get(revision, 0) > 0
-    return Share(target if has_traffic else 0, target)
+    return Share(target if has_traffic or target < 100 else 0, target)
 
 
 def bounds(observed: Observed, state: State, revision: str) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from typing import Final
 from serving_api.rollout import Analysis
 from serving_api.status import Abort, Promotion
 from serving_operator.judge.windows import NOT_YET_READ, Finding, Missing
-from serving_operator.rollout import capacity, crashes, deadlines, evidence
+from serving_operator.rollout import capacity, crashes, deadlines, evidence, passing
 from serving_operator.rollout.commands import label_command
 from serving_operator.rollout.loading import extended
 from serving_operator.rollout.observed import Observed
@@ -111,11 +111,11 @@ def _good(observed: Observed, state: State, analysis: Analysis) -> Move:
     step = (canary.step or 0) + 1
     if step < len(rollout.steps):
         advanced = deadlines.new_phase(state, observed.now, step=step)
-        return Move(
-            advanced, deadlines.ADVANCING, capacity.preparing(canary.revision, rollout.steps[step].weight)
-        )
+        words = capacity.preparing(canary.revision, rollout.steps[step].weight)
+        return Move(advanced, deadlines.ADVANCING, words, passes=passing.can_be_written(observed, canary))
     if rollout.promotion == "Automatic":
-        return deadlines.promotion(observed, state, "GoodEnough")
+        promoted = deadlines.promotion(observed, state, "GoodEnough")
+        return replace(promoted, passes=passing.can_be_written(observed, canary))
     message = (
         f"Revision {canary.revision} is good enough at {canary.weight}% and waits for its promotion. "
         f"{ways_out(observed, canary.id)}"

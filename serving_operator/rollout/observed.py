@@ -18,6 +18,7 @@ from serving_operator.children import route as routes
 from serving_operator.children.metadata import revision_in
 from serving_operator.children.revision import attempt_is_ours, attempt_of, is_marked_stable
 from serving_operator.ownership import Ownership, classify
+from serving_operator.rollout import committed
 from serving_operator.rollout.live import Revision, is_leaving, is_over, ready_targets
 from serving_operator.world import Manifest, ObjectId, Settings, World
 
@@ -160,10 +161,14 @@ class Observed:
         )
 
     def marked_stable(self) -> str | None:
-        """Return the revision whose record is marked as the committed one; the latest of those that were ever.
+        """Return the revision that is committed, by the stable Service; else by the marks of its records.
 
-        A former one keeps its mark until it is tried again: numbers of attempts only grow, so the latest counts.
+        An earlier release marked the record. A former one keeps its mark until it is tried again: numbers of attempts only
+        grow, so the latest counts.
         """
+        said = committed.of(self.stable_service)
+        if said is not None and said.revision in self.records:
+            return said.revision
         marked = [
             (int(record.get("revision", 0)), revision)
             for revision, record in self.records.items()

@@ -6,12 +6,11 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from serving_api.names import Attempt
-from serving_api.status import PreviousStatus, Rejected, StableStatus
+from serving_api.status import PreviousStatus, Rejected
 from serving_operator.rollout.capacity import live_revisions
 from serving_operator.rollout.live import is_leaving
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import State, moment_of, text_of
-from serving_operator.world import Manifest
 
 ROLLED_BACK = "RolledBack"
 
@@ -116,27 +115,6 @@ def no_way_back(observed: Observed, state: State) -> NoWayBack | None:
         words = f"neither ControllerRevision nor Deployment of revision {revision} is left; apply its spec instead"
         return NoWayBack("RevisionLost", words)
     return None
-
-
-def described(stable: StableStatus) -> Manifest:
-    """Return what the record of the committed revision says of its commit, for a status that is lost."""
-    found: Manifest = {}
-    if stable.committed_at is not None:
-        found["committedAt"] = stable.committed_at
-    if stable.previous is not None:
-        found["previous"] = stable.previous.id
-    return found
-
-
-def recorded(attempt: Attempt, said: Manifest) -> StableStatus:
-    """Return the committed revision as its record describes it."""
-    previous, at = Attempt.parse(said.get("previous")), said.get("committedAt")
-    return StableStatus(
-        id=str(attempt),
-        revision=attempt.revision,
-        committed_at=at if isinstance(at, str) else None,
-        previous=PreviousStatus(id=str(previous), revision=previous.revision) if previous else None,
-    )
 
 
 def _after_commit(state: State, seconds: int) -> datetime | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from serving_api.names import COMMITTED_ANNOTATION
+from serving_api.status import StableStatus
 from serving_operator.children import weights
 from serving_operator.children.services import stable_service
+from serving_operator.rollout import committed
 from serving_operator.rollout.live import is_leaving
 from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.state import State
@@ -49,11 +52,20 @@ def is_drifted(observed: Observed, state: State) -> bool:
     return is_leaving(observed.stable_service) or observed.selected != wanted(observed, state)
 
 
-def manifest(observed: Observed, revision: str, *, switches: bool = False) -> Manifest:
-    """Return the stable Service that selects a revision. What it says of its last switch stays while that is so."""
+def manifest(
+    observed: Observed, revision: str, *, switches: bool = False, stable: StableStatus | None = None
+) -> Manifest:
+    """Return the stable Service that selects a revision. What it says of its last switch stays while that is so.
+
+    It carries which attempt is committed, for a status that is lost: `stable`, or if that is not given, the one that is there.
+    """
     switched = {revision: 100}
     says = switches or written(observed) == switched
-    return stable_service(observed.service, revision, weights.annotation(switched) if says else None)
+    annotations = dict(weights.annotation(switched)) if says else {}
+    text = committed.text(stable) if stable is not None else committed.text_in(observed.stable_service)
+    if text is not None:
+        annotations[COMMITTED_ANNOTATION] = text
+    return stable_service(observed.service, revision, annotations or None)
 
 
 def write(observed: Observed, revision: str, why: str) -> Write:

@@ -148,5 +148,7 @@ class Move:
     """The attempt's time is up."""
     abort: Abort | None = None
     """Why the attempt is to be aborted by what was found of it."""
+    passes: bool = False
+    """A step is passed: `state` is written in the canary's InferenceAutoscaler first."""
     look_again: tuple[datetime, ...] = ()
     """Moments at which time alone may change the decision."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Final, Literal
 
 from serving_api.names import ServiceKey
 from serving_operator.rollout import acknowledge, capacity, previous, surge
@@ -12,11 +13,13 @@ from serving_operator.rollout.observed import Observed
 from serving_operator.rollout.promote import COMMITTED
 from serving_operator.rollout.selection import GATEWAY_API_MISSING
 from serving_operator.rollout.settled import REJECTED, SETTLED
-from serving_operator.rollout.state import Move, State
+from serving_operator.rollout.state import Move, State, moment_of
 from serving_operator.runtimes.catalogue import Unresolved
 from serving_operator.runtimes.resolve import resolve
 from serving_operator.status.diagnosis import diagnose
 
+LEAVING: Final = timedelta(seconds=60)
+"""For a Gateway to follow, and for pods to end, when a former revision's last requests are answered."""
 Truth = Literal["True", "False", "Unknown"]
 
 
@@ -190,7 +193,7 @@ def progress(
         cause = diagnose(seen.pods, seen.deployment)
         if cause is not None and cause.final and not seen.has_ready_pod:
             return Said("Stalled", "True", cause.reason, cause.message)
-        if leaving:
+        if leaving and observed.now >= leaves_by(observed, state):
             message = f"Revision {', '.join(leaving)} finishes its last requests and is removed then."
             return Said("Reconciling", "True", "Draining", message)
         if observed.world.route_refused is not None:
@@ -199,6 +202,15 @@ def progress(
     if move.waits_for_person:
         return None
     return Said("Reconciling", "True", move.reason, move.message)
+
+
+def leaves_by(observed: Observed, state: State) -> datetime:
+    """Return when the former revision's pods ought to have left: until then nothing is said of what goes as it should."""
+    stable = state.stable
+    if stable is None or stable.committed_at is None:
+        return observed.now
+    seconds = observed.service.spec.predictor.timeout or 0
+    return moment_of(stable.committed_at) + LEAVING + timedelta(seconds=seconds)
 
 
 def refusals(observed: Observed) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from serving_api.names import PASSING_ANNOTATION
 from serving_io import kinds
 from tests.campaign.api import Api
 from tests.campaign.user import NAMESPACE
@@ -22,11 +23,12 @@ KINDS = (
 )
 _ATTEMPT = re.compile(r"\b([0-9a-f]{8})-[1-9][0-9]*\b")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z")
+_PREVIOUS = re.compile(r', "previous": "[^"]*"')
 _STARTED = re.compile(r',?"startedAt":"TIME"')
 _MESSAGE = re.compile(r'"message":"(?:[^"\\\\]|\\\\.)*",?')
 """Within the text of an annotation: why an attempt was rejected, in numbers of what was counted until then."""
 _DROPPED = {
-    "uid", "resourceVersion", "generation", "observedGeneration", "creationTimestamp", "managedFields",
+    PASSING_ANNOTATION, "uid", "resourceVersion", "generation", "observedGeneration", "creationTimestamp", "managedFields",
     "lastTransitionTime", "startedAt", "stepStartedAt", "heldSeconds", "time", "clusterIP", "clusterIPs", "message",
     "deletionGracePeriodSeconds",
 }  # fmt: skip
@@ -99,7 +101,9 @@ def _plain(value: Json, is_record: bool) -> Json:
     if isinstance(value, list):
         return [_plain(entry, is_record) for entry in value]
     if isinstance(value, str):
-        return _MESSAGE.sub("", _STARTED.sub("", _TIME.sub("TIME", _ATTEMPT.sub(r"\1-N", value))))
+        return _MESSAGE.sub(
+            "", _PREVIOUS.sub("", _STARTED.sub("", _TIME.sub("TIME", _ATTEMPT.sub(r"\1-N", value))))
+        )
     return value
 
 

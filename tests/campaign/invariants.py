@@ -16,6 +16,7 @@ from serving_api.names import (
     ABORT_LABEL,
     ABORTING_ANNOTATION,
     AUTOSCALER,
+    AUTOSCALER_KIND,
     MANAGED_BY_LABEL,
     OPERATOR,
     PROMOTE_LABEL,
@@ -181,6 +182,8 @@ class Watcher:
             self._by_operator(kind, change, live)
         if kind == "Deployment" and self._api.actor in ("operator", "autoscaler"):
             self._budget(change, live)
+        if kind == AUTOSCALER_KIND and ours and change.new is not None:
+            self._passed(change.new)
         if kind == "InferenceService":
             self._service(change, ours)
         elif kind == "HTTPRoute":
@@ -191,6 +194,12 @@ class Watcher:
             )
             if ours:
                 self.judged.recorded(live)
+
+    def _passed(self, autoscaler: Json) -> None:
+        life, service = self._lives.get(str(_owner(autoscaler))), self._service_of(autoscaler)
+        promoted = self.judged.passed(service, autoscaler) if service is not None else None
+        if life is not None and promoted is not None:
+            life.promoted.add(promoted)
 
     def _pod(self, change: Change, live: Json) -> None:
         revision = live["metadata"]["labels"].get(REVISION_LABEL, "")

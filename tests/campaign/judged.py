@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from serving_api.names import ABORTING_ANNOTATION, ATTEMPT_ANNOTATION, ServiceKey
+from serving_api.names import ABORTING_ANNOTATION, ATTEMPT_ANNOTATION, PASSING_ANNOTATION, ServiceKey
 from serving_operator.evidence.reader import EvidenceReader
 from serving_operator.judge.windows import Evidence
 from tests.campaign import clock
@@ -62,6 +62,25 @@ class Judged:
         self._traffic, self._broken, self._unready, self._now = traffic, broken, unready, now
         self._attempts: dict[str, Json] = {}
         self._windows: dict[tuple[str, datetime], list[Any]] = {}
+        self._passed: dict[str, Json] = {}
+
+    def as_recorded(self, canary: Json) -> Json:
+        """The attempt as its status has it, with the step that its InferenceAutoscaler says is passed."""
+        said = self._passed.get(canary.get("id", ""))
+        if said is None or said["phaseStartedAt"] <= canary.get("phaseStartedAt", canary["startedAt"]):
+            return canary
+        return canary | said
+
+    def passed(self, service: Json, autoscaler: Json) -> str | None:
+        """The operator has written an InferenceAutoscaler. Answers the attempt whose promotion it records."""
+        text = (autoscaler["metadata"].get("annotations") or {}).get(PASSING_ANNOTATION)
+        canary = service.get("status", {}).get("canary") or {}
+        said = json.loads(text) if text else {}
+        if not said or said["id"] != canary.get("id") or said == self._passed.get(said["id"]):
+            return None
+        was = self.as_recorded(canary)
+        self._passed[said["id"]] = said
+        return self._noted(service, self.as_recorded(canary), was)
 
     def recorded(self, record: Json) -> None:
         """The operator has written a ControllerRevision."""
@@ -80,8 +99,14 @@ class Judged:
 
     def status(self, service: Json, before: Json) -> str | None:
         """A status was written; `before` is the one before. Answers the attempt whose promotion it records."""
+        return self._noted(
+            service,
+            service["status"].get("canary") or {},
+            self.as_recorded(before["canary"]) if before.get("canary") else {},
+        )
+
+    def _noted(self, service: Json, canary: Json, was: Json) -> str | None:
         status = service["status"]
-        canary, was = status.get("canary") or {}, before.get("canary") or {}
         step = self._step(service, canary)
         said = canary.get("evidence")
         if said and step is not None and said != was.get("evidence") and not canary.get("uncounted"):
@@ -102,7 +127,7 @@ class Judged:
 
     def raised(self, service: Json, weight: int) -> None:
         """A canary gets more weight, and no label has asked for it."""
-        canary = service["status"]["canary"]
+        canary = self.as_recorded(service["status"]["canary"])
         weights = [step["weight"] for step in self._rollout(canary["id"]).get("steps") or ()]
         if (canary.get("promotion") or {}).get("reason") == "GoodEnough":
             weights.append(100)

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from serving_api.names import PASSING_ANNOTATION
+from serving_io import kinds
 from tests.campaign.scenarios import promoted, scenario
-from tests.campaign.user import User, judged
+from tests.campaign.user import NAMESPACE, User, judged
+
+
+def passed(user: User, image: str) -> bool:
+    """Whether the InferenceAutoscaler of a version says that a step of it was good."""
+    found = user.api.get(kinds.INFERENCE_AUTOSCALER, user.name_of(image), NAMESPACE) or {}
+    return PASSING_ANNOTATION in (found.get("metadata", {}).get("annotations") or {})
 
 
 async def judged_canary(user: User, image: str = "b", **rollout: Any) -> None:
@@ -52,7 +60,7 @@ async def turned_bad(user: User, start_seconds: tuple[float, float]) -> None:
     await judged_canary(user, weights=(20, 80), progressDeadlineSeconds=180)
     await user.at_weight("b", 20)
     user.world.start_seconds = start_seconds
-    await user.until(lambda: (user.status.get("canary") or {}).get("step") == 1, "the first step was good")
+    await user.until(lambda: passed(user, "b"), "the first step was good")
     user.world.traffic.late_share["b"] = 0.6
 
 
@@ -77,7 +85,7 @@ async def turns_bad_while_promoting(user: User) -> None:
     await judged_canary(user, weights=(20,), progressDeadlineSeconds=180)
     await user.at_weight("b", 20)
     user.world.start_seconds = (80.0, 90.0)
-    await user.until(lambda: (user.status.get("canary") or {}).get("promotion"), "the last step was good")
+    await user.until(lambda: passed(user, "b"), "the last step was good")
     user.world.traffic.late_share["b"] = 0.6
     await user.rejected("b")
 

@@ -130,6 +130,7 @@ async def test_watch_with_initial_events(api: Api) -> None:
     await _five(api)
     events = await api.watched(
         api.path("widgets"),
+        seconds=5,  # the bookmark comes when the watch cache knows that it is as new as the store
         sendInitialEvents="true",
         resourceVersionMatch="NotOlderThan",
         allowWatchBookmarks="true",

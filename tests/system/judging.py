@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import time
 from datetime import datetime
+from itertools import pairwise
 from typing import NamedTuple
 
+from serving_api.names import OPERATOR
 from serving_io import kinds
 from tests.system.kube import Kube, Manifest, condition
 from tests.system.load import Load
-from tests.system.services import web_service
+from tests.system.services import canary_weight, web_service
 
 WINDOW_SECONDS = 10
 SIGMAS = 4.0
@@ -100,8 +102,14 @@ def age_seconds(canary: Manifest) -> float:
     return time.time() - unix(canary["stepStartedAt"])
 
 
+def written_at(route: Manifest) -> str:
+    """When the operator wrote a version of the route."""
+    entries = [entry for entry in route["metadata"]["managedFields"] if entry["manager"] == OPERATOR]
+    return max(str(entry["time"]) for entry in entries)
+
+
 class Split(NamedTuple):
-    """What clients saw at a step, from when its weight had settled until its verdict."""
+    """What clients saw at a step, from when its weight had settled until the next weight was written."""
 
     weight: int
     requests: int
@@ -120,18 +128,21 @@ class Split(NamedTuple):
         return SIGMAS * math.sqrt(weight * (1 - weight) / max(1, self.requests))
 
 
-def splits(load: Load, services: list[Manifest]) -> list[Split]:
-    """The split of every step, from all versions of the service."""
+def splits(load: Load, services: list[Manifest], routes: list[Manifest]) -> list[Split]:
+    """The split of every step, from all versions of the service, and of the route that ends each step with the next weight."""
     spans: dict[int, tuple[float, float]] = {}
-    revision = ""
+    revision, attempt = "", ""
     for version in services:
         canary = version.get("status", {}).get("canary") or {}
         weight, since = canary.get("weight"), canary.get("stepStartedAt")
         if not weight or not since or weight == 100:
             continue
-        revision = canary["revision"]
-        later = unix(canary["phaseStartedAt"])
-        spans[weight] = (unix(since), max(later, spans.get(weight, (0.0, 0.0))[1]))
+        revision, attempt = canary["revision"], canary["id"]
+        spans[weight] = (unix(since), unix(since))
+    for before, after in pairwise(routes):
+        weight = canary_weight(before, attempt)
+        if weight in spans and canary_weight(after, attempt) > weight:
+            spans[weight] = (spans[weight][0], unix(written_at(after)))
     found = []
     for weight, (start, end) in spans.items():
         begun = load.started_unix_seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from serving_api.names import AUTOSCALER, STABLE_LABEL
+from serving_api.names import AUTOSCALER, COMMITTED_ANNOTATION
 from serving_io import kinds
 from serving_io.kinds import Kind
 from tests.system.audit import Audit
@@ -25,15 +25,18 @@ def content(live: Manifest) -> Manifest:
 
 
 def settled(kube: Kube, namespace: str, service: Manifest) -> str:
-    """Apply a service and wait for the last writes of its start: the mark of stable, and the number's hand-over."""
+    """Apply a service and wait for the last writes of its start: the commit on the stable Service, and the number's hand-over."""
     revision = first_revision(kube, namespace, service)
     kube.until(
-        "the record is marked",
-        lambda: kube.list(kinds.CONTROLLER_REVISION, namespace, f"{STABLE_LABEL}=true"),
+        "the stable Service tells of the commit",
+        lambda: (
+            COMMITTED_ANNOTATION
+            in (kube.get(kinds.SERVICE, namespace, "digits") or {})["metadata"].get("annotations", {})
+        ),
     )
     kube.until(
         "the autoscaler has the number",
-        lambda: owners(kube.list(kinds.DEPLOYMENT, namespace)[0]) == {AUTOSCALER},
+        lambda: AUTOSCALER in owners(kube.list(kinds.DEPLOYMENT, namespace)[0]),
     )
     return revision
 

@@ -83,7 +83,7 @@ def test_kubectl_get_reads_well(kube: Kube, namespace: str) -> None:
     assert asked.keys() == {f"digits-{stable}", f"digits-{attempt.split('-')[0]}"}
     for row in autoscalers.values():
         assert re.fullmatch(r"(\d+[hms])+", row.pop("AGE"))
-        assert row.pop("REASON") in ("Steady", "Reserve")
+        assert row.pop("REASON") in ("Steady", "Demand", "Reserve")
     assert autoscalers == {
         name: {"TARGET": name, "REPLICAS": number, "DESIRED": number, "MIN": "1", "MAX": "4"}
         for name, number in asked.items()

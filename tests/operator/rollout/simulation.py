@@ -15,6 +15,7 @@ from serving_api.names import (
     AUTOSCALER,
     AUTOSCALER_KIND,
     OPERATOR,
+    PASSING_ANNOTATION,
     PROMOTE_LABEL,
     RETRY_LABEL,
     REVISION_LABEL,
@@ -293,6 +294,8 @@ class Simulation:
             self._check_route(manifest)
         if key == ("Service", KEY.name):
             self._check_selector(live, manifest)
+        if key.kind == AUTOSCALER_KIND and write.verb != "delete":
+            self._check_passing(manifest, self.status.get("stable") or {})
         if write.verb == "delete":
             self._check_deletion(key)
             self.remove(key)
@@ -328,7 +331,8 @@ class Simulation:
                 assert live["spec"]["template"] == spec["template"] or live.get("edited"), (
                     "S7: template changed"
                 )
-        owned = {"manager": OPERATOR, "operation": "Apply", "fieldsV1": _fields_of(manifest)}
+        operation = "Update" if live is None else "Apply"  # as a creation is noted, which is no apply
+        owned = {"manager": OPERATOR, "operation": operation, "fieldsV1": _fields_of(manifest)}
         metadata["managedFields"] = [*metadata.get("managedFields", ()), owned]
         self._version += 1
         self._uid += 1
@@ -733,7 +737,7 @@ class Simulation:
 
     def _check_gate(self, canary: Manifest, stable: str, had: int, has: int) -> None:
         """A canary that has traffic gets more by its label, or after good evidence at the weight that it has."""
-        id_ = canary["id"]
+        canary, id_ = self.as_recorded(canary), canary["id"]
         labelled = ("Promote", id_) in self.given_labels
         if (canary.get("promotion") or {}).get("reason") == "Rollback":
             assert has == 100, f"{has} is not all of the traffic"
@@ -748,6 +752,23 @@ class Simulation:
                 "S5: promoted without a label, and without a record of the decision"
             )
             assert rolls_forward or (id_, had) in self.passed, f"S5: promoted at {had} without good evidence"
+
+    def as_recorded(self, canary: Manifest) -> Manifest:
+        """Return what status says of an attempt, with a passed step that its InferenceAutoscaler tells of."""
+        found = self.objects.get(ObjectId(AUTOSCALER_KIND, f"{KEY.name}-{canary['revision']}"))
+        text = ((found or {}).get("metadata", {}).get("annotations") or {}).get(PASSING_ANNOTATION)
+        said = json.loads(text) if text else {}
+        if said.get("id") != canary["id"]:
+            return canary
+        began = canary.get("phaseStartedAt", canary["startedAt"])
+        return canary | said if said["phaseStartedAt"] > began else canary
+
+    def _check_passing(self, manifest: Manifest, stable: Manifest) -> None:
+        text = (manifest["metadata"].get("annotations") or {}).get(PASSING_ANNOTATION)
+        canary = self.status.get("canary") or {}
+        said = json.loads(text) if text else {}
+        if said.get("id") == canary.get("id") and said.get("promotion") and not canary.get("promotion"):
+            self._check_promotion(canary | said, stable)
 
     def _is_acknowledged(self) -> bool:
         assert self.route is not None

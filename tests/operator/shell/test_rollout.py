@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from serving_io.kinds import CONTROLLER_REVISION, DEPLOYMENT, HTTP_ROUTE, INFERENCE_SERVICE, SERVICE
+from serving_api.names import Attempt
+from serving_io.kinds import DEPLOYMENT, HTTP_ROUTE, INFERENCE_SERVICE, SERVICE
 from serving_operator import asked
 from serving_operator.children.route import weights
 from serving_operator.executor import applied
@@ -78,12 +80,10 @@ async def test_a_canary_is_promoted_by_its_label(
     assert {k: v for k, v in weights(route).items() if v} == {canary["revision"]: 100}
     stable = fake.get(SERVICE, "llama", NAMESPACE)
     assert stable["spec"]["selector"]["serving-operator.dev/revision"] == canary["revision"]
-    marked = [
-        (item["revision"], item["metadata"]["name"])
-        for item in fake.objects(CONTROLLER_REVISION, NAMESPACE)
-        if item["metadata"]["labels"].get("serving-operator.dev/stable") == "true"
-    ]
-    assert max(marked)[1] == f"llama-{canary['revision']}"
+    committed = json.loads(stable["metadata"]["annotations"]["serving-operator.dev/committed"])
+    attempt = Attempt.parse(committed["id"])
+    assert attempt is not None
+    assert attempt.revision == canary["revision"]
     managers = {
         entry["manager"]
         for entry in fake.get(INFERENCE_SERVICE, "llama", NAMESPACE)["metadata"]["managedFields"]

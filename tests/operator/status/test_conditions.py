@@ -77,6 +77,31 @@ def until(cluster: Simulation, verdict: str) -> Simulation:
     raise AssertionError(f"{verdict} was never said: {cluster.status}")
 
 
+def slowly_followed() -> Simulation:
+    """A settled service whose proxies take a minute to follow a route."""
+    cluster = settled()
+    cluster.settings = replace(cluster.settings, propagation_delay_seconds=60)
+    return cluster
+
+
+def without_new_pods(cluster: Simulation) -> Simulation:
+    """Let the evidence become good, and no pod start for a while."""
+    for _ in range(60):
+        cluster.tick()
+        cluster.autoscaler()
+        cluster.gateway()
+        cluster.reconcile()
+    return cluster
+
+
+def stays() -> Simulation:
+    """The Gateway does not say that it has let go of the former revision."""
+    cluster = labelled(at_step(), "Promote", 20)
+    cluster.gateway_answers = False
+    cluster.run(200)
+    return cluster
+
+
 def with_spec(cluster: Simulation, image: str, seconds: int = 0) -> Simulation:
     """Apply another image and let everybody act."""
     cluster.apply(inference_service(image))
@@ -364,7 +389,7 @@ STATES: dict[str, Callable[[], Simulation]] = {
     "canary finds no node": lambda: with_spec(settled(), "unschedulable", 20),
     "canary finds no node, too long": lambda: with_spec(settled(), "unschedulable", 300),
     "canary without an autoscaler": without_autoscaler,
-    "canary gets the step's weight": lambda: until(with_spec(settled(), "b"), "Advancing"),
+    "canary gets the step's weight": lambda: until(with_spec(slowly_followed(), "b"), "Advancing"),
     "canary's requests are too few to judge it in time": too_few_requests,
     "canary's evidence is collected": lambda: with_traffic(QUIET, 5),
     "canary's evidence has no source": without_source,
@@ -372,7 +397,9 @@ STATES: dict[str, Callable[[], Simulation]] = {
         Missing("SplitNotVisible", "Envoy counts both together; set analysis.source.", needs_person=True)
     ),
     "canary lacks replicas at its step": below_need_at_step,
-    "canary is good, the next weight is prepared": lambda: until(at_judged_step(), "Advancing"),
+    "canary is good, the next weight is prepared": lambda: until(
+        without_new_pods(at_judged_step()), "Advancing"
+    ),
     "canary is neither good nor bad in time": lambda: with_traffic(QUIET, 80),
     "canary is good, its label is waited for": lambda: until(
         at_judged_step(promotion="Manual"), "WaitingForPromotion"
@@ -388,6 +415,7 @@ STATES: dict[str, Callable[[], Simulation]] = {
     "canary soaks at 100 percent": lambda: until(labelled(at_step(), "Promote"), "Soaking"),
     "canary's pods fail at the end of its soak": crash_in_the_soak,
     "committed, the old one leaves": lambda: labelled(at_step(), "Promote", 20),
+    "committed, the old one does not leave": stays,
     "committed, the old one is kept warm": rolling.committed,
     "rollback gets its capacity": lambda: rolling_back(keepWarmSeconds=0),
     "rollback to kept pods": rolling_back,
