@@ -7,7 +7,6 @@ from typing import Any
 
 from serving_api.names import COMMITTED_ANNOTATION, Attempt
 from serving_api.status import PreviousStatus, StableStatus
-from serving_operator.owned import annotation_is_ours
 from serving_operator.world import Manifest
 
 
@@ -28,9 +27,10 @@ def text_in(service: Manifest | None) -> str | None:
 
 
 def of(service: Manifest | None) -> StableStatus | None:
-    """Return the committed attempt that the stable Service tells of; None where it tells of none, or unreadably."""
-    if service is None or not annotation_is_ours(service, COMMITTED_ANNOTATION):
-        return None
+    """Return the committed attempt that the stable Service tells of; None where it tells of none, or unreadably.
+
+    Whoever restores a service writes it: that the operator itself has is not asked for.
+    """
     try:
         said = json.loads(text_in(service) or "")
     except ValueError:
