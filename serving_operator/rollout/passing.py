@@ -44,8 +44,14 @@ def annotation(canary: CanaryStatus) -> str:
 
 
 def kept(autoscaler: Manifest | None) -> Mapping[str, str]:
-    """Return the annotation as it is there: it stays until the next step is passed."""
-    there = ((autoscaler or {}).get("metadata") or {}).get("annotations") or {}
+    """Return the annotation as the operator wrote it: it stays until the next step is passed.
+
+    Somebody else's is not stated, or it would be the operator's: who may edit an InferenceAutoscaler may for that not
+    promote.
+    """
+    if autoscaler is None or not annotation_is_ours(autoscaler, PASSING_ANNOTATION):
+        return {}
+    there = autoscaler["metadata"].get("annotations") or {}
     return {PASSING_ANNOTATION: there[PASSING_ANNOTATION]} if PASSING_ANNOTATION in there else {}
 
 
@@ -57,12 +63,9 @@ def recovered(observed: Observed, state: State) -> State:
     canary = state.canary
     if canary is None or canary.abort is not None or not observed.automatic:
         return state
-    autoscaler = observed.revision(canary.revision).autoscaler
-    written = _read(kept(autoscaler).get(PASSING_ANNOTATION))
+    written = _read(kept(observed.revision(canary.revision).autoscaler).get(PASSING_ANNOTATION))
     if written is None or written.id != canary.id:
         return state
-    if autoscaler is None or not annotation_is_ours(autoscaler, PASSING_ANNOTATION):
-        return state  # who may edit an InferenceAutoscaler may for that not promote
     began = canary.phase_started_at or canary.started_at or ""
     if (written.phase_started_at or "") <= began:  # moments of one form: as texts they compare as in time
         return state
