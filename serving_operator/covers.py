@@ -50,9 +50,7 @@ def _to_be_stated(live: Manifest, stated: Manifest) -> Iterator[Mapping[str, Any
     An owner by creation hinders nobody who writes another number, and an apply later on keeps what it does not state.
     """
     of_others = stated.get("kind") == "Deployment" and "replicas" not in stated["spec"]
-    for entry in (live.get("metadata") or {}).get("managedFields") or ():
-        if not _is_ours(entry):
-            continue
+    for entry in _entries(live, None):
         fields = entry.get("fieldsV1") or {}
         if of_others and is_by_creation(entry):
             spec = {
@@ -117,9 +115,12 @@ def covers_status(live: Manifest, status: Manifest) -> bool:
 
 
 def _owned(live: Manifest, subresource: str | None) -> Iterator[Mapping[str, Any]]:
-    for entry in (live.get("metadata") or {}).get("managedFields") or ():
-        if _is_ours(entry, subresource):
-            yield entry.get("fieldsV1") or {}
+    return (entry.get("fieldsV1") or {} for entry in _entries(live, subresource))
+
+
+def _entries(live: Manifest, subresource: str | None) -> Iterator[Manifest]:
+    entries = (live.get("metadata") or {}).get("managedFields") or ()
+    return (entry for entry in entries if _is_ours(entry, subresource))
 
 
 def _as_stored(live: Manifest, wanted: Manifest) -> Any:

@@ -69,9 +69,6 @@ def recovered(observed: Observed, state: State) -> State:
     began = canary.phase_started_at or canary.started_at or ""
     if (written.phase_started_at or "") <= began:  # moments of one form: as texts they compare as in time
         return state
-    promoted = written.promotion is not None and canary.promotion is None
-    if not promoted and (written.step or 0) <= (canary.step or 0):
-        return state
     return state.with_canary(
         step=written.step,
         phase_started_at=written.phase_started_at,

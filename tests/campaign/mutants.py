@@ -106,9 +106,7 @@ mutant("promoted-unasked", f"{ROLLOUT}.state:State.promoted")(
 )
 mutant("attempt-numbers-repeat", f"{ROLLOUT}.attempts:next_number")(always(1))
 mutant("status-not-recovered", f"{ROLLOUT}.attempts:recovered")(lambda old: lambda observed, state: state)
-mutant("stable-not-marked", "serving_operator.repair:restated")(
-    lambda old: lambda service, kept, number, attempt, stable: old(service, kept, number, attempt, False)
-)
+mutant("commit-not-carried", f"{ROLLOUT}.committed:text")(always(None))
 mutant("status-first", EXECUTOR + ".execute")(lambda old: _status_first(old))
 mutant("service-deleted-early", DECIDE)(lambda old: lambda *a: _early(old(*a), a[0], "Service"))
 mutant("deployment-deleted-early", DECIDE)(lambda old: lambda *a: _early(old(*a), a[0], "Deployment"))
