@@ -68,7 +68,7 @@ def render(
     empty = World(key=service.key, service=raw, objects={}, routes_served=routes_served, runtimes=runtimes)
     described = in_force(Observed(empty, settings, _EPOCH, service), attempt)
     record = controller_revision(
-        service, revision, attempt.number, described, True, runtimes=runtimes, settings=settings
+        service, revision, attempt.number, described, False, runtimes=runtimes, settings=settings
     )
     world = World(
         key=service.key,

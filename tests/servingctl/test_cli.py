@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from serving_api.names import STABLE_LABEL
 from servingctl.__main__ import complete_for_kubectl
 from servingctl.cli import COMMANDS
 from servingctl.rendering import render
@@ -97,6 +98,9 @@ def test_render_is_what_serves(capsys: pytest.CaptureFixture[str]) -> None:
     }
     (backend,) = made["HTTPRoute"]["spec"]["rules"][0]["backendRefs"]
     assert (backend["name"], backend["weight"]) == (made["Deployment"]["metadata"]["name"], 100)
+    assert STABLE_LABEL not in made["ControllerRevision"]["metadata"]["labels"], (
+        "only earlier releases marked it"
+    )
 
 
 @pytest.mark.parametrize(
